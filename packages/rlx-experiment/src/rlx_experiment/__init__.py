@@ -1,0 +1,1 @@
+"""Wrap a function and get a recorded, resumable, repeatable run folder."""

@@ -1,0 +1,1 @@
+"""Policies kept in a form that others can load."""

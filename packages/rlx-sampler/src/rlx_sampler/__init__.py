@@ -1,0 +1,1 @@
+"""Keyed, parallel episode sampling: the same batch for any number of workers."""

@@ -1,0 +1,1 @@
+"""Whole-run snapshots that are fast, atomic, verified and ordinary pickles."""
