@@ -1,0 +1,16 @@
+"""State that a snapshot carries: the torch convention of two methods."""
+
+from collections.abc import Mapping
+from typing import Any, Protocol
+
+
+class Stateful(Protocol):
+    """Anything whose state a snapshot carries so that a resumed run goes on exactly."""
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return everything that :meth:`load_state_dict` needs, as plain picklable values."""
+        ...
+
+    def load_state_dict(self, state: Mapping[str, Any], /) -> object:
+        """Go on from `state`, as if nothing had happened since it was taken."""
+        ...
