@@ -54,7 +54,7 @@ class WorkerFactory:
     seed: int | None = None
     n_workers: int = 1
     worker_class: Callable[..., Any] | None = None
-    worker_args: Mapping[str, Any] = field(default_factory=lambda: dict[str, Any]())
+    worker_args: Mapping[str, Any] = field(default_factory=dict[str, Any])
 
     def __post_init__(self) -> None:
         for name, value in (("max_episode_length", self.max_episode_length), ("n_workers", self.n_workers)):
