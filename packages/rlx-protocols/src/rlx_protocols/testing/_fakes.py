@@ -3,7 +3,7 @@
 import copy
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any, Self
+from typing import Any, Self, TypeGuard
 
 import numpy as np
 from numpy.typing import NDArray
@@ -132,11 +132,8 @@ class CountingSampler:
     ) -> CountedBatch:
         """Return as many episodes as reach `num_samples` steps, rewarded with the number of the call."""
         del itr, env_update
-        updates: list[Any] = (
-            agent_update if isinstance(agent_update, list) else [agent_update] * self.n_workers
-        )
-        if len(updates) != self.n_workers:
-            raise ValueError(f"{len(updates)} agent updates for {self.n_workers} workers.")
+        if _is_list(agent_update) and len(agent_update) != self.n_workers:
+            raise ValueError(f"{len(agent_update)} agent updates for {self.n_workers} workers.")
         self.calls += 1
         self.updates.append(agent_update)
         return CountedBatch(-(-num_samples // self.episode_length), self.episode_length, float(self.calls))
@@ -278,3 +275,7 @@ class ScriptedLoop:
     def stop_requested(self) -> bool:
         """Whether `stop_after` epochs are done."""
         return self._stop_after is not None and self.epochs_done >= self._stop_after
+
+
+def _is_list(value: Any) -> TypeGuard[list[Any]]:
+    return isinstance(value, list)
