@@ -1,0 +1,303 @@
+# /// script
+# requires-python = ">=3.11"
+# dependencies = ["nox[uv]>=2026.10"]
+# ///
+"""Every check of the repository, each in an environment that it builds itself.
+
+`nox` lists and runs them; CONTRIBUTING.md says which one answers which question.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import pathlib
+import re
+import shutil
+import subprocess
+import uuid
+from collections.abc import Iterator
+from xml.etree import ElementTree as ET
+
+import nox
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
+from packaging.version import Version
+
+ROOT = pathlib.Path(__file__).parent.resolve()
+PACKAGES = [
+    folder.name for folder in sorted((ROOT / "packages").iterdir()) if (folder / "pyproject.toml").exists()
+]
+SHORT_NAMES = [package.removeprefix("rlx-") for package in PACKAGES]
+PYTHONS = nox.project.python_versions(
+    nox.project.load_toml(ROOT / "packages" / PACKAGES[0] / "pyproject.toml")
+)
+TORCH_PYTHON = "3.11"
+# The local label makes an installer stop where this build is missing, instead of fetching gigabytes of CUDA.
+TORCH = os.environ.get("RLX_TORCH", "torch==2.13.0+cpu")
+CI = "CI" in os.environ
+WHEELS = ROOT / ".nox" / "wheels"
+
+nox.needs_version = ">=2026.10"
+nox.options.default_venv_backend = "uv|virtualenv"
+nox.options.download_python = "never"
+nox.options.error_on_missing_interpreters = CI
+nox.options.reuse_venv = "no" if CI else "yes"  # a kept environment would hide a missing interpreter
+nox.options.parallel = min(4, os.cpu_count() or 1)
+nox.options.sessions = ["tests"]
+
+
+def show_pyenv_interpreters() -> None:
+    """Make every interpreter that pyenv holds visible, the active one first."""
+    if os.environ.get("PYENV_VERSION") or shutil.which("pyenv") is None:
+        return
+
+    def ask(*args: str) -> list[str]:
+        return subprocess.run(["pyenv", *args], capture_output=True, text=True, check=False).stdout.split()
+
+    held = [name for series in PYTHONS for name in ask("latest", series)]
+    active = [name for line in ask("version-name") for name in line.split(":")]
+    if held:
+        os.environ["PYENV_VERSION"] = ":".join(dict.fromkeys([*active, *held]))
+
+
+show_pyenv_interpreters()
+
+
+# Building and installing
+
+
+def pyproject(package: str) -> pathlib.Path:
+    """Where a package declares itself."""
+    return ROOT / "packages" / package / "pyproject.toml"
+
+
+def fresh_wheels() -> pathlib.Path:
+    """The folder that the `wheels` session has just filled."""
+    return WHEELS / (WHEELS / "latest").read_text()
+
+
+def wheel_of(package: str) -> pathlib.Path:
+    """The wheel of one package, built in this run."""
+    return next(fresh_wheels().glob(f"{package.replace('-', '_')}-*.whl"))
+
+
+def uv(session: nox.Session, *args: object) -> str:
+    """Run uv for the session's environment and return what it printed."""
+    return str(session.run("uv", *map(str, args), external=True, silent=True))
+
+
+def installed(session: nox.Session) -> dict[str, Version]:
+    """Every distribution of the session's environment, with its version."""
+    rows = json.loads(uv(session, "pip", "list", "--format", "json", "-q"))
+    return {canonicalize_name(row["name"]): Version(row["version"]) for row in rows}
+
+
+def install_package(
+    session: nox.Session, package: str, resolution: str, *, groups: tuple[str, ...] = ()
+) -> None:
+    """Make the environment hold one wheel, its declared dependencies and `groups`, and nothing else.
+
+    A wheel's name or path is no direct dependency for `lowest-direct`: it would leave every floor
+    untouched. So the pyproject is resolved first, and its result constrains the installation.
+    """
+    siblings = fresh_wheels() / "siblings.txt"
+    pins = fresh_wheels() / f"{package}-{session.python}-{resolution}-{'-'.join(groups)}.txt"
+    wanted = [arg for group in groups for arg in ("--group", f"{pyproject(package)}:{group}")]
+    uv(session, "pip", "compile", "-q", "--no-sources", "--resolution", resolution, "-c", siblings,
+       pyproject(package), *wanted, "-o", pins)  # fmt: skip
+    uv(session, "pip", "install", "--exact", "--no-sources", "-c", pins, wheel_of(package), *wanted)
+
+
+def floors(package: str, python: str) -> Iterator[tuple[str, Version]]:
+    """The lower bound of each run-time dependency; a dependency without one is an error."""
+    for text in nox.project.load_toml(pyproject(package))["project"]["dependencies"]:
+        requirement = Requirement(text)
+        if requirement.marker and not requirement.marker.evaluate({"python_version": python}):
+            continue
+        lower = [s.version for s in requirement.specifier if s.operator in {">=", "==", "~="}]
+        if not lower:
+            raise ValueError(f"{package}: {text!r} has no lower bound; add one, such as '>=1.0'")
+        yield canonicalize_name(requirement.name), Version(lower[0])
+
+
+def check_floors(session: nox.Session, package: str) -> None:
+    """Fail unless every dependency is at the oldest version that the package promises."""
+    have = installed(session)
+    for name, floor in floors(package, str(session.python)):
+        # Of a sibling only this build is at hand, so its floor cannot be tried.
+        if name not in PACKAGES and have[name] != floor:
+            session.error(f"{package}: {name} {have[name]} is installed where the floor is {floor}")
+
+
+def install_torch(session: nox.Session) -> None:
+    """Install the CPU build of torch, or skip (fail in CI) where there is none.
+
+    By pip, because uv reads none of pip's configuration.
+    """
+    session.install("pip")
+    constraints = pathlib.Path(session.create_tmp()).resolve() / "torch.txt"
+    constraints.write_text(TORCH + "\n")
+    session.env["UV_CONSTRAINT"] = session.env["PIP_CONSTRAINT"] = str(constraints)
+    report = session.run("python", "-m", "pip", "install", "--dry-run", "--quiet", "--use-feature=fast-deps",
+                         "--report", "-", TORCH, silent=True, stderr=subprocess.DEVNULL, success_codes=[0, 1])  # fmt: skip
+    if not str(report).strip():
+        (session.error if CI else session.skip)(
+            f"no build for {TORCH}: set RLX_TORCH, for example 'torch==2.13.0'"
+        )
+    refuse_cuda(session, TORCH, [row["metadata"]["name"] for row in json.loads(str(report))["install"]])
+    session.run("python", "-m", "pip", "install", "--quiet", "--no-compile", TORCH)
+
+
+def refuse_cuda(session: nox.Session, what: str, names: list[str]) -> None:
+    """Stop before an installation that would bring CUDA."""
+    bad = sorted(name for name in names if re.match(r"nvidia-|cuda-|triton\b", canonicalize_name(name)))
+    if bad:
+        session.error(f"{what} would bring {', '.join(bad)}")
+
+
+def install_beside_torch(session: nox.Session, *args: object) -> None:
+    """Install with uv where torch lies already, after a look at what would come."""
+    command = ["uv", "pip", "install", "--no-sources", *map(str, args)]
+    plan = session.run(*command, "--dry-run", external=True, silent=True)
+    refuse_cuda(session, " ".join(map(str, args)), re.findall(r"^ \+ (\S+)==", str(plan), flags=re.MULTILINE))
+    session.run(*command, external=True, silent=True)
+
+
+def everything(*, editable: bool = False, without: tuple[str, ...] = ()) -> list[str]:
+    """Installer arguments for all packages with their extras and test groups."""
+    args = ["-c", str(fresh_wheels() / "siblings.txt")] if not editable else []
+    for package in PACKAGES:
+        project = nox.project.load_toml(pyproject(package))["project"]
+        extras = [name for name in project.get("optional-dependencies", {}) if name not in without]
+        listed = f"[{','.join(extras)}]" if extras else ""
+        where = ["-e", f"{pyproject(package).parent}{listed}"] if editable else [f"{package}{listed}"]
+        args += [*where, "--group", f"{pyproject(package)}:test"]
+    return args
+
+
+# Running checks
+
+
+def run_each(session: nox.Session, commands: list[list[str]]) -> None:
+    """Run every command, also after one has failed, and fail at the end if any did."""
+    failed: list[str] = []
+    for command in commands:
+        try:
+            session.run(*command)
+        except nox.command.CommandFailed:
+            failed.append(" ".join(command))
+    if failed:
+        session.error("failed: " + "; ".join(failed))
+
+
+def run_pytest(session: nox.Session, *args: str | pathlib.Path) -> None:
+    """Run pytest isolated from the checkout; a test that skips for a library that is here is an error."""
+    report = pathlib.Path(session.create_tmp()).resolve() / "report.xml"
+    session.env["PYTHONDONTWRITEBYTECODE"] = ""
+    session.run("python", "-I", "-m", "pytest", "-q", "-p", "no:cacheprovider", "-c", ROOT / "pyproject.toml",
+                "--rootdir", ROOT, f"--junitxml={report}", *args, *session.posargs, success_codes=[0, 5])  # fmt: skip
+    have = set(installed(session))
+    for case in ET.parse(report).iter("testcase"):
+        for skipped in case.iter("skipped"):
+            reason = skipped.get("message", "")
+            missing = re.search(r"No module named '([\w.]+)'", reason)
+            if missing and canonicalize_name(missing[1].partition(".")[0]) in have:
+                session.error(
+                    f"{case.get('classname')}.{case.get('name')} skips though the library is here: {reason}"
+                )
+
+
+# Sessions
+
+
+@nox.session(python=False, default=False)
+def wheels(session: nox.Session) -> None:
+    """Build every wheel once for this run, into a folder that is new each time."""
+    shutil.rmtree(WHEELS, ignore_errors=True)
+    folder = WHEELS / uuid.uuid4().hex
+    folder.mkdir(parents=True)
+    uv(session, "build", "-q", "--wheel", "--all-packages", "--no-sources", "--out-dir", folder)
+    names = {wheel.name.partition("-")[0].replace("_", "-"): wheel.as_uri() for wheel in folder.glob("*.whl")}
+    (folder / "siblings.txt").write_text("".join(f"{name} @ {uri}\n" for name, uri in sorted(names.items())))
+    (WHEELS / "latest").write_text(folder.name)
+
+
+@nox.session(python=PYTHONS, venv_backend="uv", requires=["wheels"], allow_parallel=True)
+@nox.parametrize("resolution", ["highest", "lowest-direct"], ids=["highest", "lowest"])
+@nox.parametrize("package", PACKAGES, ids=SHORT_NAMES)
+def tests(session: nox.Session, package: str, resolution: str) -> None:
+    """Each package alone: its wheel, what it declares, its tests; newest and oldest dependencies."""
+    install_package(session, package, resolution, groups=("test",))
+    if resolution == "lowest-direct":
+        check_floors(session, package)
+    run_pytest(session, "-m", "not slow", ROOT / "packages" / package / "tests")
+
+
+@nox.session(python=PYTHONS[-1], venv_backend="uv", requires=["wheels"], allow_parallel=True, default=False)
+@nox.parametrize("package", PACKAGES, ids=SHORT_NAMES)
+def alone(session: nox.Session, package: str) -> None:
+    """One wheel in an empty environment: does it import, what does it weigh, what comes with it?"""
+    install_package(session, package, "highest")
+    brought = sorted(set(installed(session)) - {package})
+    session.log(
+        f"{wheel_of(package).stat().st_size / 1024:.0f} KiB; brings {', '.join(brought) or 'nothing'}"
+    )
+    session.run("python", "-I", ROOT / "tests-integration" / "alone.py", package)
+
+
+@nox.session(python=TORCH_PYTHON, venv_backend="uv", default=False)
+def types(session: nox.Session) -> None:
+    """Mypy and pyright, both strict, over sources, tests and examples."""
+    install_torch(session)
+    install_beside_torch(
+        session, "mypy>=2.4,<3", "pyright[nodejs]==1.1.414", "nox", *everything(editable=True)
+    )
+    python = str(pathlib.Path(session.bin) / "python")
+    folders = [[f"packages/{package}/{part}" for part in ("src", "tests")] for package in PACKAGES]
+    commands: list[list[str]] = []
+    for paths in [*folders, ["examples"], ["tests-integration"], ["noxfile.py"]]:
+        existing = [path for path in paths if path.endswith(".py") or any((ROOT / path).rglob("*.py"))]
+        if existing:  # once for each package: test files of two packages may have the same name
+            commands += [["mypy", "--config-file", "pyproject.toml", *existing]]
+            commands += [["pyright", "--pythonpath", python, *existing]]
+    run_each(session, commands)
+
+
+@nox.session(python=PYTHONS[0], venv_backend="uv", default=False, allow_parallel=True)
+def lint(session: nox.Session) -> None:
+    """Style, spelling, the edges between the packages, and declared against imported libraries."""
+    session.install("ruff>=0.17,<0.18", "import-linter>=2.16,<3", "deptry>=0.25,<0.26", "codespell>=2.4,<3")
+    session.env["PYTHONPATH"] = os.pathsep.join(
+        str(pyproject(package).parent / "src") for package in PACKAGES
+    )
+    commands = [["ruff", "check", "."], ["ruff", "format", "--check", "."], ["codespell"], ["lint-imports"]]
+    for package in PACKAGES:
+        folder = pyproject(package).parent
+        commands += [["deptry", str(folder / "src"), "--config", str(folder / "pyproject.toml")]]
+    run_each(session, commands)
+
+
+@nox.session(python=PYTHONS[-1], venv_backend="uv", default=False, allow_parallel=True)
+def build(session: nox.Session) -> None:
+    """Source distributions and wheels, as they would be published."""
+    session.install("twine>=6", "check-wheel-contents>=0.6", "validate-pyproject[all]>=0.24")
+    session.run("validate-pyproject", *(str(pyproject(package)) for package in PACKAGES))
+    folder = pathlib.Path(session.create_tmp()).resolve() / uuid.uuid4().hex
+    session.run("uv", "build", "-q", "--all-packages", "--no-sources", "--out-dir", folder, external=True)
+    made = sorted(map(str, folder.glob("rlx_*")))
+    if len(made) != 2 * len(PACKAGES):
+        session.error(f"expected a wheel and a source distribution of each package, found {made}")
+    session.run("twine", "check", "--strict", *made)
+    session.run("check-wheel-contents", *(name for name in made if name.endswith(".whl")))
+    for name in made:
+        check_contents(session, pathlib.Path(name))
+
+
+def check_contents(session: nox.Session, archive: pathlib.Path) -> None:
+    """Fail unless the licence and the typing marker are inside."""
+    unpacked = archive.with_suffix(archive.suffix + ".d")
+    shutil.unpack_archive(archive, unpacked, format="zip" if archive.suffix == ".whl" else "gztar")
+    for wanted in ("LICENSE", "py.typed"):
+        if not any(unpacked.rglob(wanted)):
+            session.error(f"{archive.name} holds no {wanted}")
