@@ -20,6 +20,7 @@ from collections.abc import Iterator
 from xml.etree import ElementTree as ET
 
 import nox
+from nox.command import CommandFailed
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 from packaging.version import Version
@@ -36,6 +37,7 @@ TORCH_PYTHON = "3.11"
 # The local label makes an installer stop where this build is missing, instead of fetching gigabytes of CUDA.
 TORCH = os.environ.get("RLX_TORCH", "torch==2.13.0+cpu")
 CI = "CI" in os.environ
+INTEGRATION = ROOT / "tests-integration"
 WHEELS = ROOT / ".nox" / "wheels"
 
 nox.needs_version = ">=2026.10"
@@ -130,23 +132,43 @@ def check_floors(session: nox.Session, package: str) -> None:
             session.error(f"{package}: {name} {have[name]} is installed where the floor is {floor}")
 
 
-def install_torch(session: nox.Session) -> None:
-    """Install the CPU build of torch, or skip (fail in CI) where there is none.
+def install_torch(session: nox.Session) -> bool:
+    """Install the CPU build of torch and keep others from changing it; False where there is no such build.
 
     By pip, because uv reads none of pip's configuration.
     """
     session.install("pip")
     constraints = pathlib.Path(session.create_tmp()).resolve() / "torch.txt"
     constraints.write_text(TORCH + "\n")
-    session.env["UV_CONSTRAINT"] = session.env["PIP_CONSTRAINT"] = str(constraints)
-    report = session.run("python", "-m", "pip", "install", "--dry-run", "--quiet", "--use-feature=fast-deps",
-                         "--report", "-", TORCH, silent=True, stderr=subprocess.DEVNULL, success_codes=[0, 1])  # fmt: skip
+    report = session.run(
+        *(
+            "python",
+            "-m",
+            "pip",
+            "install",
+            "--dry-run",
+            "--quiet",
+            "--use-feature=fast-deps",
+            "--report",
+            "-",
+            TORCH,
+        ),
+        silent=True,
+        stderr=subprocess.DEVNULL,
+        success_codes=[0, 1],
+    )
     if not str(report).strip():
-        (session.error if CI else session.skip)(
-            f"no build for {TORCH}: set RLX_TORCH, for example 'torch==2.13.0'"
-        )
+        return False
     refuse_cuda(session, TORCH, [row["metadata"]["name"] for row in json.loads(str(report))["install"]])
-    session.run("python", "-m", "pip", "install", "--quiet", "--no-compile", TORCH)
+    session.run("python", "-m", "pip", "install", "--quiet", "--no-compile", TORCH, stderr=subprocess.DEVNULL)
+    session.env["UV_CONSTRAINT"] = str(constraints)
+    return True
+
+
+def require_torch(session: nox.Session) -> None:
+    """Install torch; where there is no build of it, skip the session (CI: fail)."""
+    if not install_torch(session):
+        (session.error if CI else session.skip)(f"no build of {TORCH} here; name another one in RLX_TORCH")
 
 
 def refuse_cuda(session: nox.Session, what: str, names: list[str]) -> None:
@@ -164,16 +186,23 @@ def install_beside_torch(session: nox.Session, *args: object) -> None:
     session.run(*command, external=True, silent=True)
 
 
-def everything(*, editable: bool = False, without: tuple[str, ...] = ()) -> list[str]:
+def everything(*, torch: bool, tests: bool = True, editable: bool = False) -> list[str]:
     """Installer arguments for all packages with their extras and test groups."""
-    args = ["-c", str(fresh_wheels() / "siblings.txt")] if not editable else []
+    args = [] if editable else ["-c", str(fresh_wheels() / "siblings.txt")]
     for package in PACKAGES:
-        project = nox.project.load_toml(pyproject(package))["project"]
-        extras = [name for name in project.get("optional-dependencies", {}) if name not in without]
-        listed = f"[{','.join(extras)}]" if extras else ""
-        where = ["-e", f"{pyproject(package).parent}{listed}"] if editable else [f"{package}{listed}"]
-        args += [*where, "--group", f"{pyproject(package)}:test"]
+        extras: dict[str, list[str]] = nox.project.load_toml(pyproject(package))["project"].get(
+            "optional-dependencies", {}
+        )
+        chosen = [name for name, needs in extras.items() if torch or not any(map(needs_torch, needs))]
+        listed = f"[{','.join(chosen)}]" if chosen else ""
+        args += ["-e", f"{pyproject(package).parent}{listed}"] if editable else [f"{package}{listed}"]
+        args += ["--group", f"{pyproject(package)}:test"] if tests else []
     return args
+
+
+def needs_torch(requirement: str) -> bool:
+    """Whether a requirement is torch itself; nothing else that we name brings it."""
+    return canonicalize_name(Requirement(requirement).name) == "torch"
 
 
 # Running checks
@@ -185,7 +214,7 @@ def run_each(session: nox.Session, commands: list[list[str]]) -> None:
     for command in commands:
         try:
             session.run(*command)
-        except nox.command.CommandFailed:
+        except CommandFailed:
             failed.append(" ".join(command))
     if failed:
         session.error("failed: " + "; ".join(failed))
@@ -243,15 +272,15 @@ def alone(session: nox.Session, package: str) -> None:
     session.log(
         f"{wheel_of(package).stat().st_size / 1024:.0f} KiB; brings {', '.join(brought) or 'nothing'}"
     )
-    session.run("python", "-I", ROOT / "tests-integration" / "alone.py", package)
+    session.run("python", "-I", INTEGRATION / "alone.py", package)
 
 
 @nox.session(python=TORCH_PYTHON, venv_backend="uv", default=False)
 def types(session: nox.Session) -> None:
     """Mypy and pyright, both strict, over sources, tests and examples."""
-    install_torch(session)
+    require_torch(session)
     install_beside_torch(
-        session, "mypy>=2.4,<3", "pyright[nodejs]==1.1.414", "nox", *everything(editable=True)
+        session, "mypy>=2.4,<3", "pyright[nodejs]==1.1.414", "nox", *everything(torch=True, editable=True)
     )
     python = str(pathlib.Path(session.bin) / "python")
     folders = [[f"packages/{package}/{part}" for part in ("src", "tests")] for package in PACKAGES]
@@ -273,8 +302,8 @@ def lint(session: nox.Session) -> None:
     )
     commands = [["ruff", "check", "."], ["ruff", "format", "--check", "."], ["codespell"], ["lint-imports"]]
     for package in PACKAGES:
-        folder = pyproject(package).parent
-        commands += [["deptry", str(folder / "src"), "--config", str(folder / "pyproject.toml")]]
+        source = f"packages/{package}/src"
+        commands += [["deptry", "--no-ansi", source, "--config", f"packages/{package}/pyproject.toml"]]
     run_each(session, commands)
 
 
@@ -301,3 +330,97 @@ def check_contents(session: nox.Session, archive: pathlib.Path) -> None:
     for wanted in ("LICENSE", "py.typed"):
         if not any(unpacked.rglob(wanted)):
             session.error(f"{archive.name} holds no {wanted}")
+
+
+@nox.session(python=PYTHONS[-1], venv_backend="uv", requires=["wheels"], default=False)
+def integration(session: nox.Session) -> None:
+    """All packages together, with every optional library except torch."""
+    uv(session, "pip", "install", "--no-sources", *everything(torch=False))
+    run_pytest(session, "--ignore", INTEGRATION / "clients", INTEGRATION)
+
+
+@nox.session(python=TORCH_PYTHON, venv_backend="uv", requires=["wheels"], default=False)
+def torch(session: nox.Session) -> None:
+    """All packages together with torch: their tests that use it, and the integration tests."""
+    require_torch(session)
+    install_beside_torch(session, *everything(torch=True))
+    files = [
+        path
+        for path in ROOT.glob("packages/*/tests/**/test_*.py")
+        if re.search(r"\btorch\b", path.read_text())
+    ]
+    run_pytest(session, "--ignore", INTEGRATION / "clients", *files, INTEGRATION)
+
+
+@nox.session(python=TORCH_PYTHON, venv_backend="uv", requires=["wheels"], default=False)
+@nox.parametrize("version", ["1.2.0", "2.0.1"], ids=["1.2", "2.0"])
+def tianshou(session: nox.Session, version: str) -> None:
+    """Our parts in the hands of tianshou's trainers."""
+    check_client(session, f"tianshou=={version}", "test_tianshou.py")
+
+
+@nox.session(python=TORCH_PYTHON, venv_backend="uv", requires=["wheels"], default=False)
+def sb3(session: nox.Session) -> None:
+    """Our parts in the hands of Stable-Baselines3."""
+    check_client(session, "stable-baselines3==2.9.2", "test_sb3.py")
+
+
+def check_client(session: nox.Session, client: str, file: str) -> None:
+    """Run the tests of one client library, which share an environment with nothing that it does not want."""
+    require_torch(session)
+    packages = ["-c", fresh_wheels() / "siblings.txt", *PACKAGES]
+    install_beside_torch(
+        session, client, *packages, "tensorboard", "pytest>=8", "pytest-randomly", "pytest-timeout"
+    )
+    run_pytest(session, INTEGRATION / "clients" / file)
+
+
+@nox.session(venv_backend="uv", requires=["wheels"], default=False)
+def demo(session: nox.Session) -> None:
+    """Train, kill with SIGKILL, resume, and compare with a run that nothing disturbed."""
+    torch_here = session.python in {None, TORCH_PYTHON} and install_torch(session)
+    install_beside_torch(session, *everything(torch=torch_here, tests=False))
+    session.run("python", ROOT / "examples" / "demo.py", *session.posargs)
+
+
+@nox.session(python=TORCH_PYTHON, venv_backend="uv", requires=["wheels"], default=False)
+@nox.parametrize("package", PACKAGES, ids=SHORT_NAMES)
+def benchmarks(session: nox.Session, package: str) -> None:
+    """The benchmark scripts of one package, side by side with its peers."""
+    scripts = sorted((ROOT / "packages" / package / "benchmarks").glob("[!_]*.py"))
+    if not scripts:
+        session.skip(f"{package} has no benchmarks")
+    require_torch(session)
+    groups = nox.project.load_toml(pyproject(package)).get("dependency-groups", {})
+    peers = ["--group", f"{pyproject(package)}:benchmarks"] if "benchmarks" in groups else []
+    install_beside_torch(session, *everything(torch=True, tests=False), *peers)
+    for script in scripts:
+        session.run("python", script, *session.posargs)
+
+
+@nox.session(python=TORCH_PYTHON, venv_backend="uv", requires=["wheels"], default=False)
+def faults(session: nox.Session) -> None:
+    """The long fault and kill tests, sampled; `soak` runs them whole."""
+    require_torch(session)
+    install_beside_torch(session, *everything(torch=True))
+    run_pytest(session, "-m", "slow", *(ROOT / "packages" / package / "tests" for package in PACKAGES))
+
+
+@nox.session(python=TORCH_PYTHON, venv_backend="uv", requires=["wheels"], default=False)
+def soak(session: nox.Session) -> None:
+    """Every long test in full: every kill, every system call. Takes hours."""
+    session.env["RLX_SOAK"] = "1"
+    require_torch(session)
+    install_beside_torch(session, *everything(torch=True))
+    run_pytest(session, "-m", "slow", "--timeout", "0", ROOT / "packages", INTEGRATION)
+
+
+@nox.session(python=PYTHONS[0], venv_backend="uv", default=False)
+def docs(session: nox.Session) -> None:
+    """The site, with every warning an error."""
+    if not (ROOT / "mkdocs.yml").exists():
+        session.skip("there is no mkdocs.yml")
+    session.install("mkdocs-material>=9.6", "mkdocstrings[python]>=0.29")
+    session.run(
+        "mkdocs", "build", "--strict", "--site-dir", pathlib.Path(session.create_tmp()).resolve() / "site"
+    )
