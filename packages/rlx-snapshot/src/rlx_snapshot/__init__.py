@@ -1,1 +1,23 @@
 """Whole-run snapshots that are fast, atomic, verified and ordinary pickles."""
+
+from rlx_snapshot._config import SnapshotConfig
+from rlx_snapshot._errors import (
+    DamagedSnapshotError,
+    NotAFileError,
+    SnapshotFallbackWarning,
+    SnapshotNotFoundError,
+)
+from rlx_snapshot._pickler import exact_copy, exact_dumps, exact_loads
+from rlx_snapshot._snapshotter import Snapshotter
+
+__all__ = [
+    "DamagedSnapshotError",
+    "NotAFileError",
+    "SnapshotConfig",
+    "SnapshotFallbackWarning",
+    "SnapshotNotFoundError",
+    "Snapshotter",
+    "exact_copy",
+    "exact_dumps",
+    "exact_loads",
+]

@@ -1,0 +1,62 @@
+"""What can go wrong with a snapshot, each error a kind of one that callers already catch.
+
+```
+Exception
+├── NotAFileError
+├── OSError ─ FileNotFoundError ── SnapshotNotFoundError
+└── pickle.PickleError ─ UnpicklingError ── DamagedSnapshotError
+UserWarning ── SnapshotFallbackWarning
+```
+"""
+
+import pickle
+from collections.abc import Sequence
+from pathlib import Path
+
+
+class NotAFileError(Exception):
+    """A snapshot's name is taken by something that is not a regular file."""
+
+    def __init__(self, path: str | Path, kind: str) -> None:
+        super().__init__(f"{path} is a {kind}, not a snapshot file: move it away or load another iteration")
+        self.path = str(path)
+        self.kind = kind
+
+    def __reduce__(self) -> tuple[type["NotAFileError"], tuple[str, str]]:
+        return type(self), (self.path, self.kind)
+
+
+class SnapshotNotFoundError(FileNotFoundError):
+    """No snapshot of the wanted iteration; `itr`, `directory` and `available` are attributes."""
+
+    def __init__(self, itr: int | str, directory: str, available: Sequence[str]) -> None:
+        super().__init__(_missing_message(itr, directory, available))
+        self.itr = itr
+        self.directory = directory
+        self.available = list(available)
+
+    def __reduce__(self) -> tuple[type["SnapshotNotFoundError"], tuple[int | str, str, list[str]]]:
+        return type(self), (self.itr, self.directory, self.available)
+
+
+class DamagedSnapshotError(pickle.UnpicklingError):
+    """The bytes of a snapshot are not the bytes that were saved; `path` and `problem` are attributes."""
+
+    def __init__(self, path: str | Path, problem: str) -> None:
+        super().__init__(f"{path} is damaged: {problem}. Load an older iteration or restore the file.")
+        self.path = str(path)
+        self.problem = problem
+
+    def __reduce__(self) -> tuple[type["DamagedSnapshotError"], tuple[str, str]]:
+        return type(self), (self.path, self.problem)
+
+
+class SnapshotFallbackWarning(UserWarning):
+    """`load(..., 'last')` passed over a damaged newest snapshot and took an older one."""
+
+
+def _missing_message(itr: int | str, directory: str, available: Sequence[str]) -> str:
+    if not available:
+        return f"no snapshot in {directory}: nothing was saved there, or another directory was meant"
+    held = ", ".join(available)
+    return f"no snapshot of iteration {itr!r} in {directory} (it has {held}): use one of these, 'first' or 'last'"

@@ -1,0 +1,60 @@
+"""How NumPy's random generators are written: as plain state, through public constructors.
+
+NumPy's own pickles of generators name private functions that differ between its
+versions; these load on every NumPy from 1.26 on.
+"""
+
+import functools
+import sys
+from collections.abc import Callable
+from typing import Any, Final
+
+from rlx_snapshot._calls import Call, Reduced, Reducer, built_then, class_of, method
+
+_BIT_GENERATORS: Final = frozenset({"MT19937", "PCG64", "PCG64DXSM", "Philox", "SFC64"})
+
+
+def numpy_reducer(cls: type) -> Reducer | None:
+    """The reducer for exactly this class of NumPy, None where NumPy's own will do."""
+    if not cls.__module__.startswith("numpy.random"):
+        return None
+    if cls.__name__ in _BIT_GENERATORS:
+        return _bit_generator
+    return _OTHERS.get(cls.__name__)
+
+
+def _bit_generator(generator: Any) -> Reduced:
+    cls = class_of(generator)
+    restore = Call(setattr, generator, "state", generator.state)
+    return built_then(cls, (generator.seed_seq,), [restore])
+
+
+def _generator(generator: Any) -> Reduced:
+    cls = class_of(generator)
+    return cls, (generator.bit_generator,)
+
+
+def _random_state(state: Any) -> Reduced:
+    # The bit generator is out of reach of public names, so it is not shared with a Generator.
+    cls = class_of(state)
+    saved = state.get_state(legacy=False)
+    bits = vars(sys.modules["numpy.random"])[saved["bit_generator"]]
+    return built_then(cls, (Call(bits, 0),), [Call(method("set_state", saved), state)])
+
+
+def _seed_sequence(sequence: Any) -> Reduced:
+    cls: Callable[..., object] = class_of(sequence)
+    build = functools.partial(
+        cls,
+        spawn_key=sequence.spawn_key,
+        pool_size=sequence.pool_size,
+        n_children_spawned=sequence.n_children_spawned,
+    )
+    return build, (sequence.entropy,)
+
+
+_OTHERS: Final[dict[str, Reducer]] = {
+    "Generator": _generator,
+    "RandomState": _random_state,
+    "SeedSequence": _seed_sequence,
+}

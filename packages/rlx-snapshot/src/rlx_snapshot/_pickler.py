@@ -1,0 +1,65 @@
+"""The pickler behind every save: cloudpickle's, made exact for what reinforcement learning holds."""
+
+import io
+import pickle
+import types
+from typing import IO, Any
+
+from rlx_snapshot._calls import Reducer, class_of
+from rlx_snapshot._cloud import CloudPickler
+from rlx_snapshot._environment_reducers import EnvironmentReducers
+from rlx_snapshot._main_module import by_name_or_copy, lives_in_main
+from rlx_snapshot._numpy_reducers import numpy_reducer
+
+
+class ExactPickler(CloudPickler):
+    """Writes one object graph; what it writes loads with `pickle.load` and without this package."""
+
+    def __init__(self, file: IO[bytes]) -> None:
+        super().__init__(file, protocol=5)
+        self._environments = EnvironmentReducers()
+        self._reducers: dict[type, Reducer] = {}
+
+    def reducer_override(self, obj: Any) -> Any:
+        """Called by pickle for everything but the plainest builtins."""
+        cls = class_of(obj)
+        try:
+            reducer = self._reducers[cls]
+        except KeyError:
+            reducer = self._reducers[cls] = self._choose(cls)
+        return reducer(obj)
+
+    def _choose(self, cls: type[object]) -> Reducer:
+        if issubclass(cls, type) or cls is types.FunctionType:
+            return self._code
+        return numpy_reducer(cls) or self._environments(cls) or _by_itself
+
+    def _code(self, obj: Any) -> Any:
+        if lives_in_main(obj):
+            return by_name_or_copy(obj)
+        return super().reducer_override(obj)
+
+
+def exact_dumps(obj: object) -> bytes:
+    """Pickle `obj` so that live environments inside it come back in mid-episode.
+
+    The bytes load with `exact_loads`, or with any `pickle.loads` where the
+    libraries of the held objects are installed.
+    """
+    file = io.BytesIO()
+    ExactPickler(file).dump(obj)
+    return file.getvalue()
+
+
+def exact_loads(data: bytes) -> Any:
+    """Load what `exact_dumps` wrote. Loading runs code of the held objects: only for trusted bytes."""
+    return pickle.loads(data)
+
+
+def exact_copy(obj: Any) -> Any:
+    """A deep copy of `obj` that shares nothing with it, live environments in mid-episode included."""
+    return exact_loads(exact_dumps(obj))
+
+
+def _by_itself(_: object) -> Any:
+    return NotImplemented

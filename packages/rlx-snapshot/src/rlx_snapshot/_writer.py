@@ -1,0 +1,52 @@
+"""One thread that carries out saves in order, and hands their errors back."""
+
+import logging
+import os
+from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
+
+_log = logging.getLogger(__name__)
+
+
+class BackgroundWriter:
+    """Runs one job at a time in a thread that lives until `close` or the end of the program.
+
+    Jobs handed over before the program ends are finished before it ends.
+    """
+
+    def __init__(self) -> None:
+        self._threads: ThreadPoolExecutor | None = None
+        self._pending: Future[None] | None = None
+        self._process = os.getpid()
+
+    def submit(self, job: Callable[[], None]) -> None:
+        """Start `job` once the one before it is done; raises the error of that one."""
+        self.wait()
+        if self._threads is None:
+            self._threads = ThreadPoolExecutor(max_workers=1, thread_name_prefix="rlx-snapshot")
+        self._pending = self._threads.submit(_logged, job)
+
+    def wait(self) -> None:
+        """Return when nothing is left to do; raises the error of the last job, once."""
+        if self._process != os.getpid():  # a fork took over the object but not the thread
+            self._process, self._pending, self._threads = os.getpid(), None, None
+        pending, self._pending = self._pending, None
+        if pending is not None:
+            pending.result()
+
+    def close(self) -> None:
+        """Finish the work and end the thread; a later `submit` starts another."""
+        try:
+            self.wait()
+        finally:
+            threads, self._threads = self._threads, None
+            if threads is not None:
+                threads.shutdown()
+
+
+def _logged(job: Callable[[], None]) -> None:
+    try:
+        job()
+    except BaseException:
+        _log.exception("a snapshot could not be saved in the background")
+        raise

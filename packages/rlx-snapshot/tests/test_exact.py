@@ -1,0 +1,189 @@
+"""Objects that ordinary pickling restarts, splits or cannot hold."""
+
+import pickle
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from rlx_snapshot import exact_copy, exact_dumps, exact_loads
+
+SCRIPT = """
+import pickle, sys
+{definitions}
+if __name__ == "__main__":
+    from rlx_snapshot import Snapshotter
+    if sys.argv[1] == "save":
+        Snapshotter({directory!r}).save_itr_params(0, {state})
+    else:
+        state = Snapshotter({directory!r}).load({directory!r})
+        print({check})
+"""
+CLASSES = """
+class Base:
+    def __init__(self, n): self.n = n
+class Policy(Base):
+    def __init__(self, n):
+        super().__init__(n)
+    def act(self): return self.n + OFFSET
+def schedule(step): return step * OFFSET
+OFFSET = 10
+"""
+
+
+def run(path: Path, *arguments: str) -> str:
+    """Run a script in a fresh interpreter and return what it prints."""
+    command = [sys.executable, str(path), *arguments]
+    return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
+
+
+class TestMainModule:
+    def script(self, tmp_path: Path, name: str, definitions: str, check: str) -> Path:
+        """A script that saves and loads instances of its own classes."""
+        state = "{'policy': Policy(1), 'schedule': schedule, 'twice': lambda x: schedule(x) * 2}"
+        text = SCRIPT.format(
+            definitions=definitions, directory=str(tmp_path / "run"), state=state, check=check
+        )
+        (tmp_path / name).write_text(text)
+        return tmp_path / name
+
+    def test_resumed_script_gets_its_own_classes(self, tmp_path: Path) -> None:
+        """An instance loaded by the script that saved it is of the script's class, edits included."""
+        run(self.script(tmp_path, "train.py", CLASSES, "0"), "save")
+        check = "type(state['policy']) is Policy, state['schedule'] is schedule, state['policy'].act()"
+        edited = self.script(tmp_path, "train.py", CLASSES.replace("OFFSET = 10", "OFFSET = 20"), check)
+        assert run(edited, "load") == "True True 21"
+
+    def test_another_program_gets_a_copy_of_the_code(self, tmp_path: Path) -> None:
+        """A program without such names loads the classes as they were when saved."""
+        run(self.script(tmp_path, "train.py", CLASSES, "0"), "save")
+        check = "state['policy'].act(), state['schedule'](2), state['twice'](2), type(state['policy']).__mro__[1].__name__"
+        other = self.script(tmp_path, "other.py", "", check)
+        assert run(other, "load") == "11 20 40 Base"
+
+    def test_plain_pickle_needs_no_rlx(self, tmp_path: Path) -> None:
+        """The file does not name this package anywhere."""
+        run(self.script(tmp_path, "train.py", CLASSES, "0"), "save")
+        assert b"rlx_snapshot" not in (tmp_path / "run/params.pkl").read_bytes()
+
+
+class TestNumpy:
+    @pytest.mark.parametrize("name", ["MT19937", "PCG64", "PCG64DXSM", "Philox", "SFC64"])
+    def test_generators_continue_their_stream(self, name: str) -> None:
+        """A copy draws the same numbers and spawns the same children."""
+        np = pytest.importorskip("numpy", reason="needs numpy")
+        generator: Any = np.random.Generator(vars(np.random)[name](7))
+        generator.integers(10, size=3, dtype=np.uint32)
+        generator.spawn(2)
+        copy = exact_copy(generator)
+        assert copy.integers(1 << 40, size=5).tolist() == generator.integers(1 << 40, size=5).tolist()
+        ours, theirs = generator.spawn(1)[0], copy.spawn(1)[0]
+        assert ours.integers(1 << 40) == theirs.integers(1 << 40)
+
+    def test_random_state_continues_with_its_spare_gaussian(self) -> None:
+        """The cached second Gaussian of the legacy generator is kept."""
+        np = pytest.importorskip("numpy", reason="needs numpy")
+        state = np.random.RandomState(3)
+        state.standard_normal()
+        copy = exact_copy(state)
+        assert copy.standard_normal(4).tolist() == state.standard_normal(4).tolist()
+
+    def test_generators_name_no_private_module(self) -> None:
+        """The bytes hold public names only, so every NumPy from 1.26 on reads them."""
+        np = pytest.importorskip("numpy", reason="needs numpy")
+        assert b"_pickle" not in exact_dumps([np.random.default_rng(1), np.random.RandomState(1)])
+
+    def test_two_generators_on_one_source_stay_together(self) -> None:
+        """Generators that share a bit generator share it again."""
+        np = pytest.importorskip("numpy", reason="needs numpy")
+        source = np.random.PCG64(1)
+        first, second = exact_copy((np.random.Generator(source), np.random.Generator(source)))
+        assert first.bit_generator is second.bit_generator
+
+
+class TestEnvironments:
+    @pytest.mark.parametrize(
+        "name",
+        ["CartPole-v1", "Acrobot-v1", "Hopper-v5", "Ant-v5", "ALE/Breakout-v5", "ALE/Pong-v5"],
+    )
+    def test_copy_goes_on_in_mid_episode(self, name: str) -> None:
+        """Copy and original answer the same 300 actions with the same observations."""
+        environment = _made(name)
+        environment.reset(seed=3)
+        environment.action_space.seed(1)
+        actions = [environment.action_space.sample() for _ in range(340)]
+        _play(environment, actions[:40])
+        copy = exact_copy(environment)
+        assert _play(copy, actions[40:]) == _play(environment, actions[40:])
+
+    def test_saving_does_not_disturb_the_original(self) -> None:
+        """An emulator that was saved plays on as one that was not."""
+        played = []
+        for save in (False, True):
+            environment = _made("ALE/Pong-v5")
+            environment.reset(seed=3)
+            _play(environment, [2, 3] * 20)
+            if save:
+                exact_dumps(environment)
+            played.append(_play(environment, [3, 2, 1] * 60))
+        assert played[0] == played[1]
+
+    def test_wrappers_keep_their_statistics(self) -> None:
+        """The running mean of an observation normaliser is part of the copy."""
+        wrappers: Any = pytest.importorskip("gymnasium.wrappers", reason="needs gymnasium")
+        environment = wrappers.NormalizeObservation(_made("CartPole-v1"))
+        environment.reset(seed=1)
+        _play(environment, [0, 1] * 10)
+        copy = exact_copy(environment)
+        assert copy.obs_rms.mean.tolist() == environment.obs_rms.mean.tolist()
+        assert copy.obs_rms.count == environment.obs_rms.count > 20
+
+    def test_opened_window_surfaces_are_left_out(self) -> None:
+        """An environment that has rendered is saved without its surface and renders again."""
+        pytest.importorskip("pygame", reason="needs pygame")
+        environment = _made("CartPole-v1", render_mode="rgb_array")
+        environment.reset(seed=1)
+        picture = environment.render()
+        assert exact_copy(environment).render().tolist() == picture.tolist()
+
+    def test_bytes_load_without_rlx(self) -> None:
+        """A live environment in a pickle needs its own library and nothing of ours."""
+        environment = _made("Hopper-v5")
+        environment.reset(seed=3)
+        data = exact_dumps(environment)
+        assert b"rlx_snapshot" not in data
+        assert pickle.loads(data).unwrapped.data.qpos.tolist() == environment.unwrapped.data.qpos.tolist()
+
+    def test_emulator_without_its_environment_is_refused(self) -> None:
+        """An ALE handle alone does not say which game it plays."""
+        emulator: Any = _made("ALE/Pong-v5").unwrapped.ale
+        with pytest.raises(TypeError, match="save the environment"):
+            exact_dumps(emulator)
+
+
+def test_loads_returns_what_dumps_took() -> None:
+    """Any picklable value makes the round trip."""
+    value = {"a": [1, 2.5, None], "b": ({3}, b"x")}
+    assert exact_loads(exact_dumps(value)) == value
+
+
+@pytest.mark.filterwarnings("ignore")
+def _made(name: str, **options: object) -> Any:
+    gymnasium: Any = pytest.importorskip("gymnasium", reason="needs gymnasium")
+    if name.startswith("ALE/"):
+        gymnasium.register_envs(pytest.importorskip("ale_py", reason="needs ale-py"))
+    elif name.endswith("-v5"):
+        pytest.importorskip("mujoco", reason="needs mujoco")
+    return gymnasium.make(name, **options)
+
+
+def _play(environment: Any, actions: list[Any]) -> list[bytes]:
+    seen: list[bytes] = []
+    for action in actions:
+        observation, reward, terminated, truncated, _ = environment.step(action)
+        seen.append(observation.tobytes() + repr(float(reward)).encode())
+        if terminated or truncated:
+            seen.append(environment.reset()[0].tobytes())
+    return seen
