@@ -252,7 +252,7 @@ def wheels(session: nox.Session) -> None:
     (WHEELS / "latest").write_text(folder.name)
 
 
-@nox.session(python=PYTHONS, venv_backend="uv", requires=["wheels"], allow_parallel=True)
+@nox.session(python=PYTHONS, venv_backend="uv", requires=["wheels"], allow_parallel=True, tags=["ci"])
 @nox.parametrize("resolution", ["highest", "lowest-direct"], ids=["highest", "lowest"])
 @nox.parametrize("package", PACKAGES, ids=SHORT_NAMES)
 def tests(session: nox.Session, package: str, resolution: str) -> None:
@@ -263,7 +263,14 @@ def tests(session: nox.Session, package: str, resolution: str) -> None:
     run_pytest(session, "-m", "not slow", ROOT / "packages" / package / "tests")
 
 
-@nox.session(python=PYTHONS[-1], venv_backend="uv", requires=["wheels"], allow_parallel=True, default=False)
+@nox.session(
+    python=PYTHONS[-1],
+    venv_backend="uv",
+    requires=["wheels"],
+    allow_parallel=True,
+    default=False,
+    tags=["ci"],
+)
 @nox.parametrize("package", PACKAGES, ids=SHORT_NAMES)
 def alone(session: nox.Session, package: str) -> None:
     """One wheel in an empty environment: does it import, what does it weigh, what comes with it?"""
@@ -275,7 +282,7 @@ def alone(session: nox.Session, package: str) -> None:
     session.run("python", "-I", INTEGRATION / "alone.py", package)
 
 
-@nox.session(python=TORCH_PYTHON, venv_backend="uv", default=False)
+@nox.session(python=TORCH_PYTHON, venv_backend="uv", default=False, tags=["ci"])
 def types(session: nox.Session) -> None:
     """Mypy and pyright, both strict, over sources, tests and examples."""
     require_torch(session)
@@ -293,21 +300,33 @@ def types(session: nox.Session) -> None:
     run_each(session, commands)
 
 
-@nox.session(python=PYTHONS[0], venv_backend="uv", default=False, allow_parallel=True)
+@nox.session(python=PYTHONS[0], venv_backend="uv", default=False, allow_parallel=True, tags=["ci"])
 def lint(session: nox.Session) -> None:
     """Style, spelling, the edges between the packages, and declared against imported libraries."""
-    session.install("ruff>=0.17,<0.18", "import-linter>=2.16,<3", "deptry>=0.25,<0.26", "codespell>=2.4,<3")
+    session.install(
+        "ruff>=0.17,<0.18",
+        "import-linter>=2.16,<3",
+        "deptry>=0.25,<0.26",
+        "codespell>=2.4,<3",
+        "zizmor>=1.20",
+    )
     session.env["PYTHONPATH"] = os.pathsep.join(
         str(pyproject(package).parent / "src") for package in PACKAGES
     )
-    commands = [["ruff", "check", "."], ["ruff", "format", "--check", "."], ["codespell"], ["lint-imports"]]
+    commands = [
+        ["ruff", "check", "."],
+        ["ruff", "format", "--check", "."],
+        ["codespell"],
+        ["lint-imports"],
+        ["zizmor", "--offline", "--quiet", ".github"],
+    ]
     for package in PACKAGES:
         source = f"packages/{package}/src"
         commands += [["deptry", "--no-ansi", source, "--config", f"packages/{package}/pyproject.toml"]]
     run_each(session, commands)
 
 
-@nox.session(python=PYTHONS[-1], venv_backend="uv", default=False, allow_parallel=True)
+@nox.session(python=PYTHONS[-1], venv_backend="uv", default=False, allow_parallel=True, tags=["ci"])
 def build(session: nox.Session) -> None:
     """Source distributions and wheels, as they would be published."""
     session.install("twine>=6", "check-wheel-contents>=0.6", "validate-pyproject[all]>=0.24")
@@ -332,14 +351,38 @@ def check_contents(session: nox.Session, archive: pathlib.Path) -> None:
             session.error(f"{archive.name} holds no {wanted}")
 
 
-@nox.session(python=PYTHONS[-1], venv_backend="uv", requires=["wheels"], default=False)
+@nox.session(python=PYTHONS[-1], venv_backend="uv", default=False)
+def release(session: nox.Session) -> None:
+    """Build what a tag publishes: `nox -s release -- rlx-snapshot-v1.2.3 dist`."""
+    tag, folder = session.posargs
+    package, _, version = tag.rpartition("-v")
+    if package not in PACKAGES:
+        session.error(f"{tag!r} names none of {', '.join(PACKAGES)}; write <package>-v<version>")
+    declared = nox.project.load_toml(pyproject(package))["project"]["version"]
+    if declared != version:
+        session.error(f"the tag {tag!r} says {version}, the pyproject of {package} says {declared}")
+    if not re.search(
+        rf"^## {re.escape(version)} - \d{{4}}-\d\d-\d\d$", changelog(package), flags=re.MULTILINE
+    ):
+        session.error(f"the changelog of {package} has no '## {version} - <date>'")
+    session.install("twine>=6")
+    uv(session, "build", "--package", package, "--no-sources", "--out-dir", folder)
+    session.run("twine", "check", "--strict", *map(str, pathlib.Path(folder).glob("rlx_*")))
+
+
+def changelog(package: str) -> str:
+    """The changelog of one package."""
+    return (pyproject(package).parent / "CHANGELOG.md").read_text()
+
+
+@nox.session(python=PYTHONS[-1], venv_backend="uv", requires=["wheels"], default=False, tags=["ci"])
 def integration(session: nox.Session) -> None:
     """All packages together, with every optional library except torch."""
     uv(session, "pip", "install", "--no-sources", *everything(torch=False))
     run_pytest(session, "--ignore", INTEGRATION / "clients", INTEGRATION)
 
 
-@nox.session(python=TORCH_PYTHON, venv_backend="uv", requires=["wheels"], default=False)
+@nox.session(python=TORCH_PYTHON, venv_backend="uv", requires=["wheels"], default=False, tags=["ci"])
 def torch(session: nox.Session) -> None:
     """All packages together with torch: their tests that use it, and the integration tests."""
     require_torch(session)
@@ -352,14 +395,14 @@ def torch(session: nox.Session) -> None:
     run_pytest(session, "--ignore", INTEGRATION / "clients", *files, INTEGRATION)
 
 
-@nox.session(python=TORCH_PYTHON, venv_backend="uv", requires=["wheels"], default=False)
+@nox.session(python=TORCH_PYTHON, venv_backend="uv", requires=["wheels"], default=False, tags=["ci"])
 @nox.parametrize("version", ["1.2.0", "2.0.1"], ids=["1.2", "2.0"])
 def tianshou(session: nox.Session, version: str) -> None:
     """Our parts in the hands of tianshou's trainers."""
     check_client(session, f"tianshou=={version}", "test_tianshou.py")
 
 
-@nox.session(python=TORCH_PYTHON, venv_backend="uv", requires=["wheels"], default=False)
+@nox.session(python=TORCH_PYTHON, venv_backend="uv", requires=["wheels"], default=False, tags=["ci"])
 def sb3(session: nox.Session) -> None:
     """Our parts in the hands of Stable-Baselines3."""
     check_client(session, "stable-baselines3==2.9.2", "test_sb3.py")
@@ -375,7 +418,7 @@ def check_client(session: nox.Session, client: str, file: str) -> None:
     run_pytest(session, INTEGRATION / "clients" / file)
 
 
-@nox.session(venv_backend="uv", requires=["wheels"], default=False)
+@nox.session(venv_backend="uv", requires=["wheels"], default=False, tags=["ci"])
 def demo(session: nox.Session) -> None:
     """Train, kill with SIGKILL, resume, and compare with a run that nothing disturbed."""
     torch_here = session.python in {None, TORCH_PYTHON} and install_torch(session)
@@ -415,7 +458,7 @@ def soak(session: nox.Session) -> None:
     run_pytest(session, "-m", "slow", "--timeout", "0", ROOT / "packages", INTEGRATION)
 
 
-@nox.session(python=PYTHONS[0], venv_backend="uv", default=False)
+@nox.session(python=PYTHONS[0], venv_backend="uv", default=False, tags=["ci"])
 def docs(session: nox.Session) -> None:
     """The site, with every warning an error."""
     if not (ROOT / "mkdocs.yml").exists():

@@ -7,7 +7,6 @@ import importlib
 import inspect
 import re
 import tomllib
-from collections.abc import Iterator
 from functools import reduce
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -86,11 +85,13 @@ def changes() -> list[Change]:
     return [Change(*row) for row in rows]
 
 
-def entries(kind: str) -> Iterator[Any]:
+def entries(kind: str) -> list[Any]:
     """One pytest parameter for each name that the contract lists under `kind`."""
-    for module, sections in CONTRACT.items():
-        for name, value in sections.get(kind, {}).items():
-            yield pytest.param(module, name, value, id=f"{module}.{name}")
+    return [
+        pytest.param(module, name, value, id=f"{module}.{name}")
+        for module, sections in CONTRACT.items()
+        for name, value in sections.get(kind, {}).items()
+    ]
 
 
 @pytest.mark.parametrize(("module", "name", "signature"), entries("signatures"))
