@@ -1,1 +1,64 @@
 """Wrap a function and get a recorded, resumable, repeatable run folder."""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:  # types are never lazy
+    from rlx_experiment._archive import make_launcher_archive
+    from rlx_experiment._context import ExperimentContext
+    from rlx_experiment._encoder import LogEncoder, dump_json
+    from rlx_experiment._launch import run_experiment, to_local_command
+    from rlx_experiment._lock import RunLiveError
+    from rlx_experiment._metadata import get_metadata
+    from rlx_experiment._missing import MissingExtraError
+    from rlx_experiment._record import ForeignRunError
+    from rlx_experiment._run import Run
+    from rlx_experiment._status import RunStatus
+    from rlx_experiment._template import ExperimentTemplate, wrap_experiment
+
+__all__ = [
+    "ExperimentContext",
+    "ExperimentTemplate",
+    "ForeignRunError",
+    "LogEncoder",
+    "MissingExtraError",
+    "Run",
+    "RunLiveError",
+    "RunStatus",
+    "dump_json",
+    "get_metadata",
+    "make_launcher_archive",
+    "run_experiment",
+    "to_local_command",
+    "wrap_experiment",
+]
+
+_HOME: Final = {
+    "ExperimentContext": "_context",
+    "ExperimentTemplate": "_template",
+    "ForeignRunError": "_record",
+    "LogEncoder": "_encoder",
+    "MissingExtraError": "_missing",
+    "Run": "_run",
+    "RunLiveError": "_lock",
+    "RunStatus": "_status",
+    "dump_json": "_encoder",
+    "get_metadata": "_metadata",
+    "make_launcher_archive": "_archive",
+    "run_experiment": "_launch",
+    "to_local_command": "_launch",
+    "wrap_experiment": "_template",
+}
+
+
+def __getattr__(name: str) -> object:
+    """Import a public name when it is first used, so that each program pays only for what it needs."""
+    if name not in _HOME:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value: object = getattr(import_module(f"{__name__}.{_HOME[name]}"), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

@@ -1,0 +1,181 @@
+"""One attempt at a run: from its folder and lock to its last status."""
+
+import logging
+import shutil
+import sys
+import traceback
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from rlx_experiment import _git, _metadata, _record
+from rlx_experiment._archive import make_launcher_archive
+from rlx_experiment._context import ExperimentContext
+from rlx_experiment._debug_log import debug_log
+from rlx_experiment._encoder import write_json
+from rlx_experiment._lock import RunLock
+from rlx_experiment._run import Run
+from rlx_experiment._rundir import make_run_dir
+from rlx_experiment._signals import StopRequest
+from rlx_experiment._status import now, where, write_status
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunPlan:
+    """All that is decided about a run before anything is written."""
+
+    experiment: str
+    """``file.py:function``, by which a folder's run is recognised as the same."""
+    folder: Path
+    reuse: bool
+    """Whether to use `folder` even if it exists, rather than the next free number."""
+    passed: Mapping[str, object]
+    arguments: Mapping[str, object]
+    snapshot_mode: str
+    snapshot_gap: int
+    archive: bool
+    command_line: bool = False
+    """Whether to refuse a folder with a run that is not of this experiment, and to say where the run goes."""
+
+    @property
+    def identity(self) -> dict[str, object]:
+        """What ``arguments.json`` says about the run besides its arguments."""
+        return {
+            "experiment": self.experiment,
+            "snapshot_mode": self.snapshot_mode,
+            "snapshot_gap": self.snapshot_gap,
+        }
+
+
+@dataclass(frozen=True, kw_only=True)
+class Outcome:
+    """What came of an attempt that did not raise."""
+
+    value: Any
+    state: Literal["finished", "stopped"]
+    path: Path
+
+
+def run_attempt(plan: RunPlan, body: Callable[[ExperimentContext], Any]) -> Outcome:
+    """Record a run as `plan` says, call `body` with its context, and record how it ended."""
+    attempt = _Attempt.begin(plan)
+    try:
+        with StopRequest() as stop, debug_log(attempt.folder):
+            attempt.start()
+            return attempt.call(body, stop)
+    except BaseException as error:
+        attempt.end(_state_after(error), error)
+        raise
+    finally:
+        attempt.lock.close()
+
+
+def _state_after(error: BaseException) -> str:
+    if isinstance(error, SystemExit) and error.code in (130, 143):
+        return "stopped"
+    return "stopped" if isinstance(error, KeyboardInterrupt) else "failed"
+
+
+class _Attempt:
+    def __init__(self, plan: RunPlan, folder: Path, lock: RunLock, *, resuming: bool, created: bool) -> None:
+        self.plan = plan
+        self.folder = folder
+        self.lock = lock
+        self.resuming = resuming
+        self._created = created
+        self._number = 1 + sum(event.get("event") == "start" for event in _record.read_attempts(folder))
+        self._status: dict[str, object] = {
+            "state": "starting",
+            "attempt": self._number,
+            "started": now(),
+            **where(),
+        }
+
+    @classmethod
+    def begin(cls, plan: RunPlan) -> "_Attempt":
+        """Make or take the folder, lock it, and make it a run by writing its arguments."""
+        if not plan.reuse:
+            folder, lock = make_run_dir(
+                plan.folder, lambda path: _record.write_arguments(path, plan.arguments, plan.identity)
+            )
+            return cls(plan, folder, lock, resuming=False, created=True)
+        created = not plan.folder.exists()
+        plan.folder.mkdir(parents=True, exist_ok=True)
+        lock = RunLock(plan.folder)
+        try:
+            attempt = cls(plan, plan.folder, lock, resuming=_is_same_run(plan), created=created)
+            if attempt.resuming:
+                write_status(attempt.folder, attempt._status)
+            _record.write_arguments(plan.folder, plan.arguments, plan.identity)
+        except BaseException:
+            lock.close()
+            if created:
+                shutil.rmtree(plan.folder, ignore_errors=True)
+            raise
+        return attempt
+
+    def start(self) -> None:
+        """Record source, metadata and status; where that fails, a folder of our own making is removed again."""
+        try:
+            write_json(self.folder / _record.VARIANT_FILE, self.plan.passed)
+            write_json(self.folder / _record.METADATA_FILE, self._capture())
+            _record.append_attempt(
+                self.folder, {"event": "start", **self._status, "arguments": self.plan.arguments}
+            )
+            self._write_status("running")
+            logging.getLogger("rlx_experiment").info("attempt %d at %s", self._number, self.folder)
+            if self.plan.command_line:
+                print(f"run folder: {self.folder}", file=sys.stderr)
+        except BaseException:
+            if self._created:
+                shutil.rmtree(self.folder, ignore_errors=True)
+            raise
+
+    def _capture(self) -> dict[str, Any]:
+        launcher = _metadata.main_script()
+        root = _git.find_root(launcher.parent) if launcher else None
+        tree = _git.read_tree(root) if root else None
+        if tree and self.plan.archive:
+            make_launcher_archive(git_root_path=str(tree.root), log_dir=str(self.folder))
+        described = _metadata.describe_launcher(launcher, tree) if launcher else {}
+        return {**described, **_metadata.describe_process(self.plan.arguments)}
+
+    def call(self, body: Callable[[ExperimentContext], Any], stop: StopRequest) -> Outcome:
+        """Run the experiment itself."""
+        context = ExperimentContext(
+            snapshot_dir=str(self.folder),
+            snapshot_mode=self.plan.snapshot_mode,
+            snapshot_gap=self.plan.snapshot_gap,
+            run=Run(self.folder),
+            resuming=self.resuming,
+            stop=stop,
+        )
+        try:
+            value = body(context)
+        finally:
+            context.finalize()
+        state: Literal["finished", "stopped"] = "stopped" if context.was_stopped() else "finished"
+        self.end(state)
+        return Outcome(value=value, state=state, path=self.folder)
+
+    def end(self, state: str, error: BaseException | None = None) -> None:
+        """Record how the attempt ended; nothing if its folder was removed again."""
+        if not self.folder.exists():
+            return
+        if error is not None:
+            self._status["error"] = "".join(traceback.format_exception_only(error)).strip().splitlines()[-1]
+        self._status["ended"] = now()
+        _record.append_attempt(self.folder, {"event": "end", "attempt": self._number, "state": state})
+        self._write_status(state, durable=True)
+
+    def _write_status(self, state: str, *, durable: bool = False) -> None:
+        self._status["state"] = state
+        write_status(self.folder, self._status, durable=durable)
+
+
+def _is_same_run(plan: RunPlan) -> bool:
+    if plan.command_line:
+        return _record.check_same_experiment(plan.folder, plan.experiment)
+    recorded = _record.read_arguments(plan.folder)
+    return recorded is not None and recorded[1].get("experiment") == plan.experiment

@@ -1,0 +1,98 @@
+"""What an experiment function is given: where it runs and what it is asked to do."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+from rlx_experiment._missing import require
+from rlx_experiment._signals import StopRequest
+
+if TYPE_CHECKING:
+    from rlx_experiment._run import Run
+
+SNAPSHOT_MODES: Final = ("all", "last", "gap", "gap_and_last", "gap_overwrite", "none")
+
+
+class ExperimentContext:
+    """Context in which an experiment is being run.
+
+    Fits wherever a snapshot configuration is wanted. Built by hand, it belongs to no run and is never asked to stop.
+
+    Args:
+        snapshot_dir: Folder of the run; snapshots, logs and records lie there.
+        snapshot_mode: Which iterations are saved: 'all', 'last', 'gap', 'none' (or 'gap_and_last', 'gap_overwrite').
+        snapshot_gap: Iterations from one numbered snapshot to the next.
+        run: The run that this context belongs to.
+        resuming: See the attribute.
+        stop: Where requests to stop arrive.
+    """
+
+    def __init__(
+        self,
+        *,
+        snapshot_dir: str,
+        snapshot_mode: str,
+        snapshot_gap: int,
+        run: "Run | None" = None,
+        resuming: bool = False,
+        stop: StopRequest | None = None,
+    ) -> None:
+        check_snapshot_options(snapshot_mode, snapshot_gap)
+        self.snapshot_dir = snapshot_dir
+        self.snapshot_mode = snapshot_mode
+        self.snapshot_gap = snapshot_gap
+        self.run = run
+        self.resuming = resuming
+        """Whether the folder holds an earlier attempt at this same run, which may have left a snapshot."""
+        self._stop = stop or StopRequest()
+        self._stop_noticed = False
+        self._complete = False
+        self._loggers: list[Any] = []
+
+    @property
+    def stop_requested(self) -> bool:
+        """Whether a signal (SIGINT, SIGTERM, SIGUSR1) or a launcher has asked the run to stop.
+
+        A function that sees True should save and return soon. Having seen it, it counts as stopped when it returns,
+        unless it says :meth:`complete`.
+        """
+        self._stop_noticed = self._stop_noticed or self._stop.requested
+        return self._stop.requested
+
+    def complete(self) -> None:
+        """Say that the run's work is done, so that it counts as finished although a stop was noticed."""
+        self._complete = True
+
+    def logger(self, name: str | Sequence[str] = "csv", **options: Any) -> Any:
+        """Return a logger that writes into this run's folder; it is finalized when the experiment ends.
+
+        Args:
+            name: 'csv', 'tensorboard', 'wandb', 'none' or another that :func:`rlx_logging.make_logger` knows,
+                or several.
+            options: Passed on to :func:`rlx_logging.make_logger`.
+
+        Raises:
+            MissingExtraError: rlx-logging is not installed: ``pip install 'rlx-experiment[logging]'``.
+        """
+        make_logger = require("rlx_logging", "logging", "ctxt.logger()").make_logger
+        folder = self.run.path if self.run else Path(self.snapshot_dir)
+        made = make_logger(name, log_dir=str(folder), **options)
+        self._loggers.append(made)
+        return made
+
+    def was_stopped(self) -> bool:
+        """Return whether the function noticed a request to stop and did not say that it was complete."""
+        return self._stop_noticed and not self._complete
+
+    def finalize(self) -> None:
+        """Finalize the loggers that were made here; called when the experiment ends."""
+        while self._loggers:
+            self._loggers.pop().finalize()
+
+
+def check_snapshot_options(mode: object, gap: object) -> None:
+    """Raise ValueError unless `mode` is a snapshot mode and `gap` an integer of at least 1."""
+    if mode not in SNAPSHOT_MODES:
+        raise ValueError(f"snapshot_mode should be one of {', '.join(SNAPSHOT_MODES)}, not {mode!r}")
+    if not isinstance(gap, int) or isinstance(gap, bool) or gap < 1:
+        raise ValueError(f"snapshot_gap should be an integer of at least 1, not {gap!r}")

@@ -1,0 +1,44 @@
+"""``debug.log``: what the program says through :mod:`logging` while a run is going on."""
+
+import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+
+class _RunHandler(logging.FileHandler):
+    """Appends to one run's debug.log."""
+
+
+@contextmanager
+def debug_log(folder: Path) -> Iterator[None]:
+    """Send the root logger's records to ``debug.log`` in `folder`, appended.
+
+    A run inside a run takes over: its records are its own. Where logging was not configured, records from INFO up are
+    kept, and warnings still reach standard error; otherwise the levels stay as they are.
+    """
+    root = logging.getLogger()
+    outer = [handler for handler in root.handlers if isinstance(handler, _RunHandler)]
+    unconfigured = not root.handlers
+    level = root.level
+    handler = _RunHandler(folder / "debug.log", encoding="utf-8")
+    handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
+    added: list[logging.Handler] = [handler]
+    if unconfigured:
+        root.setLevel(logging.INFO)
+        added += [logging.lastResort] if logging.lastResort else []
+    _swap(root, remove=outer, add=added)
+    try:
+        yield
+    finally:
+        _swap(root, remove=added, add=outer)
+        handler.close()
+        if unconfigured:
+            root.setLevel(level)
+
+
+def _swap(root: logging.Logger, *, remove: list[logging.Handler], add: list[logging.Handler]) -> None:
+    for handler in remove:
+        root.removeHandler(handler)
+    for handler in add:
+        root.addHandler(handler)

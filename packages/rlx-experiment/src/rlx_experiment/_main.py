@@ -1,0 +1,195 @@
+"""The command line of an experiment, made from its function's signature."""
+
+import argparse
+import inspect
+import shlex
+import sys
+import typing
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Final, Literal, NamedTuple
+
+from rlx_experiment import _record
+from rlx_experiment._decode import from_json
+from rlx_experiment._lock import RunLiveError
+from rlx_experiment._missing import require
+from rlx_experiment._rundir import numbered_dirs
+
+if TYPE_CHECKING:
+    from rlx_experiment._template import ExperimentTemplate
+
+STOPPED: Final = 75
+"""EX_TEMPFAIL of sysexits.h: try again. Launchers that requeue look for it."""
+
+SnapshotMode = Literal["all", "last", "gap", "gap_and_last", "gap_overwrite", "none"]
+_BUILT_IN: Final = ("log_dir", "snapshot_mode", "snapshot_gap", "resume")
+
+
+class _Recorded(NamedTuple):
+    """What an earlier attempt in the folder left as defaults."""
+
+    folder: Path | None = None
+    arguments: Mapping[str, Any] = {}
+    identity: Mapping[str, Any] = {}
+
+
+def main(template: "ExperimentTemplate", argv: Sequence[str]) -> int:
+    """Run `template` as `argv` says and return the exit code; usage errors raise SystemExit(2) after a message."""
+    try:
+        recorded = _find_recorded(template, argv)
+        chosen = _parse(template, argv, recorded)
+    except _record.ForeignRunError as error:
+        return _complain(error, 2)
+    options = {key: chosen.pop(key) for key in _BUILT_IN}
+    if options.pop("resume"):
+        options |= {"use_existing_dir": True, "log_dir": str(recorded.folder)}
+    elif options["log_dir"] is None:
+        del options["log_dir"]
+    else:
+        options["log_dir"] = str(options["log_dir"])
+    passed = _passed(template.__signature__, chosen, argv)
+    try:
+        outcome = template.launch(template.options.updated(options), passed, command_line=True)
+    except RunLiveError as error:
+        return _complain(error, 1)
+    except _record.ForeignRunError as error:
+        return _complain(error, 2)
+    if outcome.state == "finished":
+        return 0
+    again = shlex.join([sys.executable, sys.argv[0], "--log-dir", str(outcome.path), "--resume"])
+    print(f"stopped; go on with: {again}", file=sys.stderr)
+    return STOPPED
+
+
+def _complain(error: Exception, code: int) -> int:
+    print(f"error: {error}", file=sys.stderr)
+    return code
+
+
+def _find_recorded(template: "ExperimentTemplate", argv: Sequence[str]) -> _Recorded:
+    """Look for ``--resume`` and its folder before the parser is built, whose defaults depend on it."""
+    early = argparse.ArgumentParser(add_help=False, allow_abbrev=False, exit_on_error=False)
+    early.add_argument("--log-dir", "--log_dir")
+    early.add_argument("--resume", action="store_true")
+    try:
+        found = early.parse_known_args(list(argv))[0]
+    except argparse.ArgumentError:
+        return _Recorded()  # the real parser will say what is wrong
+    if not found.resume:
+        return _Recorded()
+    folder = Path(found.log_dir).absolute() if found.log_dir else _latest(template)
+    if not _record.check_same_experiment(folder, template.identity):
+        return _Recorded(folder)
+    arguments, identity = _record.read_arguments(folder) or ({}, {})
+    return _Recorded(folder, arguments, identity)
+
+
+def _latest(template: "ExperimentTemplate") -> Path:
+    """Return the newest run folder of `template`, or where its first run would go."""
+    options = template.options
+    if options.name_parameters is not None:
+        raise _record.ForeignRunError(
+            f"--resume needs --log-dir here: run names hold parameters (name_parameters={options.name_parameters!r})"
+        )
+    wanted = template.folder(options, {}, {})
+    for folder in numbered_dirs(wanted):
+        recorded = _record.read_arguments(folder)
+        if recorded and recorded[1].get("experiment") == template.identity:
+            return folder
+    return wanted
+
+
+def _parse(template: "ExperimentTemplate", argv: Sequence[str], recorded: _Recorded) -> dict[str, Any]:
+    tyro = require("tyro", "cli", "the command line of an experiment")
+    parameters = [
+        *(_with_recorded_default(p, recorded.arguments) for p in _typed_parameters(template)),
+        *_built_in_parameters(tyro, template, recorded.identity),
+    ]
+    chosen: dict[str, Any] = tyro.cli(_collector(parameters, template.wrapped.__doc__), args=list(argv))
+    return chosen
+
+
+def _collector(parameters: Sequence[inspect.Parameter], doc: str | None) -> Callable[..., dict[str, Any]]:
+    """Return a function with `parameters` that returns its arguments."""
+
+    def collect(**arguments: Any) -> dict[str, Any]:
+        return arguments
+
+    collect.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]  # pyright: ignore
+    collect.__annotations__ = {parameter.name: parameter.annotation for parameter in parameters}
+    collect.__doc__ = doc or ""
+    return collect
+
+
+def _typed_parameters(template: "ExperimentTemplate") -> list[inspect.Parameter]:
+    """Return the function's parameters, each with a type: declared, or that of its default."""
+    hints = typing.get_type_hints(template.wrapped, include_extras=True)
+    typed: list[inspect.Parameter] = []
+    for parameter in template.__signature__.parameters.values():
+        if parameter.kind is inspect.Parameter.VAR_KEYWORD:
+            continue
+        if parameter.name in _BUILT_IN:
+            raise ValueError(f"parameter {parameter.name!r} has the name of a built-in option; rename it")
+        guess = str if parameter.default in (None, inspect.Parameter.empty) else type(parameter.default)
+        typed.append(parameter.replace(annotation=hints.get(parameter.name, guess)))
+    return typed
+
+
+def _with_recorded_default(parameter: inspect.Parameter, recorded: Mapping[str, Any]) -> inspect.Parameter:
+    """Return `parameter` with its recorded value as default; required if that cannot be read back from JSON."""
+    if parameter.name not in recorded:
+        return parameter
+    try:
+        return parameter.replace(default=from_json(recorded[parameter.name], parameter.annotation))
+    except ValueError:
+        return parameter.replace(default=inspect.Parameter.empty)
+
+
+def _built_in_parameters(
+    tyro: Any, template: "ExperimentTemplate", identity: Mapping[str, Any]
+) -> list[inspect.Parameter]:
+    options = template.options
+
+    def option(name: str, kind: object, default: object, text: str, **settings: object) -> inspect.Parameter:
+        annotation = tyro.conf.FlagCreatePairsOff[Annotated[kind, tyro.conf.arg(help=text, **settings)]]  # type: ignore[valid-type]
+        return inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=default, annotation=annotation)
+
+    return [
+        option(
+            "log_dir",
+            Path | None,
+            None,
+            "Folder of the run. If it exists, a number is appended, but see --resume.",
+            metavar="DIR",
+        ),
+        option(
+            "snapshot_mode",
+            SnapshotMode,
+            identity.get("snapshot_mode", options.snapshot_mode),
+            "Which snapshots to keep.",
+        ),
+        option(
+            "snapshot_gap",
+            int,
+            identity.get("snapshot_gap", options.snapshot_gap),
+            "Iterations from one numbered snapshot to the next.",
+        ),
+        option(
+            "resume",
+            bool,
+            False,
+            "Go on with the run in --log-dir (by default the newest one), with its recorded arguments where they are "
+            "not given again. Where there is no run yet, start one.",
+        ),
+    ]
+
+
+def _passed(signature: inspect.Signature, chosen: Mapping[str, Any], argv: Sequence[str]) -> dict[str, Any]:
+    """Return the arguments that are not simply defaults: named on the command line, or different from them."""
+    words = {word.lstrip("-").partition("=")[0].replace("-", "_") for word in argv if word.startswith("--")}
+    named = {word.removeprefix("no_").partition(".")[0] for word in words} | words
+    return {
+        name: value
+        for name, value in chosen.items()
+        if name in named or value != signature.parameters[name].default
+    }

@@ -1,0 +1,91 @@
+"""The files that say what a run is: arguments, variant, attempts, and the identity of its experiment."""
+
+import json
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Final
+
+from rlx_experiment._encoder import to_plain, write_json
+
+ARGUMENTS_FILE: Final = "arguments.json"
+VARIANT_FILE: Final = "variant.json"
+METADATA_FILE: Final = "metadata.json"
+ATTEMPTS_FILE: Final = "attempts.jsonl"
+IDENTITY_KEY: Final = "$run"
+_SIGNS_OF_A_RUN: Final = (
+    VARIANT_FILE,
+    METADATA_FILE,
+    ARGUMENTS_FILE,
+    "progress.csv",
+    "params.pkl",
+    "status.json",
+)
+
+
+class ForeignRunError(ValueError):
+    """The run folder belongs to another experiment, or to another tool."""
+
+
+def write_arguments(folder: Path, arguments: Mapping[str, object], identity: Mapping[str, object]) -> None:
+    """Write the file that makes `folder` a run of an experiment: all arguments, and `identity`."""
+    write_json(folder / ARGUMENTS_FILE, {**arguments, IDENTITY_KEY: identity})
+
+
+def read_arguments(folder: Path) -> tuple[dict[str, Any], dict[str, Any]] | None:
+    """Return recorded arguments and identity of the run in `folder`, as JSON has them; None without a run."""
+    try:
+        record = json.loads((folder / ARGUMENTS_FILE).read_bytes())
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    if not isinstance(record, dict) or not isinstance(record.get(IDENTITY_KEY), dict):
+        return None
+    identity = record.pop(IDENTITY_KEY)
+    return record, identity
+
+
+def check_same_experiment(folder: Path, experiment: str) -> bool:
+    """Return whether `folder` holds a run of `experiment`; False where it holds none at all.
+
+    Raises:
+        ForeignRunError: It holds another experiment's run, or files of a run that is not ours.
+    """
+    recorded = read_arguments(folder)
+    if recorded is None:
+        found = [name for name in _SIGNS_OF_A_RUN if (folder / name).exists()]
+        if found:
+            raise ForeignRunError(
+                f"{folder} holds {', '.join(found)} of a run that was not recorded by rlx; "
+                "choose another folder"
+            )
+        return False
+    if recorded[1].get("experiment") != experiment:
+        raise ForeignRunError(
+            f"{folder} holds a run of {recorded[1].get('experiment')!r}, not of {experiment!r}; choose another folder"
+        )
+    return True
+
+
+def append_attempt(folder: Path, event: Mapping[str, object]) -> None:
+    """Add one line to the history of attempts, in one write."""
+    line = json.dumps(to_plain(event)) + "\n"
+    descriptor = os.open(folder / ATTEMPTS_FILE, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
+    try:
+        os.write(descriptor, line.encode())
+    finally:
+        os.close(descriptor)
+
+
+def read_attempts(folder: Path) -> list[dict[str, Any]]:
+    """Return the events of all attempts, oldest first; a line cut short by a crash is left out."""
+    try:
+        lines = (folder / ATTEMPTS_FILE).read_bytes().splitlines()
+    except FileNotFoundError:
+        return []
+    events: list[dict[str, Any]] = []
+    for line in lines:
+        try:
+            events.append(json.loads(line))
+        except ValueError:
+            continue
+    return events

@@ -1,0 +1,71 @@
+"""SIGINT, SIGTERM and SIGUSR1 as a request to stop at the next good moment."""
+
+import os
+import signal
+import sys
+import threading
+from types import FrameType
+from typing import Final, Self
+
+_STOPPING: Final = tuple(
+    signal.Signals[name] for name in ("SIGINT", "SIGTERM", "SIGUSR1") if name in signal.Signals.__members__
+)
+
+
+class StopRequest:
+    """A flag that a signal raises while this is entered as a context manager.
+
+    The first signal raises the flag. A second SIGINT or SIGTERM ends the program by ``SystemExit(128 + signal)``, which
+    lets ``finally`` blocks run; a third ends it without them. SIGUSR1, the early warning of Slurm, only raises the flag.
+    Outside the main thread no handler is installed, and a
+    signal that was ignored stays so. Entered inside another one (a run inside a run), the flag goes up in both.
+    """
+
+    def __init__(self) -> None:
+        self.requested = False
+        self._count = 0
+        self._pid = os.getpid()
+        self._before: dict[signal.Signals, object] = {}
+
+    def __enter__(self) -> Self:
+        if threading.current_thread() is threading.main_thread():
+            for number in _STOPPING:
+                if signal.getsignal(number) is not signal.SIG_IGN:
+                    self._before[number] = signal.signal(number, self)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for number, handler in self._before.items():
+            signal.signal(number, handler)  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
+        self._before.clear()
+
+    def __call__(self, number: int, frame: FrameType | None) -> None:
+        """Handle one signal."""
+        if os.getpid() != self._pid:
+            _handle_in_worker(number)
+            return
+        self.request()
+        if number not in (signal.SIGINT, signal.SIGTERM):
+            return
+        self._count += 1
+        if self._count == 1:
+            name = signal.Signals(number).name
+            print(f"{name}: stopping at the next good moment; once more stops now", file=sys.stderr)
+        elif self._count == 2:
+            raise SystemExit(128 + number)
+        else:
+            os._exit(128 + number)
+
+    def request(self) -> None:
+        """Raise the flag, here and in the run that this one was started from."""
+        self.requested = True
+        for outer in self._before.values():
+            if isinstance(outer, StopRequest):
+                outer.request()
+
+
+def _handle_in_worker(number: int) -> None:
+    """Do in a forked child what it did without us: die of SIGTERM; but leave Ctrl-C to the parent."""
+    if number == signal.SIGTERM:
+        signal.signal(number, signal.SIG_DFL)
+        os.kill(os.getpid(), number)

@@ -1,0 +1,323 @@
+"""``wrap_experiment``: a function becomes an experiment whose every call is a recorded run."""
+
+import functools
+import inspect
+import pickle
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, fields, replace
+from pathlib import Path
+from typing import Any, Final, NoReturn, overload
+
+import cloudpickle
+
+from rlx_experiment._attempt import Outcome, RunPlan, run_attempt
+from rlx_experiment._context import ExperimentContext, check_snapshot_options
+from rlx_experiment._naming import check_name_parameters, run_name
+
+Function = Callable[..., Any]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Options:
+    """The arguments of :func:`wrap_experiment`; those of one call may differ from the template's."""
+
+    function: Function | None
+    log_dir: str | None
+    name: str | None
+    prefix: str
+    snapshot_mode: str
+    snapshot_gap: int
+    archive_launch_repo: bool
+    name_parameters: str | None
+    use_existing_dir: bool
+
+    def __post_init__(self) -> None:
+        check_snapshot_options(self.snapshot_mode, self.snapshot_gap)
+        check_name_parameters(self.name_parameters)
+
+    def updated(self, changes: Mapping[str, Any]) -> "Options":
+        """Return the options with `changes`; ValueError for a key that is none."""
+        unknown = sorted(set(changes) - {field.name for field in fields(self)})
+        if unknown:
+            raise ValueError(
+                f"unknown option {unknown[0]!r} for wrap_experiment; known are "
+                f"{', '.join(field.name for field in fields(self))}"
+            )
+        return replace(self, **changes)
+
+
+class ExperimentTemplate:
+    """Creates run folders and runs an experiment in them. Made by :func:`wrap_experiment`, which names the arguments.
+
+    Called with keyword arguments it launches a run and returns the function's value. One positional dictionary in
+    front overrides the options for this run: ``exp({"log_dir": "somewhere"}, seed=1)``. It looks like the function it
+    wraps, without the first parameter, and pickles.
+    """
+
+    __signature__: inspect.Signature
+    __name__: str
+    __qualname__: str
+
+    def __init__(
+        self,
+        *,
+        function: Function | None,
+        log_dir: str | None,
+        name: str | None,
+        prefix: str,
+        snapshot_mode: str,
+        snapshot_gap: int,
+        archive_launch_repo: bool,
+        name_parameters: str | None,
+        use_existing_dir: bool,
+    ) -> None:
+        self.options: Final = Options(
+            function=None,
+            log_dir=log_dir,
+            name=name,
+            prefix=prefix,
+            snapshot_mode=snapshot_mode,
+            snapshot_gap=snapshot_gap,
+            archive_launch_repo=archive_launch_repo,
+            name_parameters=name_parameters,
+            use_existing_dir=use_existing_dir,
+        )
+        self.function: Function | None = None
+        if function is not None:
+            self._wrap(function)
+
+    def _wrap(self, function: Function) -> None:
+        if not callable(function):
+            raise ValueError(f"wrap_experiment should be applied to a single function, not to {function!r}")
+        self.__signature__ = experiment_signature(function)
+        self.function = function
+        functools.update_wrapper(self, function)
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        """Launch a run of the experiment, or, without a function yet, wrap the one that is given."""
+        if self.function is None:
+            if len(args) != 1 or kwargs or not callable(args[0]):
+                raise ValueError(
+                    "the result of wrap_experiment(...) should be applied to a single function, not to "
+                    f"{', '.join(map(repr, [*args, *kwargs])) or 'nothing'}"
+                )
+            self._wrap(args[0])
+            return self
+        return self.launch(self._overridden(args), kwargs).value
+
+    def _overridden(self, args: Sequence[Any]) -> Options:
+        if not args:
+            return self.options
+        if len(args) > 1 or not isinstance(args[0], dict):
+            raise ValueError(
+                "an experiment takes keyword arguments only (and one dictionary of options in front), not "
+                f"{', '.join(map(repr, args))}"
+            )
+        return self.options.updated(args[0])
+
+    def launch(self, options: Options, kwargs: Mapping[str, Any], *, command_line: bool = False) -> Outcome:
+        """Run the experiment with `kwargs` in a folder as `options` say; return its value, state and folder.
+
+        Raises:
+            TypeError: `kwargs` do not fit the function; nothing was written.
+            RunLiveError: The folder to be reused belongs to a running process.
+            ForeignRunError: From the command line, it holds a run that is not of this experiment.
+        """
+        function = options.function or self.wrapped
+        signature = self.__signature__ if function is self.function else experiment_signature(function)
+        passed, arguments = bind(signature, kwargs)
+        plan = RunPlan(
+            experiment=experiment_identity(function),
+            folder=self.folder(options, passed, arguments),
+            reuse=options.use_existing_dir,
+            passed=passed,
+            arguments=arguments,
+            snapshot_mode=options.snapshot_mode,
+            snapshot_gap=options.snapshot_gap,
+            archive=options.archive_launch_repo,
+            command_line=command_line,
+        )
+        return run_attempt(plan, lambda context: _call(function, context, kwargs))
+
+    def folder(self, options: Options, passed: Mapping[str, Any], arguments: Mapping[str, Any]) -> Path:
+        """Return the folder that a run asks for; the one it gets may have a number appended."""
+        if options.log_dir:
+            return Path(options.log_dir).absolute()
+        name = run_name(
+            options.name or (options.function or self.wrapped).__name__,
+            options.name_parameters,
+            declared=self.__signature__.parameters,
+            passed=passed,
+            arguments=arguments,
+        )
+        return Path("data", "local", options.prefix, name).absolute()
+
+    @property
+    def identity(self) -> str:
+        """``file.py:function``, by which a folder's run is recognised as one of this experiment."""
+        return experiment_identity(self.wrapped)
+
+    @property
+    def wrapped(self) -> Function:
+        """The experiment function itself; ValueError before there is one."""
+        if self.function is None:
+            raise ValueError("this wrap_experiment(...) was not applied to a function yet")
+        return self.function
+
+    def main(self, argv: Sequence[str] | None = None) -> NoReturn:
+        """Run the experiment from the command line and exit.
+
+        The options are the function's parameters and ``--log-dir --snapshot-mode --snapshot-gap --resume``. Exit codes:
+        0 finished, 1 error, 2 usage, 75 stopped and resumable, 130 or 143 after a second SIGINT or SIGTERM.
+
+        Args:
+            argv: The words after the program's name; ``sys.argv[1:]`` by default.
+
+        Raises:
+            MissingExtraError: tyro is not installed: ``pip install 'rlx-experiment[cli]'``.
+        """
+        from rlx_experiment._main import main
+
+        sys.exit(main(self, sys.argv[1:] if argv is None else argv))
+
+    def __reduce__(self) -> str | tuple[Any, ...]:
+        if self.function is None:
+            return _rebuild, (self.options, None)
+        module = self.function.__module__
+        if module != "__main__" and _find(module, self.function.__qualname__) is self:
+            return self.function.__qualname__
+        return _rebuild, (self.options, cloudpickle.dumps(self.function))
+
+
+@overload
+def wrap_experiment(function: Function, /) -> ExperimentTemplate: ...
+@overload
+def wrap_experiment(
+    function: Function | None = None,
+    *,
+    log_dir: str | None = None,
+    prefix: str = "experiment",
+    name: str | None = None,
+    snapshot_mode: str = "last",
+    snapshot_gap: int = 1,
+    archive_launch_repo: bool = True,
+    name_parameters: str | None = None,
+    use_existing_dir: bool = False,
+) -> ExperimentTemplate: ...
+def wrap_experiment(
+    function: Function | None = None,
+    *,
+    log_dir: str | None = None,
+    prefix: str = "experiment",
+    name: str | None = None,
+    snapshot_mode: str = "last",
+    snapshot_gap: int = 1,
+    archive_launch_repo: bool = True,
+    name_parameters: str | None = None,
+    use_existing_dir: bool = False,
+) -> ExperimentTemplate:
+    """Decorate a function so that each call of it is a recorded run in its own folder.
+
+    The function's first parameter must be called `ctxt`; it receives the :class:`ExperimentContext`. Works bare
+    (``@wrap_experiment``) and with options (``@wrap_experiment(snapshot_mode="all")``).
+
+    Args:
+        function: The experiment function.
+        log_dir: Folder of the run, instead of ``data/local/<prefix>/<name>`` under the working directory.
+        prefix: Folder under ``data/local`` that groups runs.
+        name: Name of the run; the function's by default.
+        snapshot_mode: Which snapshots to keep: 'all', 'last', 'gap' (every `snapshot_gap` iterations) or 'none'.
+        snapshot_gap: Iterations between snapshots in mode 'gap'.
+        archive_launch_repo: Whether to keep the launcher's repository with the run, which makes it repeatable.
+        name_parameters: Parameters to append to the name: None, 'all' or 'passed'.
+        use_existing_dir: Use the folder even if it exists, instead of appending ``_1``, ``_2`` … to its name.
+
+    Raises:
+        ValueError: An option is out of range, or the function's first parameter is not `ctxt`.
+    """
+    return ExperimentTemplate(
+        function=function,
+        log_dir=log_dir,
+        name=name,
+        prefix=prefix,
+        snapshot_mode=snapshot_mode,
+        snapshot_gap=snapshot_gap,
+        archive_launch_repo=archive_launch_repo,
+        name_parameters=name_parameters,
+        use_existing_dir=use_existing_dir,
+    )
+
+
+def experiment_signature(function: Function) -> inspect.Signature:
+    """Return the signature of `function` as callers of the template see it: without ctxt, all by keyword.
+
+    Raises:
+        ValueError: The first parameter is not called ctxt.
+    """
+    signature = inspect.signature(function)
+    parameters = list(signature.parameters.values())
+    if not parameters or parameters[0].name != "ctxt":
+        found = f"it is {parameters[0].name!r}" if parameters else "it has none"
+        raise ValueError(
+            f"the first parameter of an experiment should be named 'ctxt'; of {function!r} {found}"
+        )
+    keyword_only = [
+        parameter
+        if parameter.kind is inspect.Parameter.VAR_KEYWORD
+        else parameter.replace(kind=inspect.Parameter.KEYWORD_ONLY)
+        for parameter in parameters[1:]
+        if parameter.kind is not inspect.Parameter.VAR_POSITIONAL
+    ]
+    return signature.replace(parameters=keyword_only)
+
+
+def bind(signature: inspect.Signature, kwargs: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Return the passed arguments in declared order, and all arguments with defaults; TypeError if they do not fit."""
+    bound = signature.bind(**kwargs)
+    passed = _flat(bound, signature)
+    bound.apply_defaults()
+    return passed, _flat(bound, signature)
+
+
+def _flat(bound: inspect.BoundArguments, signature: inspect.Signature) -> dict[str, Any]:
+    """Return the arguments with those of ``**kwargs`` beside the others."""
+    arguments = dict(bound.arguments)
+    for parameter in signature.parameters.values():
+        if parameter.kind is inspect.Parameter.VAR_KEYWORD:
+            arguments |= arguments.pop(parameter.name, {})
+    return arguments
+
+
+def _call(function: Function, context: ExperimentContext, kwargs: Mapping[str, Any]) -> Any:
+    """Call `function`, also when it declares positional-only parameters."""
+    positional = [
+        parameter.name
+        for parameter in inspect.signature(function).parameters.values()
+        if parameter.kind is inspect.Parameter.POSITIONAL_ONLY and parameter.name in kwargs
+    ]
+    rest = {key: value for key, value in kwargs.items() if key not in positional}
+    return function(context, *(kwargs[name] for name in positional), **rest)
+
+
+def experiment_identity(function: Function) -> str:
+    """Return ``file.py:function``, by which runs of the same experiment know each other wherever the file lies."""
+    try:
+        file = Path(inspect.getfile(function)).name
+    except TypeError:
+        file = ""
+    return f"{file}:{function.__qualname__}"
+
+
+def _find(module: str, qualname: str) -> object:
+    found: object = sys.modules.get(module)
+    try:
+        return functools.reduce(getattr, qualname.split("."), found)
+    except AttributeError:
+        return None
+
+
+def _rebuild(options: Options, function: bytes | None) -> ExperimentTemplate:
+    given = {field.name: getattr(options, field.name) for field in fields(options)}
+    given["function"] = None if function is None else pickle.loads(function)
+    return ExperimentTemplate(**given)
