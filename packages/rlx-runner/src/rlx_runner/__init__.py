@@ -1,1 +1,28 @@
 """The training loop that samples, logs and snapshots, and resumes bit for bit."""
+
+from rlx_runner._budget import Budget
+from rlx_runner._errors import EXIT_STOPPED, NotSetupError, StatisticalResumeError, TrainingStopped
+from rlx_runner._evaluation import Evaluation
+from rlx_runner._exactness import Exactness, Grade
+from rlx_runner._plot import PlotWarning
+from rlx_runner._random import get_seed, set_seed
+from rlx_runner._records import ExperimentStats, SetupArgs, TrainArgs
+from rlx_runner._runner import LocalRunner
+
+__all__ = [
+    "EXIT_STOPPED",
+    "Budget",
+    "Evaluation",
+    "Exactness",
+    "ExperimentStats",
+    "Grade",
+    "LocalRunner",
+    "NotSetupError",
+    "PlotWarning",
+    "SetupArgs",
+    "StatisticalResumeError",
+    "TrainArgs",
+    "TrainingStopped",
+    "get_seed",
+    "set_seed",
+]

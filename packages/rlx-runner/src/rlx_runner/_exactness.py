@@ -1,0 +1,102 @@
+"""How exact a resume is: three grades, each with its reason."""
+
+import platform
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+
+class Grade(StrEnum):
+    """How a resumed run compares with one that was never interrupted."""
+
+    BITWISE = "A"
+    """The same bits."""
+
+    SAME_STREAMS = "B"
+    """The same random streams; last bits of floating-point sums may differ."""
+
+    STATISTICAL = "C"
+    """The same distribution, other numbers."""
+
+
+MEANING: Mapping[Grade, str] = {
+    Grade.BITWISE: "bit for bit as if never interrupted",
+    Grade.SAME_STREAMS: "same random streams, last bits may differ",
+    Grade.STATISTICAL: "statistically the same, other numbers",
+}
+
+
+@dataclass(frozen=True)
+class Exactness:
+    """A grade and why it is no better.
+
+    Args:
+        grade: The grade.
+        reasons: What stands against a better one, in words.
+    """
+
+    grade: Grade = Grade.BITWISE
+    reasons: tuple[str, ...] = field(default=())
+
+    def lowered(self, grade: Grade, reason: str) -> "Exactness":
+        """Return this exactness with one more reason, at `grade` or worse."""
+        return Exactness(max(self.grade, grade), (*self.reasons, reason))
+
+    def __str__(self) -> str:
+        why = "; ".join(self.reasons) or "same machine, versions and threads"
+        return f"grade {self.grade.value} ({MEANING[self.grade]}): {why}"
+
+
+def describe_machine() -> dict[str, Any]:
+    """Return what the last bits of a computation depend on, as plain values."""
+    machine: dict[str, Any] = {
+        "python": platform.python_version(),
+        "numpy": np.__version__,
+        "cpu": f"{platform.machine()} {_cpu_model()}",
+    }
+    torch: Any = sys.modules.get("torch")
+    if torch is not None:
+        machine["torch"] = str(torch.__version__)
+        machine["torch threads"] = int(torch.get_num_threads())
+        used = torch.cuda.is_initialized()
+        machine["device"] = torch.cuda.get_device_name() if used else "CPU"
+    return machine
+
+
+def compare_machines(saved: Mapping[str, Any], here: Mapping[str, Any]) -> Exactness:
+    """Return how exact a run saved on `saved` goes on `here`."""
+    exactness = Exactness()
+    for name, value in saved.items():
+        now = here.get(name, value)  # what is not loaded yet will be: the snapshot brings it
+        if now == value:
+            continue
+        crossed = name == "device" and "CPU" in (now, value)
+        grade = Grade.STATISTICAL if crossed else Grade.SAME_STREAMS
+        exactness = exactness.lowered(grade, f"{name} was {value}, is {now}")
+    return exactness
+
+
+def match_threads(exact: Mapping[str, Any] | None) -> str | None:
+    """Set torch to the number of threads of the saved run; return what was changed, in words."""
+    torch: Any = sys.modules.get("torch")
+    wanted = None if exact is None else exact["machine"].get("torch threads")
+    if torch is None or wanted is None or torch.get_num_threads() == wanted:
+        return None
+    before = torch.get_num_threads()
+    torch.set_num_threads(wanted)
+    return f"torch now uses {wanted} threads, as the saved run did (was {before})"
+
+
+def _cpu_model() -> str:
+    """Return the processor's name, where the system tells."""
+    try:
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="replace").splitlines()
+    except OSError:
+        return platform.processor()
+    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
+    return names[0] if names else platform.processor()

@@ -1,0 +1,67 @@
+"""What a part offers beyond its contract. The one place that looks.
+
+An isinstance check of a runtime protocol misses attributes that a ``__getattr__`` serves,
+as torch modules do; asking for the attribute itself does not.
+"""
+
+from collections.abc import Callable
+from typing import Any, cast
+
+from rlx_protocols import BackgroundStore, CommitAware, Parametrised, Stateful
+
+
+def offered(part: Any, *names: str) -> Any:
+    """Return the first attribute of `names` that `part` has and is not None, else None."""
+    for name in names:
+        try:
+            value = getattr(part, name)
+        except AttributeError:
+            continue
+        if value is not None:
+            return value
+    return None
+
+
+def policy_of(algo: Any) -> Any:
+    """Return the policy to sample with: the exploration policy where there is one."""
+    return offered(algo, "exploration_policy", "policy")
+
+
+def evaluation_policy_of(algo: Any) -> Any:
+    """Return the policy to judge: without exploration where the algorithm has such a one."""
+    return offered(algo, "evaluation_policy", "policy")
+
+
+def max_episode_length_of(algo: Any) -> int | None:
+    """Return the number of steps after which an episode is cut off."""
+    length: int | None = offered(algo, "max_episode_length")
+    return length
+
+
+def parameters_of(policy: Any) -> Any:
+    """Return what travels to the workers: the parameters, or the policy itself where it cannot name them."""
+    if offered(policy, "get_param_values") is None:
+        return policy
+    return cast("Parametrised", policy).get_param_values()
+
+
+def stateful(part: Any) -> Stateful | None:
+    """Return `part` where its state can be saved and restored."""
+    whole = offered(part, "state_dict") is not None and offered(part, "load_state_dict") is not None
+    return cast("Stateful", part) if whole else None
+
+
+def background(store: Any) -> BackgroundStore | None:
+    """Return `store` where it may still be writing when a save has returned."""
+    return cast("BackgroundStore", store) if offered(store, "wait") is not None else None
+
+
+def commit_aware(logger: Any) -> CommitAware | None:
+    """Return `logger` where it wants to know which epochs are durable."""
+    return cast("CommitAware", logger) if offered(logger, "committed") is not None else None
+
+
+def method(part: Any, name: str) -> Callable[..., Any] | None:
+    """Return the method `name` of `part`, or None."""
+    value = offered(part, name)
+    return cast("Callable[..., Any]", value) if callable(value) else None

@@ -1,0 +1,94 @@
+"""The global random generators: seeding them, recording them, putting them back.
+
+The root seed is the one piece of module state of this package: users call ``set_seed``
+once, before anything of the run exists that could hold it.
+"""
+
+import random
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+MAX_SEED = 2**32 - 1
+
+
+@dataclass
+class _Root:
+    seed: int | None = None
+
+
+_ROOT = _Root()
+
+
+def set_seed(seed: int) -> None:
+    """Seed Python's, NumPy's and, where it is loaded, torch's global generators, and the run's samplers.
+
+    Args:
+        seed: From 0 to 2**32 - 1.
+
+    Raises:
+        ValueError: If `seed` is outside that range.
+    """
+    if not 0 <= seed <= MAX_SEED:
+        raise ValueError(f"seed is {seed}; it must lie between 0 and {MAX_SEED}.")
+    random.seed(seed)
+    np.random.seed(seed)
+    torch = _loaded_torch()
+    if torch is not None:
+        torch.manual_seed(seed)
+    _ROOT.seed = seed
+
+
+def get_seed() -> int | None:
+    """Return the seed given to :func:`set_seed`; None before that."""
+    return _ROOT.seed
+
+
+def restore_seed(seed: int | None) -> None:
+    """Take over the root seed of a snapshot, without touching any generator."""
+    _ROOT.seed = seed
+
+
+def capture_random() -> dict[str, Any]:
+    """Return the states of the global generators as plain values that any version can unpickle."""
+    name, keys, position, has_gauss, gauss = np.random.get_state(legacy=True)
+    states: dict[str, Any] = {
+        "python": random.getstate(),
+        "numpy": (name, np.asarray(keys, dtype="<u4").tobytes(), position, has_gauss, gauss),
+    }
+    torch = _loaded_torch()
+    if torch is not None:
+        states["torch"] = torch.get_rng_state().numpy().tobytes()
+        if torch.cuda.is_initialized():
+            states["cuda"] = [state.numpy().tobytes() for state in torch.cuda.get_rng_state_all()]
+    return states
+
+
+def restore_random(states: Mapping[str, Any]) -> None:
+    """Set the global generators to `states`, as :func:`capture_random` gave them."""
+    random.setstate(states["python"])
+    name, keys, position, has_gauss, gauss = states["numpy"]
+    np.random.set_state((name, np.frombuffer(keys, dtype="<u4").copy(), position, has_gauss, gauss))
+    if "torch" in states:
+        _restore_torch(states)
+
+
+def _restore_torch(states: Mapping[str, Any]) -> None:
+    import torch
+
+    def as_tensor(state: bytes) -> torch.Tensor:
+        return torch.frombuffer(bytearray(state), dtype=torch.uint8)
+
+    torch.set_rng_state(as_tensor(states["torch"]))
+    if "cuda" in states and torch.cuda.is_available():
+        devices = min(len(states["cuda"]), torch.cuda.device_count())
+        for device in range(devices):
+            torch.cuda.set_rng_state(as_tensor(states["cuda"][device]), device)
+
+
+def _loaded_torch() -> Any:
+    """Return torch where the program has imported it: a run without torch must not pay for it."""
+    return sys.modules.get("torch")

@@ -1,0 +1,57 @@
+"""The records that a run carries: plain, mutable values."""
+
+from dataclasses import dataclass
+from typing import Any
+
+
+@dataclass
+class ExperimentStats:
+    """How far a run has come.
+
+    Args:
+        total_epoch: Last epoch that was completed.
+        total_itr: Iterations, as the algorithm counts them.
+        total_env_steps: Environment steps collected.
+        last_episode: Newest batch, where the run stores episodes.
+    """
+
+    total_epoch: int
+    total_itr: int
+    total_env_steps: int
+    last_episode: Any
+
+
+@dataclass
+class SetupArgs:
+    """How a run's sampler is made.
+
+    Args:
+        sampler_cls: Sampler class; None for an algorithm that samples nothing.
+        sampler_args: Further keyword arguments for the sampler.
+        seed: Root seed of the run.
+    """
+
+    sampler_cls: Any
+    sampler_args: dict[str, Any] | None
+    seed: int | None
+
+
+@dataclass
+class TrainArgs:
+    """What ``train`` or ``resume`` was asked for.
+
+    Args:
+        n_epochs: Epochs in all, those before a resume included.
+        batch_size: Environment steps of a batch.
+        plot: Whether an episode is rendered after each epoch.
+        store_episodes: Whether the newest batch goes into the snapshot.
+        pause_for_plot: Whether to wait for Enter after each plot.
+        start_epoch: First epoch to be done.
+    """
+
+    n_epochs: int
+    batch_size: int | None
+    plot: bool
+    store_episodes: bool
+    pause_for_plot: bool
+    start_epoch: int

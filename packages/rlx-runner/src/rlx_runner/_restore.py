@@ -1,0 +1,84 @@
+"""Going back to a snapshot: what is checked before anything is changed."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from rlx_runner._errors import StatisticalResumeError
+from rlx_runner._exactness import Exactness, Grade, compare_machines, describe_machine
+from rlx_runner._offers import method, stateful
+from rlx_runner._progress import Progress
+from rlx_runner._state import RunState
+
+NO_EXACT_STATE = "the snapshot records no random states or log positions (it was not made by this runner)"
+
+
+@dataclass(frozen=True)
+class SamplerChoice:
+    """What is sampled with; None leaves the choice to the runner or, at a resume, to the saved run."""
+
+    sampler_cls: Any = None
+    sampler_args: dict[str, Any] | None = None
+    n_workers: int | None = None
+    worker_class: Any = None
+    worker_args: dict[str, Any] | None = None
+
+    def over(self, state: RunState) -> "SamplerChoice":
+        """Return the saved run's choice, changed where this one says something."""
+        saved = SamplerChoice(
+            state.setup_args.sampler_cls,
+            state.setup_args.sampler_args,
+            state.n_workers,
+            state.worker_class,
+            state.worker_args,
+        )
+        return replace(saved, **{name: value for name, value in vars(self).items() if value is not None})
+
+
+def judge(state: RunState, *, allow_statistical: bool) -> Exactness:
+    """Return how exactly `state` goes on here.
+
+    Raises:
+        StatisticalResumeError: If it is statistical only, could be exact elsewhere, and was not allowed.
+    """
+    if state.exact is None:
+        return Exactness().lowered(Grade.STATISTICAL, NO_EXACT_STATE)
+    exactness = compare_machines(state.exact["machine"], describe_machine())
+    if state.setup_args.sampler_cls is not None and state.exact["sampler"] is None:
+        exactness = exactness.lowered(Grade.STATISTICAL, "the sampler has no state to restore")
+    if exactness.grade is Grade.STATISTICAL and not allow_statistical:
+        raise StatisticalResumeError(
+            f"the run cannot go on exactly here, {exactness}. "
+            "Resume where it was saved, or pass allow_statistical=True to go on with other numbers."
+        )
+    return exactness
+
+
+def progress_of(state: RunState) -> Progress:
+    """Return where the run stood."""
+    exact: Mapping[str, Any] = state.exact or {}
+    return Progress(
+        epoch=state.stats.total_epoch + 1,
+        itr=state.stats.total_itr,
+        env_steps=state.stats.total_env_steps,
+        elapsed=exact.get("elapsed", 0.0),
+        average_return=exact.get("average_return"),
+    )
+
+
+def rewind_logs(logger: Any, position: Mapping[str, Any] | None, *, from_dir: str, own_dir: str) -> None:
+    """Cut the logs to `position`; a run in another folder gets a copy of that prefix first."""
+    restorable = stateful(logger)
+    if restorable is None or position is None:
+        return
+    adopt = method(logger, "adopt")
+    if adopt is not None and not same_directory(from_dir, own_dir):
+        adopt(from_dir, position)
+    else:
+        restorable.load_state_dict(position)
+
+
+def same_directory(left: str, right: str) -> bool:
+    """Whether two names lead to one folder."""
+    return Path(left).resolve() == Path(right).resolve()

@@ -1,0 +1,352 @@
+"""The user's side of a runner: set up, train, save, restore, resume."""
+
+import copy
+import secrets
+from collections.abc import Callable, Generator, Mapping
+from contextlib import ExitStack, contextmanager
+from dataclasses import replace
+from typing import Any, TypedDict, Unpack
+
+from rlx_protocols import Logger, NullLogger, SnapshotConfigLike, SnapshotStore
+from rlx_runner._budget import Budget
+from rlx_runner._display import choose_display
+from rlx_runner._errors import NotSetupError, TrainingStopped
+from rlx_runner._evaluation import Evaluation
+from rlx_runner._exactness import match_threads
+from rlx_runner._loop import EpochLoop
+from rlx_runner._offers import policy_of
+from rlx_runner._plan import plan_sampling
+from rlx_runner._progress import Progress
+from rlx_runner._random import MAX_SEED, get_seed, restore_random, restore_seed
+from rlx_runner._records import TrainArgs
+from rlx_runner._restore import SamplerChoice, judge, progress_of, rewind_logs
+from rlx_runner._setup import set_up
+from rlx_runner._snapshots import Snapshots
+from rlx_runner._state import RunState
+from rlx_runner._stop import StopSwitch, stop_message
+from rlx_snapshot import SnapshotNotFoundError, exact_copy
+
+
+class Changes(TypedDict, total=False):
+    """What of a saved run :meth:`LocalRunner.try_restore` changes; see :meth:`LocalRunner.restore`."""
+
+    sampler_cls: Any
+    sampler_args: dict[str, Any] | None
+    n_workers: int | None
+    worker_class: Any
+    worker_args: dict[str, Any] | None
+    allow_statistical: bool
+
+
+class LocalRunner(EpochLoop):
+    """Trains an algorithm, and goes on after a kill as if nothing had happened.
+
+    Args:
+        snapshot_config: Where snapshots go and which are kept; an experiment's context fits.
+            None: the newest epoch, in ``data/local/experiment`` below the working directory.
+        logger: Gets one row an epoch; None drops them.
+        snapshotter: Another place for snapshots than files in the configured directory.
+        stop_requested: Asked between epochs whether to stop; whoever passes it owns the signals.
+            None: the runner itself listens to SIGINT and SIGTERM while it trains.
+        evaluation: Judges the policy every few epochs.
+        budget: Ends training before the last epoch.
+        progress: False for silence; True or None for a progress display on standard error.
+
+    Example::
+
+        runner = LocalRunner(ctxt, logger=ctxt.logger())
+        runner.setup(algo, env, sampler_cls=LocalSampler)
+        runner.train(n_epochs=100, batch_size=4000)
+    """
+
+    def __init__(
+        self,
+        snapshot_config: SnapshotConfigLike | None = None,
+        *,
+        logger: Logger | None = None,
+        snapshotter: SnapshotStore | None = None,
+        stop_requested: Callable[[], bool] | None = None,
+        evaluation: Evaluation | None = None,
+        budget: Budget | None = None,
+        progress: bool | None = None,
+    ) -> None:
+        logger = NullLogger() if logger is None else logger
+        super().__init__(
+            logger=logger,
+            snapshots=Snapshots(snapshot_config, snapshotter, logger),
+            stop=StopSwitch(stop_requested),
+            budget=Budget() if budget is None else budget,
+            display=choose_display(progress),
+        )
+        self._evaluation = evaluation
+        self._restored = False
+        self._pending_random: Mapping[str, Any] | None = None
+
+    @property
+    def algo(self) -> Any:
+        """The algorithm, as it was set up or restored."""
+        return self._ready.algo
+
+    @property
+    def env(self) -> Any:
+        """The environment, as it was set up or restored."""
+        return self._ready.env
+
+    def setup(
+        self,
+        algo: Any,
+        env: Any,
+        sampler_cls: Any = None,
+        sampler_args: dict[str, Any] | None = None,
+        n_workers: int | None = None,
+        worker_class: Any = None,
+        worker_args: dict[str, Any] | None = None,
+    ) -> None:
+        """Put algorithm and environment together.
+
+        Args:
+            algo: Has ``train(loop)``; with a sampler also `policy` and `max_episode_length`.
+            env: Environment, or a list of one a worker.
+            sampler_cls: Sampler class; None for an algorithm that samples nothing.
+            sampler_args: Further keyword arguments for the sampler.
+            n_workers: Defaults to the number of physical cores.
+            worker_class: Defaults to the sampler's own.
+            worker_args: Further keyword arguments for each worker.
+
+        Raises:
+            ValueError: If a sampler is asked for and the algorithm lacks what it needs.
+        """
+        choice = SamplerChoice(sampler_cls, sampler_args, n_workers, worker_class, worker_args)
+        seed = get_seed()
+        seed = secrets.randbelow(MAX_SEED) if seed is None else seed
+        self._parts = set_up(algo, env, choice, seed=seed, evaluation=self._evaluation)
+        self._restored, self._pending_random = False, None
+
+    def make_sampler(
+        self,
+        sampler_cls: Any,
+        *,
+        seed: int | None = None,
+        n_workers: int | None = None,
+        max_episode_length: int | None = None,
+        worker_class: Any = None,
+        sampler_args: dict[str, Any] | None = None,
+        worker_args: dict[str, Any] | None = None,
+    ) -> Any:
+        """Build a sampler for the algorithm that was set up; the caller shuts it down.
+
+        Args:
+            sampler_cls: Sampler class.
+            seed: Root of its random streams; defaults to the run's.
+            n_workers: Defaults to the number of physical cores.
+            max_episode_length: Defaults to the algorithm's.
+            worker_class: Defaults to the sampler's own.
+            sampler_args: Further keyword arguments for the sampler.
+            worker_args: Further keyword arguments for each worker.
+
+        Raises:
+            NotSetupError: If nothing was set up.
+            ValueError: If the policy or the episode length is missing; names both.
+        """
+        parts = self._ready
+        plan = plan_sampling(
+            parts.algo,
+            sampler_cls,
+            seed=parts.seed if seed is None else seed,
+            n_workers=n_workers,
+            max_episode_length=max_episode_length,
+            worker_class=worker_class,
+            sampler_args=sampler_args,
+            worker_args=worker_args,
+        )
+        return plan.build(policy_of(parts.algo), parts.env)
+
+    def train(
+        self,
+        n_epochs: int,
+        batch_size: int | None = None,
+        plot: bool = False,
+        store_episodes: bool = False,
+        pause_for_plot: bool = False,
+    ) -> Any:
+        """Train from the first epoch on.
+
+        Args:
+            n_epochs: Number of epochs.
+            batch_size: Environment steps of a batch.
+            plot: Render an episode after each epoch, to ``plots/`` in the run folder.
+            store_episodes: Keep the newest batch in the snapshot.
+            pause_for_plot: Wait for Enter after each plot, at a terminal.
+
+        Returns:
+            The algorithm's value, or the average return of the last epoch where that is None.
+
+        Raises:
+            NotSetupError: If nothing was set up.
+            TrainingStopped: If a stop was asked for before the last epoch was done.
+        """
+        _ = self._ready
+        self._progress = Progress()
+        return self._run(TrainArgs(n_epochs, batch_size, plot, store_episodes, pause_for_plot, 0))
+
+    def restore(
+        self,
+        from_dir: str,
+        from_epoch: int | str = "last",
+        *,
+        sampler_cls: Any = None,
+        sampler_args: dict[str, Any] | None = None,
+        n_workers: int | None = None,
+        worker_class: Any = None,
+        worker_args: dict[str, Any] | None = None,
+        allow_statistical: bool = False,
+    ) -> TrainArgs:
+        """Take over the run that was saved in `from_dir`: everything is as it was after that epoch.
+
+        In the run's own folder, logs and snapshots of later epochs are put away under
+        ``discarded/``. From another folder, the logs up to that epoch are copied and the
+        source stays as it is.
+
+        Args:
+            from_dir: Folder of the snapshots.
+            from_epoch: "last", "first" or the number of an epoch.
+            sampler_cls: Another sampler than the saved run's.
+            sampler_args: Other arguments for the sampler.
+            n_workers: Another number of workers.
+            worker_class: Another worker class.
+            worker_args: Other arguments for the workers.
+            allow_statistical: Go on also where only a statistically equal run is possible.
+
+        Returns:
+            The saved arguments of ``train``, `start_epoch` being the next epoch.
+
+        Raises:
+            FileNotFoundError: If there is no such snapshot.
+            ValueError: If the snapshot is not one of a run.
+            StatisticalResumeError: If the run cannot go on exactly here.
+        """
+        changes = SamplerChoice(sampler_cls, sampler_args, n_workers, worker_class, worker_args)
+        saved = self._snapshots.load(str(from_dir), from_epoch)
+        return self._take_over(RunState.from_snapshot(saved), str(from_dir), changes, allow_statistical)
+
+    def try_restore(self, from_dir: str, **changes: Unpack[Changes]) -> bool:
+        """Take over the newest snapshot of `from_dir`, if the run got as far as to save one.
+
+        Otherwise the logs of the attempt that died before its first snapshot are put away,
+        so that the run can begin again.
+
+        Args:
+            from_dir: Folder of the snapshots.
+            **changes: As for :meth:`restore`.
+
+        Returns:
+            Whether there was a snapshot.
+
+        Raises:
+            ValueError: If the newest snapshot is not one of a run.
+            StatisticalResumeError: If the run cannot go on exactly here.
+        """
+        try:
+            self.restore(from_dir, **changes)
+        except SnapshotNotFoundError:
+            rewind_logs(self._logger, {}, from_dir=from_dir, own_dir=from_dir)
+            self._display.say(f"No snapshot in {from_dir} yet: the run begins at its first epoch.")
+            return False
+        return True
+
+    def resume(
+        self,
+        n_epochs: int | None = None,
+        batch_size: int | None = None,
+        plot: bool | None = None,
+        store_episodes: bool | None = None,
+        pause_for_plot: bool | None = None,
+    ) -> Any:
+        """Train on from where :meth:`restore` left the run; None keeps what the saved run was asked for.
+
+        Args:
+            n_epochs: Number of epochs in all, those before included.
+            batch_size: Environment steps of a batch.
+            plot: Render an episode after each epoch.
+            store_episodes: Keep the newest batch in the snapshot.
+            pause_for_plot: Wait for Enter after each plot, at a terminal.
+
+        Returns:
+            The algorithm's value, or the average return of the last epoch where that is None.
+
+        Raises:
+            NotSetupError: If nothing was restored.
+            TrainingStopped: If a stop was asked for before the last epoch was done.
+        """
+        if not self._restored:
+            raise NotSetupError("there is no run to go on with: call restore(from_dir) before resume().")
+        given: dict[str, Any] = {
+            "n_epochs": n_epochs,
+            "batch_size": batch_size,
+            "plot": plot,
+            "store_episodes": store_episodes,
+            "pause_for_plot": pause_for_plot,
+        }
+        changed = {name: value for name, value in given.items() if value is not None}
+        return self._run(replace(self._training, start_epoch=self._progress.epoch, **changed))
+
+    def get_env_copy(self) -> Any:
+        """Return a copy of the environment in exactly its present state, in mid-episode too.
+
+        Raises:
+            NotSetupError: If nothing was set up.
+        """
+        return exact_copy(self._ready.first_env)
+
+    def _take_over(
+        self, state: RunState, from_dir: str, changes: SamplerChoice, allow_statistical: bool
+    ) -> TrainArgs:
+        exactness = judge(state, allow_statistical=allow_statistical)
+        choice, seed = changes.over(state), state.setup_args.seed
+        parts = set_up(state.algo, state.env, choice, seed=seed, evaluation=self._evaluation)
+        if state.exact is not None:
+            parts.load(state.exact, allow_statistical=allow_statistical)
+            rewind_logs(
+                self._logger, state.exact["logger"], from_dir=from_dir, own_dir=self._snapshots.directory
+            )
+            self._snapshots.go_back_to(state.stats.total_epoch, from_dir)
+            restore_seed(seed)
+        self._pending_random = None if state.exact is None else state.exact["random"]
+        self._parts, self._progress, self._restored = parts, progress_of(state), True
+        self._args = replace(state.train_args, start_epoch=self._progress.epoch)
+        self._display.say(f"Going on with epoch {self._progress.epoch} in {from_dir}, {exactness}.")
+        threads = match_threads(state.exact)
+        if threads is not None:
+            self._display.say(f"{threads}.")
+        return copy.copy(self._args)
+
+    def _run(self, args: TrainArgs) -> Any:
+        if args.n_epochs < 0:
+            raise ValueError(f"n_epochs is {args.n_epochs}; it must not be negative.")
+        parts, self._args = self._ready, args
+        if self._progress.epoch >= args.n_epochs:
+            self._display.say(f"All of {args.n_epochs} epochs are done; nothing is left to train.")
+            return self._progress.average_return
+        with self._session():
+            value = parts.algo.train(self)
+        if self._progress.epoch < args.n_epochs and self.stop_requested:
+            message = stop_message(self._progress, self._snapshots)
+            self._display.say(message)
+            raise TrainingStopped(message)
+        return self._progress.average_return if value is None else value
+
+    @contextmanager
+    def _session(self) -> Generator[None]:
+        """Have workers, signals and display for as long as training runs; leave everything written."""
+        with ExitStack() as stack:
+            stack.callback(self._logger.finalize)
+            stack.callback(self._snapshots.finish)
+            stack.callback(self._ready.close)
+            stack.enter_context(self._stop.listening())
+            self._ready.sampling.open()
+            self._display.start(self._progress, self._training.n_epochs)
+            stack.callback(self._display.close)
+            if self._pending_random is not None:  # last: nothing may draw from here on
+                restore_random(self._pending_random)
+                self._pending_random = None
+            yield

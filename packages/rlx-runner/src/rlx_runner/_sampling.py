@@ -1,0 +1,84 @@
+"""The sampler of a run: built when first needed, put away when training ends."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from rlx_protocols import Sampler
+from rlx_runner._errors import StatisticalResumeError
+from rlx_runner._offers import offered, parameters_of, policy_of, stateful
+from rlx_runner._plan import SamplingPlan
+
+
+class Sampling:
+    """Holds a run's sampler and, while there is none, its state.
+
+    Args:
+        plan: How to sample; None for an algorithm that samples nothing.
+        algo: Where the policy comes from.
+        env: Environment, or a list of one a worker.
+    """
+
+    def __init__(self, plan: SamplingPlan | None, algo: Any, env: Any) -> None:
+        self._plan = plan
+        self._algo = algo
+        self._env = env
+        self._sampler: Sampler[Any] | None = None
+        self._state: Mapping[str, Any] | None = None
+        self._allow_statistical = False
+
+    def open(self) -> None:
+        """Build the sampler, where there is one to build and it is not built yet.
+
+        Raises:
+            StatisticalResumeError: If the sampler cannot take over the saved state, and that was not allowed.
+        """
+        if self._plan is None or self._sampler is not None:
+            return
+        sampler = self._plan.build(policy_of(self._algo), self._env)
+        restorable = stateful(sampler)
+        if self._state is not None and restorable is not None:
+            try:
+                restorable.load_state_dict(self._state)
+            except ValueError as error:
+                if not self._allow_statistical:
+                    sampler.shutdown_worker()
+                    raise StatisticalResumeError(
+                        f"the sampler cannot go on exactly where the saved one was: {error} "
+                        "Pass allow_statistical=True to restore() to go on with other numbers."
+                    ) from error
+        self._sampler = sampler
+
+    def close(self) -> None:
+        """Release the workers; their state stays, for the next time."""
+        if self._sampler is not None:
+            sampler, self._state = self._sampler, self.state_dict()
+            self._sampler = None
+            sampler.shutdown_worker()
+
+    def obtain(self, itr: int, batch_size: int, agent_update: Any, env_update: Any) -> Any:
+        """Collect a batch with the newest parameters.
+
+        Raises:
+            ValueError: If the run has no sampler.
+        """
+        self.open()
+        if self._sampler is None:
+            raise ValueError("the runner has no sampler: pass sampler_cls to setup().")
+        update = parameters_of(policy_of(self._algo)) if agent_update is None else agent_update
+        return self._sampler.obtain_samples(itr, batch_size, update, env_update)
+
+    def state_dict(self) -> Mapping[str, Any] | None:
+        """Return the sampler's state; None where it has none to give."""
+        if self._sampler is None:
+            return self._state
+        restorable = stateful(self._sampler)
+        return None if restorable is None else restorable.state_dict()
+
+    def load_state_dict(self, state: Mapping[str, Any] | None, *, allow_statistical: bool) -> None:
+        """Give the next sampler that is built this state."""
+        self._state, self._allow_statistical = state, allow_statistical
+
+    def exactness(self) -> Any:
+        """Return what the sampler says of its own exactness; None where it says nothing."""
+        says = offered(self._sampler, "exactness")
+        return says() if callable(says) else says

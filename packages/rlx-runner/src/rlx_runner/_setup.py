@@ -1,0 +1,114 @@
+"""What ``setup`` settles: the parts of a run that stay the same from epoch to epoch."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from rlx_runner._evaluation import Evaluation, Evaluator
+from rlx_runner._exactness import describe_machine
+from rlx_runner._offers import stateful
+from rlx_runner._plan import plan_sampling
+from rlx_runner._progress import Progress
+from rlx_runner._random import capture_random
+from rlx_runner._records import ExperimentStats, SetupArgs, TrainArgs
+from rlx_runner._restore import SamplerChoice
+from rlx_runner._sampling import Sampling
+from rlx_runner._state import EXACT_FORMAT, RunState
+from rlx_snapshot import exact_copy
+
+
+@dataclass(frozen=True, kw_only=True)
+class Setup:
+    """The parts of a run."""
+
+    algo: Any
+    env: Any
+    choice: SamplerChoice
+    seed: int | None
+    sampling: Sampling
+    evaluator: Evaluator | None
+
+    def state(
+        self, *, epoch: int, progress: Progress, train_args: TrainArgs, logger: Any, last_episode: Any
+    ) -> RunState:
+        """Return the whole run as it stands after `epoch`; flushes the logs."""
+        choice = self.choice
+        restorable = stateful(logger)
+        exact = {
+            "format": EXACT_FORMAT,
+            "machine": describe_machine(),
+            "logger": None if restorable is None else restorable.state_dict(),
+            "sampler": self.sampling.state_dict(),
+            "evaluation": None if self.evaluator is None else self.evaluator.state_dict(),
+            "elapsed": progress.elapsed,
+            "average_return": progress.average_return,
+            "random": capture_random(),
+        }
+        return RunState(
+            setup_args=SetupArgs(choice.sampler_cls, choice.sampler_args, self.seed),
+            train_args=train_args,
+            stats=ExperimentStats(epoch, progress.itr, progress.env_steps, last_episode),
+            env=self.env,
+            algo=self.algo,
+            n_workers=choice.n_workers,
+            worker_class=choice.worker_class,
+            worker_args=choice.worker_args,
+            exact=exact,
+        )
+
+    @property
+    def first_env(self) -> Any:
+        """The environment, or the first worker's."""
+        return first_of(self.env)
+
+    def load(self, exact: Mapping[str, Any], *, allow_statistical: bool) -> None:
+        """Give sampler and evaluator their saved states."""
+        self.sampling.load_state_dict(exact["sampler"], allow_statistical=allow_statistical)
+        if self.evaluator is not None and exact["evaluation"] is not None:
+            self.evaluator.load_state_dict(exact["evaluation"])
+
+    def close(self) -> None:
+        """Release all workers."""
+        self.sampling.close()
+        if self.evaluator is not None:
+            self.evaluator.close()
+
+
+def set_up(
+    algo: Any, env: Any, choice: SamplerChoice, *, seed: int | None, evaluation: Evaluation | None
+) -> Setup:
+    """Put the parts together.
+
+    Raises:
+        ValueError: If a sampler is asked for and the algorithm lacks what it needs.
+    """
+    plan = None
+    if choice.sampler_cls is not None:
+        plan = plan_sampling(
+            algo,
+            choice.sampler_cls,
+            seed=seed,
+            n_workers=choice.n_workers,
+            worker_class=choice.worker_class,
+            sampler_args=choice.sampler_args,
+            worker_args=choice.worker_args,
+        )
+    evaluator = None
+    if evaluation is not None:
+        if choice.sampler_cls is None:
+            raise ValueError("an evaluation needs a sampler: pass sampler_cls to setup().")
+        stage = exact_copy(first_of(env)) if evaluation.env is None else evaluation.env
+        evaluator = Evaluator(evaluation, algo, stage, sampler_cls=choice.sampler_cls, seed=seed)
+    return Setup(
+        algo=algo,
+        env=env,
+        choice=choice,
+        seed=seed,
+        sampling=Sampling(plan, algo, env),
+        evaluator=evaluator,
+    )
+
+
+def first_of(envs: Any) -> Any:
+    """Return the environment, or the first of a list of one a worker."""
+    return envs[0] if isinstance(envs, list) else envs  # pyright: ignore[reportUnknownVariableType]

@@ -1,0 +1,70 @@
+"""The snapshots of a run: written when their mode says so, told to the logger when durable."""
+
+from pathlib import Path
+from typing import Any
+
+from rlx_protocols import SnapshotConfigLike, SnapshotStore
+from rlx_runner._offers import background, commit_aware, method
+from rlx_runner._restore import same_directory
+from rlx_snapshot import SnapshotConfig, Snapshotter
+
+
+class Snapshots:
+    """Joins a store of states with the rule of what is kept and with the logger that waits for commits.
+
+    Args:
+        config: Where and how; None: the newest epoch, in ``data/local/experiment``.
+        store: Where states go; None: files in the configured directory, written in the background.
+        logger: Told which epochs are durable, where it wants to know.
+    """
+
+    def __init__(self, config: SnapshotConfigLike | None, store: SnapshotStore | None, logger: Any) -> None:
+        if config is None:
+            config = SnapshotConfig(str(Path.cwd() / "data/local/experiment"), "last", 1)
+        self.directory = str(config.snapshot_dir)
+        self.mode = config.snapshot_mode
+        self._store: SnapshotStore = (
+            Snapshotter(config.snapshot_dir, config.snapshot_mode, config.snapshot_gap, background=True)
+            if store is None
+            else store
+        )
+        self._logger = commit_aware(logger)
+        self._told: int | None = None
+        self.newest: int | None = None
+
+    def wanted(self, epoch: int) -> bool:
+        """Whether the store would keep `epoch`: a state nobody keeps need not be gathered."""
+        keeps = method(self._store, "keeps")
+        return True if keeps is None else bool(keeps(epoch))
+
+    def save(self, epoch: int, state: dict[str, Any]) -> None:
+        """Keep the state of `epoch`, which the store wants."""
+        self.newest = epoch
+        self._store.save_itr_params(epoch, state)
+        self._tell_commits(epoch)
+
+    def load(self, from_dir: str, epoch: int | str) -> Any:
+        """Return the state of `epoch`."""
+        return self._store.load(from_dir, epoch)
+
+    def go_back_to(self, epoch: int, from_dir: str) -> None:
+        """Put snapshots after `epoch` away, where this run goes on from it in its own folder."""
+        discard = method(self._store, "discard_after")
+        if discard is not None and same_directory(from_dir, self.directory):
+            discard(epoch)
+
+    def finish(self) -> None:
+        """Wait until everything saved is durable."""
+        writing = background(self._store)
+        if writing is not None:
+            writing.wait()
+            self._tell_commits(None)
+
+    def _tell_commits(self, saved: int | None) -> None:
+        if self._logger is None:
+            return
+        writing = background(self._store)
+        durable = saved if writing is None else writing.last_committed
+        if durable is not None and durable != self._told:
+            self._told = durable
+            self._logger.committed(durable)
