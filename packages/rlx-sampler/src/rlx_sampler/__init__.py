@@ -1,1 +1,35 @@
 """Keyed, parallel episode sampling: the same batch for any number of workers."""
+
+from rlx_protocols import WorkerFactory
+from rlx_sampler._episodes import EpisodeBatch
+from rlx_sampler._errors import ClosedSamplerError, EpisodeError
+from rlx_sampler._keyed_sampler import KeyedSampler
+from rlx_sampler._keys import EVALUATION, TRAINING, EpisodeKey, EpisodeStreams
+from rlx_sampler._lane_worker import DefaultWorker, VecWorker
+from rlx_sampler._local import LocalSampler
+from rlx_sampler._noise import sample_categorical, sample_distribution, sample_gaussian
+from rlx_sampler._step_types import StepType
+from rlx_sampler._worker import EnvUpdate, NewEnvUpdate, SetTaskUpdate, Worker
+
+__all__ = [
+    "EVALUATION",
+    "TRAINING",
+    "ClosedSamplerError",
+    "DefaultWorker",
+    "EnvUpdate",
+    "EpisodeBatch",
+    "EpisodeError",
+    "EpisodeKey",
+    "EpisodeStreams",
+    "KeyedSampler",
+    "LocalSampler",
+    "NewEnvUpdate",
+    "SetTaskUpdate",
+    "StepType",
+    "VecWorker",
+    "Worker",
+    "WorkerFactory",
+    "sample_categorical",
+    "sample_distribution",
+    "sample_gaussian",
+]

@@ -1,0 +1,146 @@
+"""Asking a policy for the actions of several episodes at once, or of one."""
+
+from collections.abc import Sequence
+from typing import Any, Final, NamedTuple, Protocol
+
+import numpy as np
+
+from rlx_sampler._keys import EpisodeStreams
+from rlx_sampler._offers import Acting, how_to_act, offered, reset_policy, takes_argument
+from rlx_sampler._trees import Array, ArrayTree, concatenate, leaves, map_leaves, rows
+
+IDLE_SEED: Final = 0
+
+
+class Answer(NamedTuple):
+    """What a policy gave for a stack of observations, one row each."""
+
+    actions: ArrayTree
+    infos: ArrayTree
+
+
+class Actor(Protocol):
+    """A policy as the lanes see it."""
+
+    @property
+    def n_lanes(self) -> int:
+        """Episodes that may run side by side."""
+        ...
+
+    @property
+    def n_rows(self) -> int:
+        """Rows of the stack of observations; those from `n_lanes` on are padding."""
+        ...
+
+    def start(self, lane: int, streams: EpisodeStreams) -> None:
+        """Begin an episode in `lane`, with its own random streams."""
+        ...
+
+    def act(self, observations: ArrayTree) -> Answer:
+        """Choose actions for a stack of observations, (n_rows, ...)."""
+        ...
+
+
+class BatchedActor:
+    """Runs a keyed policy on blocks of exactly `block` rows, so that a row's result is its own."""
+
+    def __init__(self, policy: Any, n_lanes: int, block: int) -> None:
+        self._policy = policy
+        self._block = block
+        self._reset = offered(policy, "reset")
+        self._remembers = self._reset is not None and takes_argument(self._reset)
+        if self._remembers:
+            n_lanes = min(n_lanes, block)  # one call a step, so that a lane keeps its row
+        self.n_lanes = n_lanes
+        self.n_rows = -(-n_lanes // block) * block
+        idle = np.random.Generator(np.random.PCG64(IDLE_SEED))
+        self._rngs = [idle] * self.n_rows
+
+    def start(self, lane: int, streams: EpisodeStreams) -> None:
+        """Give the row of `lane` its generator, and let a policy with memory forget that row."""
+        self._rngs[lane] = streams.rng
+        if self._reset is None:
+            return
+        if self._remembers:
+            self._reset(np.arange(self.n_rows) == lane)
+        else:
+            self._reset()
+
+    def act(self, observations: ArrayTree) -> Answer:
+        """Run the policy block by block, on copies that it may keep or change."""
+        starts = range(0, self.n_rows, self._block)
+        parts = [self._act_on(observations, slice(start, start + self._block)) for start in starts]
+        if len(parts) == 1:
+            return parts[0]
+        return Answer(
+            concatenate([part.actions for part in parts]), concatenate([part.infos for part in parts])
+        )
+
+    def _act_on(self, observations: ArrayTree, block: slice) -> Answer:
+        return ask_many(self._policy, map_leaves(np.copy, rows(observations, block)), self._rngs[block])
+
+
+class SingleActor:
+    """Asks a policy for one action at a time; `rng` is passed where the policy takes it."""
+
+    def __init__(self, policy: Any, acting: Acting) -> None:
+        self.n_lanes = 1
+        self.n_rows = 1
+        self._policy = policy
+        self._acting = acting
+        self._rng = np.random.Generator(np.random.PCG64(IDLE_SEED))
+
+    def start(self, lane: int, streams: EpisodeStreams) -> None:  # noqa: ARG002 - there is one lane
+        """Take the generator of the next episode and reset the policy."""
+        self._rng = streams.rng
+        reset_policy(self._policy)
+
+    def act(self, observations: ArrayTree) -> Answer:
+        """Ask for the action of the one row."""
+        if self._acting is Acting.GLOBAL_BATCHED:
+            return checked(1, *self._policy.get_actions(map_leaves(np.copy, observations)))
+        observation = map_leaves(np.copy, rows(observations, 0))
+        if self._acting is Acting.SINGLE:
+            action, info = self._policy.get_action(observation, rng=self._rng)
+        else:
+            action, info = self._policy.get_action(observation)
+        return Answer(map_leaves(_stack_one, action), map_leaves(_stack_one, dict(info)))
+
+
+def _stack_one(leaf: Any) -> Array:
+    return _as_array([leaf])
+
+
+def _as_array(leaf: Any) -> Array:
+    array = np.asarray(leaf)
+    return array.astype(object) if array.dtype.kind in "USV" else array
+
+
+def ask_many(policy: Any, observations: ArrayTree, rngs: Sequence[np.random.Generator]) -> Answer:
+    """Call a keyed policy's `get_actions` and check the number of rows that come back."""
+    return checked(len(rngs), *policy.get_actions(observations, rngs=rngs))
+
+
+def checked(n_rows: int, actions: ArrayTree, infos: ArrayTree) -> Answer:
+    """Return both as arrays.
+
+    Raises:
+        ValueError: If one has another first dimension than `n_rows`.
+    """
+    answer = Answer(map_leaves(_as_array, actions), map_leaves(_as_array, dict(infos)))
+    for name, tree in zip(Answer._fields, answer, strict=True):
+        for path, leaf in leaves(tree, name):
+            if leaf.shape[:1] != (n_rows,):
+                raise ValueError(
+                    f"get_actions got {n_rows} observations and gave {path} of shape {leaf.shape}; "
+                    f"the first dimension must be {n_rows}, one row an observation."
+                )
+    return answer
+
+
+def build_actor(policy: Any, n_lanes: int, block: int) -> Actor:
+    """Return the actor that suits what `policy` offers."""
+    acting = how_to_act(policy)
+    if acting is Acting.BATCHED:
+        return BatchedActor(policy, n_lanes, block)
+    return SingleActor(policy, acting)

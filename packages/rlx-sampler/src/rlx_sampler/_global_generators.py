@@ -1,0 +1,46 @@
+"""Seeding the global generators for one episode, and putting them back.
+
+This is for policies that draw their noise from `random`, `numpy.random` or torch's
+default generator: run one at a time, their episodes then depend on their keys alone.
+"""
+
+import random
+import sys
+from collections.abc import Generator
+from contextlib import contextmanager
+
+import numpy as np
+
+
+@contextmanager
+def seeded_globally(seed: int) -> Generator[None]:
+    """Seed Python's, NumPy's and, where it is loaded, torch's generator; restore them at the end."""
+    python_state, numpy_state = random.getstate(), np.random.get_state()
+    torch = sys.modules.get("torch")
+    torch_state = None if torch is None else torch.get_rng_state()
+    random.seed(seed)
+    np.random.seed(seed)
+    if torch is not None:
+        torch.random.default_generator.manual_seed(seed)
+    try:
+        yield
+    finally:
+        random.setstate(python_state)
+        np.random.set_state(numpy_state)
+        if torch is not None:
+            torch.set_rng_state(torch_state)
+
+
+@contextmanager
+def one_torch_thread() -> Generator[None]:
+    """Let torch compute on one thread, where it is loaded: other numbers give other last bits."""
+    torch = sys.modules.get("torch")
+    if torch is None or torch.get_num_threads() == 1:
+        yield
+        return
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(threads)

@@ -1,0 +1,214 @@
+"""The layer that all samplers share: keys, calls, and what a batch is made of."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from typing import Any, Final, Self
+
+from rlx_protocols import WorkerFactory
+from rlx_sampler._episodes import EpisodeBatch
+from rlx_sampler._errors import ClosedSamplerError
+from rlx_sampler._keys import TRAINING, EpisodeKey, draw_root
+from rlx_sampler._lane_worker import DefaultWorker
+from rlx_sampler._ledger import Ledger
+from rlx_sampler._recorded import assemble
+from rlx_sampler._setups import Setup, spread
+from rlx_sampler._worker import Worker
+
+STATE_VERSION: Final = 1
+
+
+class KeyedSampler(ABC):
+    """Collects episodes that depend on their keys and the policy alone.
+
+    A batch is a function of the seed, the policy's parameters, the number of the
+    sampling call and the size asked for: not of the number of workers, their timing,
+    or the engine that runs them. Subclasses are such engines.
+
+    Args:
+        factory: How many workers of which class, their seed and longest episode.
+        agents: A policy for all workers, or a list of one a worker.
+        envs: An environment, or a function that builds one, or a list of one a worker.
+        stream: Which family of random streams to use; samplers with other streams share
+            no episode. See :data:`TRAINING` and :data:`EVALUATION`.
+
+    Raises:
+        ValueError: If a list has another length than the number of workers.
+        TypeError: If a policy or environment cannot be copied.
+    """
+
+    default_worker: type[Worker] = DefaultWorker
+
+    def __init__(self, factory: WorkerFactory, agents: Any, envs: Any, *, stream: int = TRAINING) -> None:
+        self._factory = factory.with_default_worker(self.default_worker)
+        self._root = draw_root() if factory.seed is None else factory.seed
+        self._stream = stream
+        self._call = 0
+        self._total_env_steps = 0
+        self._mean_length = 0.0
+        self._is_closed = False
+        self._pinned = isinstance(agents, list) or isinstance(envs, list)
+        self._setups: list[Setup] = [
+            Setup(agent, env)
+            for agent, env in zip(
+                spread("agents", agents, factory.n_workers),
+                spread("envs", envs, factory.n_workers),
+                strict=True,
+            )
+        ]
+
+    @classmethod
+    def from_worker_factory(cls, factory: WorkerFactory, agents: Any, envs: Any, **sampler_args: Any) -> Self:
+        """Build a sampler whose workers come from `factory`; see the class for the arguments."""
+        return cls(factory, agents, envs, **sampler_args)
+
+    @property
+    def n_workers(self) -> int:
+        """Number of workers."""
+        return self._factory.n_workers
+
+    @property
+    def total_env_steps(self) -> int:
+        """Environment steps in all batches so far; steps that were thrown away do not count."""
+        return self._total_env_steps
+
+    def obtain_samples(
+        self, itr: int, num_samples: int, agent_update: Any, env_update: Any = None
+    ) -> EpisodeBatch:
+        """Collect whole episodes of at least `num_samples` steps.
+
+        Args:
+            itr: Iteration the batch is for. It does not choose the random streams.
+            num_samples: Environment steps wanted, at least 1.
+            agent_update: A policy, or parameters for the present one, or a list of one a
+                worker; None keeps what there is.
+            env_update: An environment, or a function of the old one (:class:`EnvUpdate`),
+                or a list of one a worker; None keeps what there is.
+
+        Returns:
+            The episodes 0, 1, 2, … of this call, as few as hold `num_samples` steps.
+
+        Raises:
+            ValueError: If `num_samples` is below 1 or a list has the wrong length.
+            EpisodeError: If an environment or a policy raises; the call can be repeated.
+            ClosedSamplerError: If the sampler was shut down.
+        """
+        del itr
+        if num_samples < 1:
+            raise ValueError(f"num_samples is {num_samples}; it must be at least 1.")
+        return self._obtain(num_samples, None, agent_update, env_update)
+
+    def obtain_exact_episodes(
+        self, n_eps_per_worker: int, agent_update: Any, env_update: Any = None
+    ) -> EpisodeBatch:
+        """Collect exactly `n_eps_per_worker` times the number of workers episodes.
+
+        Where a list gives each worker its own policy or environment, episode i is run by
+        worker i modulo the number of workers.
+
+        Raises:
+            ValueError: If `n_eps_per_worker` is below 1 or a list has the wrong length.
+            EpisodeError: If an environment or a policy raises; the call can be repeated.
+            ClosedSamplerError: If the sampler was shut down.
+        """
+        if n_eps_per_worker < 1:
+            raise ValueError(f"n_eps_per_worker is {n_eps_per_worker}; it must be at least 1.")
+        return self._obtain(None, n_eps_per_worker * self.n_workers, agent_update, env_update)
+
+    def _obtain(
+        self, n_steps: int | None, n_episodes: int | None, agent_update: Any, env_update: Any
+    ) -> EpisodeBatch:
+        self._check_open()
+        self._update(agent_update, env_update)
+        ledger = Ledger(
+            n_steps=n_steps,
+            n_episodes=n_episodes,
+            n_workers=self.n_workers if self._pinned else None,
+            mean_length=self._mean_length,
+        )
+        self._collect(self._call, ledger)
+        batch = assemble(ledger.kept())
+        self._call += 1
+        self._total_env_steps += batch.n_steps
+        self._mean_length = batch.n_steps / batch.n_episodes
+        return batch
+
+    def _check_open(self) -> None:
+        if self._is_closed:
+            raise ClosedSamplerError("this sampler was shut down; build a new one to go on sampling.")
+
+    def _update(self, agent_update: Any, env_update: Any) -> None:
+        agent_updates = spread("agent_update", agent_update, self.n_workers)
+        env_updates = spread("env_update", env_update, self.n_workers)
+        self._pinned = self._pinned or isinstance(agent_update, list) or isinstance(env_update, list)
+        self._setups = [
+            setup.updated(agent_change, env_change)
+            for setup, agent_change, env_change in zip(self._setups, agent_updates, env_updates, strict=True)
+        ]
+        self._broadcast(agent_updates, env_updates)
+
+    @abstractmethod
+    def _broadcast(self, agent_updates: list[Any], env_updates: list[Any]) -> None:
+        """Bring one update each to every worker; None keeps what there is."""
+
+    @abstractmethod
+    def _collect(self, call: int, ledger: Ledger) -> None:
+        """Run what `ledger` leases until it is enough."""
+
+    @abstractmethod
+    def _release(self) -> None:
+        """Let go of workers, whatever state they are in."""
+
+    def key(self, call: int, episode: int) -> EpisodeKey:
+        """Return the key of an episode."""
+        return EpisodeKey(self._root, self._stream, call, episode)
+
+    def replay(self, call: int, episode: int) -> EpisodeBatch:
+        """Run one episode again in this process, with the present policy.
+
+        Use it to look into an :class:`EpisodeError`, which names both numbers.
+
+        Raises:
+            EpisodeError: If the episode raises again.
+        """
+        worker = self._build_worker(episode % self.n_workers if self._pinned else 0)
+        try:
+            keys = [self.key(call, episode)]
+            ((_, recorded),) = worker.run(lambda: keys.pop() if keys else None)
+        finally:
+            worker.shutdown()
+        return assemble([recorded])
+
+    def _build_worker(self, number: int) -> Worker:
+        worker: Worker = self._factory(number)
+        self._setups[number].apply(worker)
+        return worker
+
+    def shutdown_worker(self) -> None:
+        """Release workers and environments. Calling it twice is allowed."""
+        self._is_closed = True
+        self._release()
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return what a sampler built in the same way needs to go on from here."""
+        return {
+            "version": STATE_VERSION,
+            "root": self._root,
+            "stream": self._stream,
+            "call": self._call,
+            "total_env_steps": self._total_env_steps,
+        }
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Go on from `state`: the next call is the one that would have come next.
+
+        Raises:
+            ValueError: If `state` is of another version or incomplete; nothing is changed then.
+        """
+        missing = sorted({"root", "stream", "call", "total_env_steps"} - state.keys())
+        if state.get("version") != STATE_VERSION or missing:
+            raise ValueError(
+                f"this is no state of a sampler of version {STATE_VERSION}: version is "
+                f"{state.get('version')!r}, missing are {missing}."
+            )
+        self._root, self._stream = int(state["root"]), int(state["stream"])
+        self._call, self._total_env_steps = int(state["call"]), int(state["total_env_steps"])

@@ -1,0 +1,180 @@
+"""Episodes side by side: the one loop that steps environments and records what happens."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+import numpy as np
+
+from rlx_sampler._acting import Actor, Answer
+from rlx_sampler._errors import EpisodeError
+from rlx_sampler._infos import Info, freeze_info, to_columns
+from rlx_sampler._keys import EpisodeKey, EpisodeStreams
+from rlx_sampler._recorded import Recorded
+from rlx_sampler._stack import ObservationStack
+from rlx_sampler._step_types import StepType
+from rlx_sampler._tape import Tape
+from rlx_sampler._trees import Array, ArrayTree, is_array, leaves, map_leaves, rows
+
+NO_INFO: Final[Info] = {}
+
+
+@dataclass(slots=True)
+class _Running:
+    """An episode that is under way."""
+
+    key: EpisodeKey
+    begin: int
+    episode_info: Info
+    rewards: list[float] = field(default_factory=list[float])
+    infos: list[Info] = field(default_factory=list[Info])
+
+
+class Lanes:
+    """Runs one episode in each of several environments, with one call of the policy a step."""
+
+    def __init__(self, actor: Actor, environments: Sequence[Any], max_episode_length: int) -> None:
+        self._actor = actor
+        self._environments = environments[: actor.n_lanes]
+        self._max_episode_length = max_episode_length
+        self._running: dict[int, _Running] = {}
+        self._free = list(range(len(self._environments)))[::-1]
+        self._stack: ObservationStack | None = None
+        self._tape: Tape | None = None
+        self._shape: Answer | None = None
+
+    @property
+    def has_room(self) -> bool:
+        """Whether another episode can start."""
+        return bool(self._free)
+
+    @property
+    def is_idle(self) -> bool:
+        """Whether no episode is under way."""
+        return not self._running
+
+    def abandon(self) -> None:
+        """Drop the episodes that are under way."""
+        self._free.extend(self._running)
+        self._running.clear()
+
+    def start(self, key: EpisodeKey, streams: EpisodeStreams) -> None:
+        """Begin the episode `key` in a free lane.
+
+        Raises:
+            EpisodeError: If the environment or the policy raises.
+        """
+        lane = self._free.pop()
+        try:
+            observation, info = self._environments[lane].reset(seed=streams.env_seed)
+        except Exception as error:
+            raise EpisodeError("the environment's reset", (key,), repr(error)) from error
+        if self._stack is None:
+            self._stack = ObservationStack(self._actor.n_rows, observation)
+        self._stack.place(lane, observation)
+        self._actor.start(lane, streams)
+        begin = self._tape.now if self._tape is not None else 0
+        self._running[lane] = _Running(key, begin, freeze_info(info))
+
+    def step(self) -> list[tuple[EpisodeKey, Recorded]]:
+        """Advance every episode under way by one step and return those that ended.
+
+        Raises:
+            EpisodeError: If the environment or the policy raises.
+        """
+        stack = self._present()
+        answer = self._act(stack)
+        self._record(stack, answer)
+        actions = _for_lanes(answer.actions)
+        ended = [
+            (lane, end)
+            for lane in list(self._running)
+            if (end := self._step_lane(lane, stack, actions)) is not None
+        ]
+        return [self._finish(lane, end, stack) for lane, end in ended]
+
+    def _present(self) -> ObservationStack:
+        if self._stack is None:
+            raise RuntimeError("no episode is under way: call start() first.")
+        return self._stack
+
+    def _act(self, stack: ObservationStack) -> Answer:
+        try:
+            return self._actor.act(stack.tree)
+        except Exception as error:
+            keys = tuple(running.key for running in self._running.values())
+            raise EpisodeError("the policy", keys, repr(error)) from error
+
+    def _record(self, stack: ObservationStack, answer: Answer) -> None:
+        if self._shape is None:
+            self._shape = answer
+        arrays = [*stack.arrays(), *_in_order(self._shape, answer)]
+        if self._tape is None:
+            self._tape = Tape(len(self._environments), arrays)
+        self._tape.write(arrays, min(running.begin for running in self._running.values()))
+
+    def _step_lane(self, lane: int, stack: ObservationStack, actions: Any) -> StepType | None:
+        running = self._running[lane]
+        try:
+            observation, reward, terminated, truncated, info = self._environments[lane].step(
+                actions[lane] if isinstance(actions, list) else rows(actions, lane)
+            )
+        except Exception as error:
+            where = f"the environment's step {len(running.rewards)}"
+            raise EpisodeError(where, (running.key,), repr(error)) from error
+        stack.place(lane, observation)
+        running.rewards.append(float(reward))
+        running.infos.append(freeze_info(info) if info else NO_INFO)
+        if terminated:
+            return StepType.TERMINAL
+        if truncated or len(running.rewards) >= self._max_episode_length:
+            return StepType.TIMEOUT
+        return None
+
+    def _finish(self, lane: int, end: StepType, stack: ObservationStack) -> tuple[EpisodeKey, Recorded]:
+        running = self._running.pop(lane)
+        self._free.append(lane)
+        if self._tape is None or self._shape is None:
+            raise RuntimeError("an episode ended before its first step was recorded.")
+        taken = iter(self._tape.take(lane, running.begin))
+        observations, (actions, agent_infos) = _filled((stack.tree, tuple(self._shape)), taken)
+        return running.key, Recorded(
+            observations=observations,
+            last_observation=stack.row(lane),
+            actions=actions,
+            rewards=np.array(running.rewards, np.float64),
+            end=end,
+            env_infos=to_columns(running.infos),
+            agent_infos=agent_infos,
+            episode_info=running.episode_info,
+        )
+
+
+def _in_order(template: Answer, answer: Answer) -> list[Array]:
+    """Return the arrays of `answer` in the order in which `template` has them."""
+    if answer.infos.keys() != template.infos.keys():
+        raise ValueError(
+            f"the policy's infos were {sorted(template.infos)} and are now {sorted(answer.infos)}; "
+            f"a policy must give the same names every time."
+        )
+
+    def second(_: Array, leaf: Array) -> Array:
+        return leaf
+
+    matched = map_leaves(second, tuple(template), tuple(answer))
+    return [leaf for _, leaf in leaves(matched)]
+
+
+def _for_lanes(actions: ArrayTree) -> Any:
+    """Return discrete actions as plain integers, which environments take fastest."""
+    if is_array(actions) and actions.ndim == 1 and actions.dtype.kind in "iu":
+        return actions.tolist()
+    return actions
+
+
+def _filled(template: ArrayTree, arrays: Iterator[Array]) -> ArrayTree:
+
+    def fill(_: Array) -> Array:
+        return next(arrays)
+
+    return map_leaves(fill, template)

@@ -1,0 +1,86 @@
+"""What a policy offers: the one place that looks."""
+
+import inspect
+from collections.abc import Callable
+from enum import Enum
+from typing import Any
+
+
+class Acting(Enum):
+    """How a policy is asked for actions."""
+
+    BATCHED = "get_actions(observations, *, rngs)"
+    """Many episodes at once, noise from outside."""
+    SINGLE = "get_action(observation, *, rng)"
+    """One episode at a time, noise from outside."""
+    GLOBAL = "get_action(observation)"
+    """One episode at a time, noise from global generators that are seeded for it."""
+    GLOBAL_BATCHED = "get_actions(observations)"
+    """As GLOBAL, through a stack of one observation."""
+
+
+def how_to_act(policy: Any) -> Acting:
+    """Return the best way to ask `policy` for actions.
+
+    Raises:
+        TypeError: If it has neither `get_action` nor `get_actions`.
+    """
+    many, one = offered(policy, "get_actions"), offered(policy, "get_action")
+    if many is not None and takes(many, "rngs"):
+        return Acting.BATCHED
+    if one is not None:
+        return Acting.SINGLE if takes(one, "rng") else Acting.GLOBAL
+    if many is not None:
+        return Acting.GLOBAL_BATCHED
+    raise TypeError(
+        f"{type(policy).__name__} is no policy: it has neither get_action(observation) nor "
+        f"get_actions(observations)."
+    )
+
+
+def is_policy(value: Any) -> bool:
+    """Whether `value` can be asked for actions, rather than being a policy's parameters."""
+    return offered(value, "get_action") is not None or offered(value, "get_actions") is not None
+
+
+def is_environment(value: Any) -> bool:
+    """Whether `value` can be reset and stepped."""
+    return offered(value, "reset") is not None and offered(value, "step") is not None
+
+
+def offered(value: Any, name: str) -> Callable[..., Any] | None:
+    """Return the method `name` of `value`, or None where it has none."""
+    try:
+        method = getattr(value, name)
+    except AttributeError:
+        return None
+    return method if callable(method) else None
+
+
+def takes(function: Callable[..., Any], name: str) -> bool:
+    """Whether `function` has a parameter of that name."""
+    try:
+        return name in inspect.signature(function).parameters
+    except (TypeError, ValueError):  # a builtin that hides its parameters
+        return False
+
+
+def reset_policy(policy: Any) -> None:
+    """Tell a policy that has `reset()` that an episode begins."""
+    reset = offered(policy, "reset")
+    if reset is not None:
+        reset()
+
+
+def takes_argument(function: Callable[..., Any]) -> bool:
+    """Whether `function` can be called with one positional argument."""
+    try:
+        inspect.signature(function).bind(None)
+    except (TypeError, ValueError):
+        return False
+    return True
+
+
+def draws_globally(policy: Any) -> bool:
+    """Whether `policy` takes no noise from outside, so that it may draw from global generators."""
+    return how_to_act(policy) in (Acting.GLOBAL, Acting.GLOBAL_BATCHED)

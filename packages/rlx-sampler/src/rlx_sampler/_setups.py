@@ -1,0 +1,60 @@
+"""What each worker works with: its policy, its environment, and the latest change of each."""
+
+from dataclasses import dataclass, replace
+from typing import Any
+
+from rlx_sampler._copies import copy_of
+from rlx_sampler._offers import is_environment, is_policy
+from rlx_sampler._worker import Worker
+
+
+@dataclass(frozen=True, slots=True)
+class Setup:
+    """Everything a new worker needs to stand where the one before it stood."""
+
+    agent: Any
+    environment: Any
+    parameters: Any = None
+    env_update: Any = None
+
+    def updated(self, agent_update: Any, env_update: Any) -> "Setup":
+        """Return the setup after both updates; None keeps what there is."""
+        setup = self
+        if agent_update is not None and is_policy(agent_update):
+            setup = replace(setup, agent=agent_update, parameters=None)
+        elif agent_update is not None:
+            setup = replace(setup, parameters=agent_update)
+        if env_update is not None and is_environment(env_update):
+            setup = replace(setup, environment=env_update, env_update=None)
+        elif env_update is not None:
+            setup = replace(setup, env_update=env_update)
+        return setup
+
+    def apply(self, worker: Worker) -> None:
+        """Give all of it to a new worker, as copies of its own."""
+        worker.update_agent(own(self.agent, "policy"))
+        worker.update_agent(self.parameters)
+        worker.update_env(own(self.environment, "environment"))
+        worker.update_env(self.env_update)
+
+
+def own(value: Any, role: str) -> Any:
+    """Return a copy of a policy or environment, and anything else (parameters, functions) as it is."""
+    return copy_of(value, role) if is_policy(value) or is_environment(value) else value
+
+
+def spread(name: str, value: Any, n_workers: int) -> list[Any]:
+    """Return one value a worker, from one for all or a list of exactly `n_workers`.
+
+    Raises:
+        ValueError: If the list has another length.
+    """
+    if not isinstance(value, list):
+        return [value] * n_workers
+    values: list[Any] = list(value)  # pyright: ignore[reportUnknownArgumentType]  # a list of anything
+    if len(values) != n_workers:
+        raise ValueError(
+            f"{name} is a list of {len(values)}; it must be one value for all workers or a list of exactly "
+            f"{n_workers}, one a worker."
+        )
+    return values

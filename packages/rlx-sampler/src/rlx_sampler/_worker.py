@@ -1,0 +1,144 @@
+"""What a sampler asks of a worker, in garage's words, and how environments are changed."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterator
+from typing import Any, NoReturn, TypeAlias
+
+from rlx_sampler._episodes import EpisodeBatch
+from rlx_sampler._keys import TRAINING, EpisodeKey, draw_root
+from rlx_sampler._recorded import Recorded, as_recorded
+
+Lease: TypeAlias = Callable[[], EpisodeKey | None]
+"""Gives the key of the next episode to run, or None while there is none."""
+
+
+class Worker(ABC):
+    """Runs episodes of one policy. Owns its environments and its copy of the policy.
+
+    A worker of one's own implements the abstract methods and takes everything random
+    from ``next_key().streams()``; then its episodes depend on their keys alone.
+
+    Args:
+        seed: Root of the random streams when the worker is used by itself; a sampler
+            gives every episode its own key. None draws one from the system.
+        max_episode_length: Steps after which an episode is cut off.
+        worker_number: Number of the worker, from 0.
+    """
+
+    def __init__(self, *, seed: int | None, max_episode_length: int, worker_number: int) -> None:
+        self.max_episode_length = max_episode_length
+        self.worker_number = worker_number
+        self._root = draw_root() if seed is None else seed
+        self._own_episodes = 0
+        self._key: EpisodeKey | None = None
+
+    def begin(self, key: EpisodeKey) -> None:
+        """Make `key` the key of the episode that starts next."""
+        self._key = key
+
+    def next_key(self) -> EpisodeKey:
+        """Return the key of the episode that starts now; each is given once."""
+        key, self._key = self._key, None
+        if key is None:
+            key = EpisodeKey(self._root, TRAINING, self.worker_number, self._own_episodes)
+            self._own_episodes += 1
+        return key
+
+    @abstractmethod
+    def update_agent(self, agent_update: Any) -> None:
+        """Take a new policy, or new parameters for the present one; None keeps both."""
+
+    @abstractmethod
+    def update_env(self, env_update: Any) -> None:
+        """Take a new environment, or apply an :class:`EnvUpdate`; None keeps it."""
+
+    @abstractmethod
+    def start_episode(self) -> None:
+        """Begin a new episode."""
+
+    @abstractmethod
+    def step_episode(self) -> bool:
+        """Take one step; return whether an episode has ended."""
+
+    @abstractmethod
+    def collect_episode(self) -> EpisodeBatch:
+        """Return the episodes that have ended since the last call."""
+
+    @abstractmethod
+    def shutdown(self) -> None:
+        """Close the environments. Calling it twice is allowed."""
+
+    def rollout(self) -> EpisodeBatch:
+        """Run one episode from beginning to end."""
+        self.start_episode()
+        while not self.step_episode():
+            pass
+        return self.collect_episode()
+
+    def run(self, lease: Lease) -> Iterator[tuple[EpisodeKey, Recorded]]:
+        """Run the episodes that `lease` names until it names none; yield each as it ends."""
+        while (key := lease()) is not None:
+            self.begin(key)
+            yield key, as_recorded(self.rollout())
+
+    def __getstate__(self) -> NoReturn:
+        """Refuse to be pickled.
+
+        Raises:
+            ValueError: Always.
+        """
+        raise ValueError(
+            f"{type(self).__name__} cannot be pickled, because it holds live environments; "
+            f"pickle the sampler or its WorkerFactory, which build their workers anew."
+        )
+
+
+class EnvUpdate(ABC):
+    """A change of the environment that travels to the workers, such as another task.
+
+    It must not depend on the updates before it: a worker that is built anew gets the
+    last one only.
+    """
+
+    @abstractmethod
+    def __call__(self, old_env: Any = None) -> Any:
+        """Return the environment to use from now on, `old_env` itself or another.
+
+        `old_env` is None in a worker that has none yet.
+        """
+
+
+class NewEnvUpdate(EnvUpdate):
+    """Builds a new environment in the worker, and closes the old one.
+
+    Args:
+        build: Called without arguments; returns an environment.
+    """
+
+    def __init__(self, build: Callable[[], Any]) -> None:
+        self._build = build
+
+    def __call__(self, old_env: Any = None) -> Any:
+        """Return a new environment."""
+        if old_env is not None:
+            old_env.close()
+        return self._build()
+
+
+class SetTaskUpdate(EnvUpdate):
+    """Gives the environment another task through its `set_task`.
+
+    Args:
+        build: Called without arguments where there is no environment yet.
+        task: Passed to ``env.unwrapped.set_task``.
+    """
+
+    def __init__(self, build: Callable[[], Any], task: Any) -> None:
+        self._build = build
+        self._task = task
+
+    def __call__(self, old_env: Any = None) -> Any:
+        """Return the environment with its task set."""
+        env = self._build() if old_env is None else old_env
+        env.unwrapped.set_task(self._task)
+        return env
