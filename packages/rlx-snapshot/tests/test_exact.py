@@ -114,13 +114,15 @@ class TestEnvironments:
         environment.reset(seed=3)
         environment.action_space.seed(1)
         actions = [environment.action_space.sample() for _ in range(340)]
-        _play(environment, actions[:40])
-        copy = exact_copy(environment)
-        assert _play(copy, actions[40:]) == _play(environment, actions[40:])
+        for start in (0, 37, 60):
+            _play(environment, actions[start : start + 10])
+            copy = exact_copy(environment)
+            exact_dumps(copy)
+            assert _play(copy, actions[70:]) == _play(exact_copy(environment), actions[70:])
 
     def test_saving_does_not_disturb_the_original(self) -> None:
         """An emulator that was saved plays on as one that was not."""
-        played = []
+        played: list[list[bytes]] = []
         for save in (False, True):
             environment = _made("ALE/Pong-v5")
             environment.reset(seed=3)
@@ -129,6 +131,15 @@ class TestEnvironments:
                 exact_dumps(environment)
             played.append(_play(environment, [3, 2, 1] * 60))
         assert played[0] == played[1]
+
+    def test_sticky_actions_are_repeated_after_loading(self) -> None:
+        """The action an emulator would repeat is part of the copy, at each of a dozen moments."""
+        environment = _made("ALE/Breakout-v5")
+        environment.reset(seed=2)
+        for moment in range(12):
+            _play(environment, [1, 2, 3, 2, 2, 3, 1][: 3 + moment % 5])
+            copy = exact_copy(environment)
+            assert _play(copy, [0, 3] * 3) == _play(environment, [0, 3] * 3), moment
 
     def test_wrappers_keep_their_statistics(self) -> None:
         """The running mean of an observation normaliser is part of the copy."""
@@ -183,7 +194,7 @@ def _play(environment: Any, actions: list[Any]) -> list[bytes]:
     seen: list[bytes] = []
     for action in actions:
         observation, reward, terminated, truncated, _ = environment.step(action)
-        seen.append(observation.tobytes() + repr(float(reward)).encode())
+        seen.append(bytes(observation.tobytes()) + repr(float(reward)).encode())
         if terminated or truncated:
-            seen.append(environment.reset()[0].tobytes())
+            seen.append(bytes(environment.reset()[0].tobytes()))
     return seen

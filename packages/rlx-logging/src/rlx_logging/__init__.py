@@ -1,1 +1,84 @@
 """Training logs that lose nothing, double nothing and stay out of the way."""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Final
+
+from rlx_logging._base import BaseLogger
+from rlx_logging._errors import (
+    DamagedLogWarning,
+    DroppedRowsWarning,
+    LoggingWarning,
+    MissingBackendError,
+    ShorterLogWarning,
+)
+from rlx_logging._lazy_logger import LazyLogger
+from rlx_logging._scopes import DataScope
+
+if TYPE_CHECKING:  # types are never lazy
+    from rlx_logging._backend import Backend
+    from rlx_logging._console import ConsoleLogger
+    from rlx_logging._csv import CsvLogger
+    from rlx_logging._fanout import FanoutLogger
+    from rlx_logging._folder import LogFolder
+    from rlx_logging._journal import JournalLogger
+    from rlx_logging._jsonl import JsonLinesLogger
+    from rlx_logging._metrics import Metrics, Series
+    from rlx_logging._read import read_metrics
+    from rlx_logging._registry import make_logger
+    from rlx_logging._rows import Layout, Row
+    from rlx_logging._run_logger import RunLogger
+    from rlx_logging._tensorboard import TensorboardLogger
+    from rlx_logging._wandb import WandbLogger
+
+__all__ = [
+    "Backend",
+    "BaseLogger",
+    "ConsoleLogger",
+    "CsvLogger",
+    "DamagedLogWarning",
+    "DataScope",
+    "DroppedRowsWarning",
+    "FanoutLogger",
+    "JournalLogger",
+    "JsonLinesLogger",
+    "Layout",
+    "LazyLogger",
+    "LogFolder",
+    "LoggingWarning",
+    "Metrics",
+    "MissingBackendError",
+    "Row",
+    "RunLogger",
+    "Series",
+    "ShorterLogWarning",
+    "TensorboardLogger",
+    "WandbLogger",
+    "make_logger",
+    "read_metrics",
+]
+
+_LAZY: Final = {
+    "Backend": "_backend",
+    "ConsoleLogger": "_console",
+    "CsvLogger": "_csv",
+    "FanoutLogger": "_fanout",
+    "JournalLogger": "_journal",
+    "JsonLinesLogger": "_jsonl",
+    "Layout": "_rows",
+    "LogFolder": "_folder",
+    "Metrics": "_metrics",
+    "Row": "_rows",
+    "RunLogger": "_run_logger",
+    "Series": "_metrics",
+    "TensorboardLogger": "_tensorboard",
+    "WandbLogger": "_wandb",
+    "make_logger": "_registry",
+    "read_metrics": "_read",
+}
+
+
+def __getattr__(name: str) -> object:
+    """Import what is asked for, so that `import rlx_logging` costs next to nothing."""
+    if name in _LAZY:
+        return vars(import_module(f"rlx_logging.{_LAZY[name]}"))[name]
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

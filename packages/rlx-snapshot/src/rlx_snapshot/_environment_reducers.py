@@ -6,20 +6,10 @@ render surfaces, which are no part of an episode, come back empty and are opened
 again by the next ``render``.
 """
 
-import importlib
 from typing import Any, Final
 
-from rlx_snapshot._calls import (
-    NOTHING,
-    Call,
-    Reduced,
-    Reducer,
-    attributes_of,
-    built_then,
-    class_of,
-    method,
-    with_attributes,
-)
+from rlx_snapshot._atari import emulator
+from rlx_snapshot._calls import NOTHING, Reduced, Reducer, attributes_of, with_attributes
 
 _DISPLAYS: Final = frozenset(
     {
@@ -30,11 +20,6 @@ _DISPLAYS: Final = frozenset(
         ("gymnasium", "WindowViewer"),
     }
 )
-_ALE_SETTINGS: Final = {
-    "Float": ("repeat_action_probability",),
-    "Int": ("random_seed", "max_num_frames_per_episode", "frame_skip"),
-    "Bool": ("color_averaging", "truncate_on_loss_of_life", "sound_obs"),
-}
 
 
 class EnvironmentReducers:
@@ -66,8 +51,7 @@ class EnvironmentReducers:
                 "an ALEInterface cannot be saved without the AtariEnv that plays on it: save the environment"
             )
             raise TypeError(msg)
-        attributes = attributes_of(self._players[id(ale)])
-        return built_then(class_of(ale), (), [*_ale_setup(ale, attributes), _ale_position(ale)])
+        return emulator(ale, attributes_of(self._players[id(ale)]))
 
 
 def _empty(_: object) -> Reduced:
@@ -81,23 +65,3 @@ def _starts_anew_when_unpickled(cls: type) -> bool:
         if "__reduce__" in vars(base) or "__reduce_ex__" in vars(base):
             return False
     return False
-
-
-def _ale_setup(ale: Any, attributes: dict[str, Any]) -> list[Call]:
-    roms: Any = importlib.import_module("ale_py.roms")
-    quiet: Any = importlib.import_module("ale_py").LoggerMode.Error
-
-    calls = [Call(method("setLoggerMode", quiet), ale)]
-    for kind, names in _ALE_SETTINGS.items():
-        values = {name: method(f"get{kind}", name)(ale) for name in names}
-        calls += [Call(method(f"set{kind}", name, value), ale) for name, value in values.items()]
-    calls.append(Call(method("loadROM", Call(roms.get_rom_path, attributes["_game"])), ale))
-    if attributes["_game_mode"] is not None:
-        calls.append(Call(method("setMode", attributes["_game_mode"]), ale))
-    if attributes["_game_difficulty"] is not None:
-        calls.append(Call(method("setDifficulty", attributes["_game_difficulty"]), ale))
-    return calls
-
-
-def _ale_position(ale: Any) -> Call:
-    return Call(method("restoreState", ale.cloneState(include_rng=True)), ale)

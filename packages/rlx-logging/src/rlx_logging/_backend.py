@@ -1,0 +1,51 @@
+"""What a place that rows go to has to do."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from rlx_logging._rows import Row
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+
+class Backend(ABC):
+    """One place that rows go to. Only `write` must be there.
+
+    A backend opens its files through its :class:`LogFolder` when it first needs them.
+    It may raise: the logger warns once, counts what was dropped, and goes on.
+    """
+
+    name: str = "backend"
+
+    @abstractmethod
+    def write(self, row: Row) -> None:
+        """Take one row; when this returns, a kill of the process does not lose it."""
+
+    def write_image(self, tag: str, step: int, time: float, image: NDArray[Any]) -> None:
+        """Take a picture, where the backend can hold one."""
+
+    def write_video(self, tag: str, step: int, time: float, frames: NDArray[Any], fps: float) -> None:
+        """Take a film, where the backend can hold one."""
+
+    def log_hparams(self, hparams: Mapping[str, Any]) -> None:
+        """Take the arguments of the run."""
+
+    def flush(self) -> None:
+        """Hand what is pending to the operating system, so that files have their full length."""
+
+    def committed(self, epoch: int) -> None:
+        """Learn that the snapshot taken after `epoch` is durable."""
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return what is to be restored beyond the length of files."""
+        return {}
+
+    def reopen(self, state: Mapping[str, Any]) -> None:
+        """Forget open files, because they were cut or moved; go on from `state`."""
+
+    def close(self) -> None:
+        """Release everything; `write` after it may open again."""

@@ -1,0 +1,28 @@
+"""Errors and warnings of this package.
+
+MissingBackendError(ImportError): an optional library is not installed.
+LoggingWarning(RuntimeWarning): something about logging; training goes on.
+    DroppedRowsWarning: a backend could not take rows.
+    ShorterLogWarning: a log holds less than the snapshot that was taken of it says.
+    DamagedLogWarning: records of a log could not be read.
+"""
+
+
+class MissingBackendError(ImportError):
+    """An optional library is not installed; the message names the extra that brings it."""
+
+
+class LoggingWarning(RuntimeWarning):
+    """The class of every warning of this package; training goes on."""
+
+
+class DroppedRowsWarning(LoggingWarning):
+    """A backend could not take what it was given."""
+
+
+class ShorterLogWarning(LoggingWarning):
+    """A log file is shorter than, or missing from, what the snapshot recorded."""
+
+
+class DamagedLogWarning(LoggingWarning):
+    """Records of a log file are damaged and were passed over."""

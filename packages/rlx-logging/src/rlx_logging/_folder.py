@@ -1,0 +1,155 @@
+"""The log files of one run folder: which are ours, where they end, and how they are cut."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import warnings
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Final
+
+from rlx_logging._append import AppendFile
+from rlx_logging._atomic import sync_folder
+from rlx_logging._errors import ShorterLogWarning
+
+MANIFEST: Final = "logs.manifest"
+DISCARDED: Final = "discarded"
+
+
+class LogFolder:
+    """Opens log files, remembers them as own, and cuts own files back.
+
+    The manifest is a text file with one name a line that only grows, so that several
+    processes may log into one folder. A file that is not in it is never touched.
+    Nothing happens on disk before the first file is opened.
+
+    Args:
+        path: The folder; made when it is needed.
+    """
+
+    def __init__(self, path: str | os.PathLike[str]) -> None:
+        self.path = Path(path)
+        self._open: dict[str, AppendFile] = {}
+
+    def open(self, name: str, *, exclusive: bool = False) -> AppendFile:
+        """Open an own file for appending; it is in the manifest before it exists."""
+        if name not in self._open:
+            self.path.mkdir(parents=True, exist_ok=True)
+            self.adopt(name)
+            self._open[name] = AppendFile(self.path / name, exclusive=exclusive)
+        return self._open[name]
+
+    def adopt(self, name: str) -> None:
+        """Enter a file into the manifest: from now on it is cut with the others."""
+        if name in self._names():
+            return
+        manifest = AppendFile(self.path / MANIFEST)
+        try:
+            manifest.append(f"\n{name}\n".encode())  # the first newline ends a line torn by a full disk
+        finally:
+            manifest.close()
+
+    def own_files(self) -> list[str]:
+        """Return the names of the own files that exist."""
+        return [name for name in self._names() if (self.path / name).is_file()]
+
+    def _names(self) -> list[str]:
+        try:
+            text = (self.path / MANIFEST).read_text(encoding="utf-8")
+        except FileNotFoundError:
+            return []
+        return list(dict.fromkeys(line for line in text.splitlines() if line))
+
+    def sync(self) -> None:
+        """Make all open files and their names durable."""
+        for file in self._open.values():
+            file.sync()
+        if self._open:
+            sync_folder(self.path)
+
+    def positions(self) -> dict[str, int]:
+        """Return the length in bytes of every own file."""
+        return {name: (self.path / name).stat().st_size for name in self.own_files()}
+
+    def close(self) -> None:
+        """Close all files; `open` opens them again."""
+        while self._open:
+            self._open.popitem()[1].close()
+
+    def cut(self, positions: Mapping[str, int]) -> None:
+        """Shorten every own file to its position and take away those that have none.
+
+        What is cut off is kept in a new folder under ``discarded/``. Being killed in
+        the midst of this does no harm: it is done again by the next call.
+        """
+        self.close()
+        for name, position in positions.items():
+            self._check_length(name, position)
+        attic = _Attic(self.path)
+        for name in self.own_files():
+            path = self.path / name
+            position = positions.get(name)
+            if position is None:
+                attic.move(path)
+            elif path.stat().st_size > position:
+                attic.keep_tail(path, position)
+                _truncate(path, position)
+        if attic.used:
+            sync_folder(self.path)
+
+    def _check_length(self, name: str, position: int) -> None:
+        path = self.path / name
+        length = path.stat().st_size if path.is_file() else None
+        if length is None or length < position:
+            has = "is missing" if length is None else f"has {length} bytes"
+            warnings.warn(
+                f"the log {path} {has}, but the snapshot was taken when it had {position}: rows that were "
+                "logged before the snapshot are lost.",
+                ShorterLogWarning,
+                stacklevel=5,
+            )
+
+
+class _Attic:
+    """One new folder under ``discarded/`` for what a cut takes away; made when first used."""
+
+    def __init__(self, folder: Path) -> None:
+        self._root = folder / DISCARDED
+        self._folder: Path | None = None
+
+    @property
+    def used(self) -> bool:
+        return self._folder is not None
+
+    def move(self, path: Path) -> None:
+        os.replace(path, self._place(path.name))
+
+    def keep_tail(self, path: Path, position: int) -> None:
+        with path.open("rb") as source, self._place(f"{path.name}.from-{position}").open("wb") as target:
+            source.seek(position)
+            shutil.copyfileobj(source, target)
+            target.flush()
+            os.fsync(target.fileno())
+
+    def _place(self, name: str) -> Path:
+        if self._folder is None:
+            self._folder = self._new_folder()
+        return self._folder / name.replace("tfevents", "tf-events")  # TensorBoard must not find it
+
+    def _new_folder(self) -> Path:
+        number = 1
+        while True:
+            folder = self._root / str(number)
+            try:
+                folder.mkdir(parents=True)
+            except FileExistsError:
+                number += 1
+            else:
+                return folder
+
+
+def _truncate(path: Path, position: int) -> None:
+    with path.open("r+b") as file:
+        file.truncate(position)
+        os.fsync(file.fileno())

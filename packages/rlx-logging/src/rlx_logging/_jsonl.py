@@ -1,0 +1,75 @@
+"""JSON lines: one strict JSON object a row."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping
+from typing import Any, Final, Unpack
+
+from rlx_logging._backend import Backend
+from rlx_logging._folder import LogFolder
+from rlx_logging._numbers import name_if_not_finite, plain
+from rlx_logging._options import LoggerOptions
+from rlx_logging._rows import Row
+from rlx_logging._run_logger import RunLogger
+
+FILE_NAME: Final = "metrics.jsonl"
+
+
+class JsonLinesBackend(Backend):
+    """Appends one object a row to ``metrics.jsonl``.
+
+    Members: ``time`` (seconds since the epoch), the full name of every value
+    (``"info/epoch"``, ``"info/loss"``), and, where a value is not finite, null in its
+    place and its name under ``not_finite``. Arrays are nested lists, with their
+    non-finite elements as the strings ``NaN``, ``Infinity`` and ``-Infinity``.
+    """
+
+    name = "jsonl"
+
+    def __init__(self, folder: LogFolder) -> None:
+        self._folder = folder
+
+    def write(self, row: Row) -> None:
+        """Append one line."""
+        values = dict(zip(row.layout.tags, map(plain, (row.step, *row.values)), strict=True))
+        odd = {tag: name for tag, value in values.items() if (name := name_if_not_finite(value))}
+        members: dict[str, object] = {"time": row.time, **values}
+        for tag in odd:
+            members[tag] = None
+        if odd:
+            members["not_finite"] = odd
+        for tag, array in row.arrays.items():
+            members[tag] = _nested(array.tolist())
+        self._append(members)
+
+    def log_hparams(self, hparams: Mapping[str, Any]) -> None:
+        """Append one line with the arguments of the run; what JSON does not know is kept as its repr."""
+        self._append({"hparams": json.loads(json.dumps(_strict(dict(hparams)), default=repr))})
+
+    def _append(self, members: Mapping[str, object]) -> None:
+        line = json.dumps(members, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+        self._folder.open(FILE_NAME).append(line.encode() + b"\n")
+
+
+def _nested(value: Any) -> Any:
+    if isinstance(value, list):
+        return [_nested(part) for part in value]
+    return name_if_not_finite(value) or value
+
+
+def _strict(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {str(key): _strict(part) for key, part in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_strict(part) for part in value]
+    return name_if_not_finite(value) or value if isinstance(value, float) else value
+
+
+class JsonLinesLogger(RunLogger):
+    """Logs to ``metrics.jsonl`` alone."""
+
+    def __init__(self, log_dir: str | os.PathLike[str], **options: Unpack[LoggerOptions]) -> None:
+        folder = LogFolder(log_dir)
+        super().__init__(folder, [JsonLinesBackend(folder)], **options)

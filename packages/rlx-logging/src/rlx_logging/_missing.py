@@ -1,0 +1,25 @@
+"""Optional libraries: imported where they are used, named where they are missing."""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import Any
+
+from rlx_logging._errors import MissingBackendError
+
+
+def require(module: str, *, extra: str, used_by: str) -> Any:
+    """Import `module`.
+
+    Raises:
+        MissingBackendError: If its distribution is not installed.
+    """
+    try:
+        return import_module(module)
+    except ModuleNotFoundError as error:
+        root = module.partition(".")[0]
+        if error.name is None or error.name.partition(".")[0] != root:
+            raise  # it is installed, and something of its own is missing
+        raise MissingBackendError(
+            f"{used_by} needs {root!r}, which is not installed: pip install 'rlx-logging[{extra}]'."
+        ) from error

@@ -1,0 +1,18 @@
+"""The keyword arguments that every logger of a run takes; :class:`RunLogger` describes them."""
+
+from __future__ import annotations
+
+from typing import Literal, TypedDict
+
+
+class LoggerOptions(TypedDict, total=False):
+    """Options handed on to :class:`RunLogger`."""
+
+    train_interval: int
+    test_interval: int
+    update_interval: int
+    info_interval: int
+    save_interval: int
+    exclude_arrays: bool
+    durability: Literal["fsync", "flush"]
+    on_failure: Literal["warn", "raise"]

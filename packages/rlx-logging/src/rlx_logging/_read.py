@@ -1,0 +1,40 @@
+"""Reading logs back, whatever wrote them."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from rlx_logging._journal_format import FILE_NAME
+from rlx_logging._metrics import Metrics
+
+
+def read_metrics(path: str | os.PathLike[str]) -> Metrics:
+    """Return everything that was logged at `path`, every point of it.
+
+    Args:
+        path: A run folder, a journal, or a TensorBoard event file. In a folder the journal
+            is read where there is one, else its event files, the oldest first.
+
+    Raises:
+        FileNotFoundError: If there is nothing to read.
+    """
+    place = Path(path)
+    if place.is_file() and "tfevents" not in place.name:
+        return _journal(place)
+    if (place / FILE_NAME).is_file():
+        return _journal(place / FILE_NAME)
+    from rlx_logging._tb_reader import read_event_files
+
+    files = [place] if place.is_file() else sorted(place.glob("*tfevents*"))
+    if not files:
+        raise FileNotFoundError(
+            f"there is neither a journal ({FILE_NAME}) nor a TensorBoard event file in {place}."
+        )
+    return read_event_files(files)
+
+
+def _journal(path: Path) -> Metrics:
+    from rlx_logging._journal_reader import read_journal
+
+    return read_journal(path)

@@ -1,0 +1,109 @@
+"""Backends by name: those of this package, and those that others register."""
+
+from __future__ import annotations
+
+import inspect
+import os
+from collections.abc import Callable, Mapping, Sequence
+from importlib import import_module
+from importlib.metadata import entry_points
+from typing import Any, Final, TypeAlias
+
+from rlx_logging._backend import Backend
+from rlx_logging._base import BaseLogger
+from rlx_logging._folder import LogFolder
+from rlx_logging._lazy_logger import LazyLogger
+from rlx_logging._options import LoggerOptions
+from rlx_logging._run_logger import RunLogger
+
+BackendFactory: TypeAlias = Callable[..., Backend]
+GROUP: Final = "rlx_logging.backends"
+NONE: Final = "none"
+PRIMARY: Final = "journal"
+_OWN: Final[Mapping[str, str]] = {
+    "journal": "rlx_logging._journal:JournalBackend",
+    "csv": "rlx_logging._csv:CsvBackend",
+    "jsonl": "rlx_logging._jsonl:JsonLinesBackend",
+    "console": "rlx_logging._console:make_console",
+    "tensorboard": "rlx_logging._tensorboard:TensorboardBackend",
+    "wandb": "rlx_logging._wandb:make_wandb",
+}
+
+
+def make_logger(
+    name_or_names: str | Sequence[str], *, log_dir: str | os.PathLike[str], **options: Any
+) -> BaseLogger:
+    """Return a logger for the named backends; the journal is always one of them.
+
+    Backends of others are found by entry points of the group ``rlx_logging.backends``:
+    a callable that takes a :class:`LogFolder` and keyword arguments and returns a
+    :class:`Backend`.
+
+    Args:
+        name_or_names: One name, several with commas between them, or a sequence: ``"csv"``,
+            ``"jsonl"``, ``"console"``, ``"tensorboard"``, ``"wandb"``, ``"journal"`` or a registered
+            one. ``"none"`` alone gives a :class:`LazyLogger`.
+        log_dir: The folder of the run.
+        options: Those of :class:`RunLogger`; every other one goes to the backends that know it.
+
+    Raises:
+        ValueError: If there is no backend of a name; the message lists those there are.
+        TypeError: If nobody knows an option.
+        MissingBackendError: If a backend's library is not installed; the message names the extra.
+    """
+    names = _names(name_or_names)
+    if names == [NONE]:
+        return LazyLogger(**{key: options[key] for key in options if key in _INTERVALS})
+    factories = {name: _find(name) for name in dict.fromkeys([PRIMARY, *names])}
+    own = {key: options.pop(key) for key in list(options) if key in LoggerOptions.__optional_keys__}
+    _refuse_unknown(options, factories)
+    folder = LogFolder(log_dir)
+    backends = [factory(folder, **_known(factory, options)) for factory in factories.values()]
+    return RunLogger(folder, backends, **own)
+
+
+_INTERVALS: Final = frozenset(
+    {"train_interval", "test_interval", "update_interval", "info_interval", "exclude_arrays"}
+)
+
+
+def _names(given: str | Sequence[str]) -> list[str]:
+    parts = given.split(",") if isinstance(given, str) else given
+    names = [part.strip() for part in parts if part.strip()]
+    if not names or (NONE in names and len(names) > 1):
+        raise ValueError(f"name the backends of a logger, or 'none' alone; got {given!r}.")
+    return names
+
+
+def _find(name: str) -> BackendFactory:
+    own = _OWN.get(name)
+    if own is not None:
+        module, _, attribute = own.partition(":")
+        factory: BackendFactory = vars(import_module(module))[attribute]
+        return factory
+    registered = {entry.name: entry for entry in entry_points(group=GROUP)}
+    if name not in registered:
+        known = ", ".join(sorted({*_OWN, *registered, NONE}))
+        raise ValueError(f"there is no logging backend {name!r}; there are: {known}.")
+    loaded: BackendFactory = registered[name].load()
+    return loaded
+
+
+def _parameters(factory: BackendFactory) -> Mapping[str, inspect.Parameter]:
+    return dict(list(inspect.signature(factory).parameters.items())[1:])
+
+
+def _takes_all(factory: BackendFactory) -> bool:
+    return any(parameter.kind is parameter.VAR_KEYWORD for parameter in _parameters(factory).values())
+
+
+def _known(factory: BackendFactory, options: Mapping[str, Any]) -> dict[str, Any]:
+    if _takes_all(factory):
+        return dict(options)
+    return {key: value for key, value in options.items() if key in _parameters(factory)}
+
+
+def _refuse_unknown(options: Mapping[str, Any], factories: Mapping[str, BackendFactory]) -> None:
+    unknown = [key for key in options if not any(_known(factory, {key: 0}) for factory in factories.values())]
+    if unknown:
+        raise TypeError(f"no option of {', '.join(factories)}: {', '.join(unknown)}.")

@@ -1,0 +1,258 @@
+"""The logger of a run: one `write`, any number of backends, exact resume."""
+
+from __future__ import annotations
+
+import logging
+import os
+import time
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias
+
+from rlx_logging._backend import Backend
+from rlx_logging._base import BaseLogger
+from rlx_logging._folder import LogFolder
+from rlx_logging._guard import Guard
+from rlx_logging._rows import RowBuilder
+from rlx_logging._sidecar import read_sidecar, remove_sidecar, write_sidecar
+from rlx_logging._values import flatten
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from rlx_logging._scopes import LogValue, RestoredData
+
+Durability: TypeAlias = Literal["fsync", "flush"]
+FORMAT: Final = 1
+_log = logging.getLogger("rlx_logging")
+
+
+class RunLogger(BaseLogger):
+    """Writes every row to all of its backends; a failing one stops neither training nor the others.
+
+    Args:
+        folder: Where the files of the backends are.
+        backends: Where rows go.
+        train_interval: Environment steps between two rows of `log_train_data`.
+        test_interval: Environment steps between two rows of `log_test_data`.
+        update_interval: Gradient steps between two rows of `log_update_data`.
+        info_interval: Epochs between two rows of `log_info_data`.
+        save_interval: Epochs between two calls of the checkpoint hook.
+        exclude_arrays: Leave numpy arrays out of what is logged.
+        durability: ``"fsync"``: `state_dict` waits for the disk; ``"flush"``: only for the system.
+        on_failure: ``"warn"``: a failing backend costs one warning; ``"raise"``: it stops training.
+
+    Raises:
+        ValueError: If an interval is negative, or a choice is none of those above.
+    """
+
+    def __init__(
+        self,
+        folder: LogFolder | str | os.PathLike[str],
+        backends: Sequence[Backend],
+        *,
+        train_interval: int = 1000,
+        test_interval: int = 1,
+        update_interval: int = 1000,
+        info_interval: int = 1,
+        save_interval: int = 1,
+        exclude_arrays: bool = True,
+        durability: Durability = "fsync",
+        on_failure: Literal["warn", "raise"] = "warn",
+    ) -> None:
+        super().__init__(train_interval, test_interval, update_interval, info_interval, exclude_arrays)
+        _check_choice("durability", durability, ("fsync", "flush"))
+        _check_choice("on_failure", on_failure, ("warn", "raise"))
+        self.save_interval = save_interval
+        self.last_save_step = -1
+        self.folder = folder if isinstance(folder, LogFolder) else LogFolder(folder)
+        self._durability = durability
+        self._guards = [Guard(backend, reraise=on_failure == "raise") for backend in backends]
+        self._rows = RowBuilder()
+        self._left_out: set[str] = set()
+
+    @property
+    def backends(self) -> tuple[Backend, ...]:
+        """Where rows go."""
+        return tuple(guard.backend for guard in self._guards)
+
+    def prepare_dict_for_logging(
+        self,
+        log_data: dict[str, Any],
+        parent_key: str = "",
+        delimiter: str = "/",
+        exclude_arrays: bool | None = None,
+    ) -> dict[str, LogValue]:
+        """Return the numbers of a nested dict under keys joined by `delimiter`.
+
+        Every real number is kept: of Python and numpy, numpy's bool, arrays and tensors
+        without dimensions. Strings, None, lists and other objects are left out, and a
+        debug message of the logger ``rlx_logging`` names each such key once.
+
+        Args:
+            log_data: What is to be logged.
+            parent_key: Put before every key.
+            delimiter: What joins the keys of nested dicts.
+            exclude_arrays: Leave arrays out; the logger's own setting by default.
+        """
+        exclude = self.exclude_arrays if exclude_arrays is None else exclude_arrays
+        return flatten(
+            log_data, prefix=parent_key, delimiter=delimiter, exclude_arrays=exclude, left_out=self._leave_out
+        )
+
+    def _leave_out(self, key: str, value: object) -> None:
+        if key not in self._left_out:
+            self._left_out.add(key)
+            _log.debug("not logged: %r holds a %s, which is no number", key, type(value).__name__)
+
+    def write(self, step_type: str, step: int, data: Mapping[str, Any]) -> None:
+        """Log one row to every backend, whatever the gates say.
+
+        Keys are logged as described in the README: control characters are escaped, an
+        empty key is ``(empty)``, one of more than 1000 characters is cut.
+
+        Raises:
+            ValueError: If `step_type` is not ``"scope/name"``, if `data` has the name of the
+                step as a key with another value, or if two keys are spelled alike.
+            TypeError: If `step` is not a whole number.
+        """
+        row = self._rows.build(step_type, step, data)
+        for guard in self._guards:
+            try:
+                guard.backend.write(row)
+            except Exception as error:  # noqa: BLE001 - logging must not end training
+                guard.failed("write a row", error)
+
+    def write_image(self, tag: str, step: int, image: NDArray[Any]) -> None:
+        """Log a picture where a backend can: (height, width[, 1, 3 or 4]), uint8 or floats in 0 to 1."""
+        now = time.time()
+        self._each("write an image", lambda backend: backend.write_image(tag, step, now, image))
+
+    def write_video(self, tag: str, step: int, frames: NDArray[Any], *, fps: float = 30.0) -> None:
+        """Log a film where a backend can: (time, height, width, 3), uint8."""
+        now = time.time()
+        self._each("write a video", lambda backend: backend.write_video(tag, step, now, frames, fps))
+
+    def log_hparams(self, hparams: Mapping[str, Any]) -> None:
+        """Log the arguments of the run."""
+        self._each("log hyperparameters", lambda backend: backend.log_hparams(hparams))
+
+    def flush(self) -> None:
+        """Hand everything that is pending to the operating system."""
+        self._each("flush", Backend.flush)
+
+    def committed(self, epoch: int) -> None:
+        """Learn that the snapshot taken after `epoch` is durable."""
+        self._each("note a commit", lambda backend: backend.committed(epoch))
+
+    def finalize(self) -> None:
+        """Close all backends and files, and report what was dropped. A later `write` opens them again."""
+        self._each("close", Backend.close)
+        self.folder.close()
+        for guard in self._guards:
+            guard.report()
+
+    def _each(self, what: str, call: Callable[[Backend], object]) -> None:
+        for guard in self._guards:
+            guard(what, lambda backend=guard.backend: call(backend))
+
+    def save_data(
+        self,
+        epoch: int,
+        env_step: int,
+        gradient_step: int,
+        save_checkpoint_fn: Callable[[int, int, int], str] | None = None,
+    ) -> None:
+        """Call the checkpoint hook when its interval is due, and record where training stood.
+
+        Without a hook nothing happens, as there is nothing to continue from.
+
+        Args:
+            epoch: The epoch in the trainer.
+            env_step: The environment step in the trainer.
+            gradient_step: The gradient step in the trainer.
+            save_checkpoint_fn: Called with the three numbers; see the trainer's documentation.
+        """
+        if save_checkpoint_fn is None or epoch - self.last_save_step < self.save_interval:
+            return
+        self.last_save_step = epoch
+        save_checkpoint_fn(epoch, env_step, gradient_step)
+        counts = {"epoch": epoch, "env_step": env_step, "gradient_step": gradient_step}
+        for name, count in counts.items():
+            self.write(f"save/{name}", count, {})
+        write_sidecar(self.folder.path, {**counts, "gates": self.gates, "last_save_step": epoch})
+
+    def restore_data(self) -> tuple[int, int, int]:
+        """Restore all gates and return epoch, env_step and gradient_step of the last `save_data`.
+
+        Reads one small file, however long the logs are. ``(0, 0, 0)`` if there is none.
+        """
+        saved = read_sidecar(self.folder.path)
+        if saved is None:
+            return 0, 0, 0
+        self.gates = saved["gates"]
+        self.last_save_step = saved["last_save_step"]
+        return saved["epoch"], saved["env_step"], saved["gradient_step"]
+
+    @staticmethod
+    def restore_logged_data(log_path: str) -> RestoredData:
+        """Read back everything that was logged under `log_path`: arrays in a dict nested by ``/``.
+
+        Every value ever logged is there, in order. Where both ``a`` and ``a/b`` were
+        logged, the values of ``a`` stand in the dict of ``a`` under the empty key.
+        """
+        from rlx_logging._read import read_metrics
+
+        return read_metrics(log_path).nested()
+
+    def state_dict(self) -> dict[str, Any]:
+        """Flush, and return the gates and the position of every file, as plain values.
+
+        With durability ``"fsync"`` everything up to the positions is on the disk on return.
+        """
+        self.flush()
+        if self._durability == "fsync":
+            self._each_file_synced()
+        return {
+            "format": FORMAT,
+            "gates": self.gates,
+            "last_save_step": self.last_save_step,
+            "files": self.folder.positions(),
+            "saved": read_sidecar(self.folder.path),
+            "backends": {guard.backend.name: guard.backend.state_dict() for guard in self._guards},
+        }
+
+    def _each_file_synced(self) -> None:
+        try:
+            self.folder.sync()
+        except OSError as error:
+            for guard in self._guards[:1]:
+                guard.failed("sync the logs to the disk", error)
+
+    def load_state_dict(self, state: Mapping[str, Any], /) -> None:
+        """Cut every own file back to `state`; an empty one means that nothing was committed.
+
+        What is cut off is kept under ``discarded/``. Files that are not the logger's own
+        are not touched. Warns with :class:`ShorterLogWarning` of a log that is shorter
+        than `state` says.
+
+        Raises:
+            ValueError: If `state` is of a newer format.
+        """
+        if state.get("format", FORMAT) != FORMAT:
+            raise ValueError(f"this logger state has format {state['format']}; this version reads {FORMAT}.")
+        self._each("close", Backend.close)
+        self.folder.cut(state.get("files", {}))
+        self.gates = state.get("gates", {})
+        self.last_save_step = state.get("last_save_step", -1)
+        saved = state.get("saved")
+        if saved is not None:
+            write_sidecar(self.folder.path, saved)
+        else:
+            remove_sidecar(self.folder.path)
+        backends = state.get("backends", {})
+        self._each("go on after a cut", lambda backend: backend.reopen(backends.get(backend.name, {})))
+
+
+def _check_choice(name: str, value: str, choices: Sequence[str]) -> None:
+    if value not in choices:
+        raise ValueError(f"{name} must be one of {', '.join(map(repr, choices))}; got {value!r}.")

@@ -1,0 +1,72 @@
+"""A SummaryWriter that someone else made, as a backend."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from rlx_logging._backend import Backend
+from rlx_logging._folder import LogFolder
+from rlx_logging._rows import Row
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+    from torch.utils.tensorboard import SummaryWriter
+
+
+class SummaryWriterBackend(Backend):
+    """Hands rows to a SummaryWriter of torch or tensorboardX.
+
+    Args:
+        writer: The writer; `close` closes it.
+        folder: The writer's folder.
+        write_flush: Flush after every row. Without it a kill loses what the writer holds.
+    """
+
+    name = "tensorboard"
+
+    def __init__(self, writer: SummaryWriter, folder: LogFolder, write_flush: bool = True) -> None:
+        self._writer = writer
+        self._folder = folder
+        self._write_flush = write_flush
+
+    def write(self, row: Row) -> None:
+        """Add every value as a scalar, every array as a histogram."""
+        for tag, value in zip(row.layout.tags, (row.step, *row.values), strict=True):
+            self._writer.add_scalar(tag, value, row.step, row.time)
+        for tag, array in row.arrays.items():
+            self._writer.add_histogram(tag, array, row.step, bins="auto", walltime=row.time)
+        if self._write_flush:
+            self._writer.flush()
+
+    def write_image(self, tag: str, step: int, time: float, image: NDArray[Any]) -> None:
+        """Add a picture."""
+        picture = image if image.ndim == 3 else image[..., None]
+        self._writer.add_image(tag, picture, step, time, dataformats="HWC")
+
+    def log_hparams(self, hparams: Mapping[str, Any]) -> None:
+        """Add the arguments of the run as text; `add_hparams` would start a run of its own."""
+        lines = [f"|{key}|{value}|" for key, value in hparams.items()]
+        self._writer.add_text("hparams", "\n".join(["|argument|value|", "|---|---|", *lines]), 0)
+
+    def flush(self) -> None:
+        """Flush the writer and learn which files are its own."""
+        self._writer.flush()
+        for name in self._written():
+            self._folder.adopt(name)
+
+    def _written(self) -> list[str]:
+        """Return the writer's event file: the one that was made last in its folder."""
+        files = sorted(
+            Path(self._folder.path).glob("events.out.tfevents.*"), key=lambda path: path.stat().st_mtime_ns
+        )
+        return [files[-1].name] if files else []
+
+    def reopen(self, state: Mapping[str, Any]) -> None:
+        """Nothing to do: `close` made the writer start a new file."""
+
+    def close(self) -> None:
+        """Close the writer; torch's and tensorboardX's start a new file if rows follow."""
+        self.flush()
+        self._writer.close()

@@ -1,0 +1,134 @@
+"""TensorBoard event files, written without TensorBoard wherever a row is only scalars."""
+
+from __future__ import annotations
+
+import os
+import socket
+import time
+from collections.abc import Mapping
+from itertools import count
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Unpack
+
+from rlx_logging._append import AppendFile
+from rlx_logging._backend import Backend
+from rlx_logging._folder import LogFolder
+from rlx_logging._options import LoggerOptions
+from rlx_logging._rows import Layout, Row
+from rlx_logging._run_logger import RunLogger
+from rlx_logging._tb_records import ScalarPacker, file_version, frame
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+    from torch.utils.tensorboard import SummaryWriter
+
+
+class TensorboardBackend(Backend):
+    """Writes one record and makes one write call a row, to an event file of its own.
+
+    Values are float32, as everywhere in TensorBoard; larger ones become its largest.
+    """
+
+    name = "tensorboard"
+
+    def __init__(self, folder: LogFolder) -> None:
+        self._folder = folder
+        self._file: AppendFile | None = None
+        self._packers: dict[Layout, ScalarPacker] = {}
+
+    def write(self, row: Row) -> None:
+        """Append one record with all scalars, and one for each array (a histogram)."""
+        packer = self._packers.get(row.layout)
+        if packer is None:
+            packer = self._packers[row.layout] = ScalarPacker(row.layout.tags)
+        (self._file or self._open()).append(packer.pack(row))
+        if row.arrays:
+            from rlx_logging._tb_media import histogram_event
+
+            for tag, array in row.arrays.items():
+                self._append(histogram_event(tag, row.step, row.time, array))
+
+    def write_image(self, tag: str, step: int, time: float, image: NDArray[Any]) -> None:
+        """Append a picture."""
+        from rlx_logging._tb_media import image_event
+
+        self._append(image_event(tag, step, time, image))
+
+    def write_video(self, tag: str, step: int, time: float, frames: NDArray[Any], fps: float) -> None:
+        """Append a film as an animated picture."""
+        from rlx_logging._tb_media import video_event
+
+        self._append(video_event(tag, step, time, frames, fps))
+
+    def log_hparams(self, hparams: Mapping[str, Any]) -> None:
+        """Append the arguments of the run for the HParams tab."""
+        from rlx_logging._tb_media import hparams_events
+
+        for event in hparams_events(hparams, time.time()):
+            self._append(event)
+
+    def _append(self, event: bytes) -> None:
+        (self._file or self._open()).append(frame(event))
+
+    def _open(self) -> AppendFile:
+        """Start a file whose name no other process and no earlier attempt has."""
+        now = time.time()
+        for number in count():
+            name = f"events.out.tfevents.{int(now):010d}.{socket.gethostname()}.{os.getpid()}.{number}"
+            if not (self._folder.path / name).exists():
+                break
+        self._file = self._folder.open(name, exclusive=True)
+        self._file.append(file_version(now))
+        return self._file
+
+    def reopen(self, state: Mapping[str, Any]) -> None:
+        """Start a new file, so that a TensorBoard that reads the old one notices nothing odd."""
+        self._file = None
+
+    def close(self) -> None:
+        """Start a new file if rows follow."""
+        self._file = None
+
+
+class TensorboardLogger(RunLogger):
+    """Logs to TensorBoard alone; tianshou's class of this name, with files that lose nothing.
+
+    Args:
+        writer: A folder for event files, or a SummaryWriter (of torch or tensorboardX).
+        train_interval: Environment steps between two rows of `log_train_data`.
+        test_interval: Environment steps between two rows of `log_test_data`.
+        update_interval: Gradient steps between two rows of `log_update_data`.
+        info_interval: Epochs between two rows of `log_info_data`.
+        save_interval: Epochs between two calls of the checkpoint hook.
+        write_flush: Flush a SummaryWriter after every row; a folder needs no flush.
+        exclude_arrays: Leave numpy arrays out; with False they are histograms.
+        options: Those of :class:`RunLogger`.
+    """
+
+    def __init__(
+        self,
+        writer: SummaryWriter | str | os.PathLike[str],
+        train_interval: int = 1000,
+        test_interval: int = 1,
+        update_interval: int = 1000,
+        info_interval: int = 1,
+        save_interval: int = 1,
+        write_flush: bool = True,
+        exclude_arrays: bool = True,
+        **options: Unpack[LoggerOptions],
+    ) -> None:
+        options = {
+            **options, "train_interval": train_interval, "test_interval": test_interval,
+            "update_interval": update_interval, "info_interval": info_interval,
+            "save_interval": save_interval, "exclude_arrays": exclude_arrays,
+        }  # fmt: skip
+        self.writer = writer
+        self.write_flush = write_flush
+        if isinstance(writer, (str, os.PathLike)):
+            folder = LogFolder(writer)
+            super().__init__(folder, [TensorboardBackend(folder)], **options)
+        else:
+            from rlx_logging._summary_writer import SummaryWriterBackend
+
+            folder = LogFolder(Path(writer.get_logdir()))
+            super().__init__(folder, [SummaryWriterBackend(writer, folder, write_flush)], **options)
