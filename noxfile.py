@@ -51,8 +51,12 @@ nox.options.sessions = ["tests"]
 
 def show_pyenv_interpreters() -> None:
     """Make every interpreter that pyenv holds visible, the active one first."""
-    if os.environ.get("PYENV_VERSION") or shutil.which("pyenv") is None:
+    found = shutil.which("pyenv")
+    if os.environ.get("PYENV_VERSION") or found is None:
         return
+    root = pathlib.Path(found).parent.parent
+    if "PYENV_ROOT" not in os.environ and (root / "versions").is_dir():
+        os.environ["PYENV_ROOT"] = str(root)  # also where HOME is not the one that pyenv was installed in
 
     def ask(*args: str) -> list[str]:
         return subprocess.run(["pyenv", *args], capture_output=True, text=True, check=False).stdout.split()
