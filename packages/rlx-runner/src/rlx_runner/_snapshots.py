@@ -49,6 +49,7 @@ class Snapshots:
 
     def go_back_to(self, epoch: int, from_dir: str) -> None:
         """Put snapshots after `epoch` away, where this run goes on from it in its own folder."""
+        self.newest = epoch
         discard = method(self._store, "discard_after")
         if discard is not None and same_directory(from_dir, self.directory):
             discard(epoch)

@@ -55,5 +55,5 @@ def stop_message(progress: Progress, snapshots: Snapshots) -> str:
     stopped = f"Stopped after {progress.epoch} epochs."
     newest = snapshots.newest
     if newest is None:
-        return f"{stopped} No snapshot was kept (snapshot_mode={snapshots.mode!r}): it can only begin again."
+        return f"{stopped} Nothing is saved (snapshot_mode={snapshots.mode!r}): it can only begin again."
     return f"{stopped} It resumes with epoch {newest + 1} from {snapshots.directory}."

@@ -1,0 +1,265 @@
+"""Restoring and resuming: as if nothing had happened."""
+
+import os
+import pickle
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from rlx_protocols.testing import CountingSampler, MemorySnapshotStore
+from rlx_runner import ExperimentStats, LocalRunner, StatisticalResumeError, TrainArgs, set_seed
+
+WALL_CLOCK = ("EpochTime", "TotalTime")
+
+
+def rows_of(run: Any) -> list[tuple[int, dict[str, Any]]]:
+    """Return the logged rows without wall-clock values."""
+    return [(step, {k: v for k, v in row.items() if k not in WALL_CLOCK}) for _, step, row in run.logger.rows]
+
+
+@pytest.mark.parametrize("epoch", ["last", "first", 2])
+def test_resumed_run_logs_what_an_unbroken_one_logs(make_run: Any, tmp_path: Path, epoch: Any) -> None:
+    """From whichever epoch a run goes on, its rows are those of the run that never stopped."""
+    set_seed(3)
+    unbroken = make_run("unbroken")
+    unbroken.setup().train(6, batch_size=10)
+    wanted = rows_of(unbroken)
+    unbroken.logger.rows.clear()
+    set_seed(3)
+    make_run().setup().train(4, batch_size=10)
+    set_seed(99)
+    resumed = make_run()
+    resumed.runner.restore(str(tmp_path / "run"), epoch)
+    resumed.runner.resume(n_epochs=6)
+    assert rows_of(resumed) == wanted
+
+
+def test_restore_returns_the_saved_arguments(make_run: Any, tmp_path: Path) -> None:
+    """start_epoch is the next epoch to be done."""
+    make_run().setup().train(4, batch_size=10, store_episodes=True)
+    args = make_run().runner.restore(str(tmp_path / "run"))
+    assert args == TrainArgs(4, 10, plot=False, store_episodes=True, pause_for_plot=False, start_epoch=4)
+
+
+def test_resume_takes_zero_and_false_as_values(make_run: Any, tmp_path: Path) -> None:
+    """Only None means "as saved": nothing is left to train with n_epochs=0."""
+    make_run().setup().train(2, batch_size=10, store_episodes=True)
+    run = make_run()
+    run.runner.restore(str(tmp_path / "run"))
+    run.runner.resume(n_epochs=3, store_episodes=False)
+    again = make_run()
+    args = again.runner.restore(str(tmp_path / "run"))
+    assert (args.n_epochs, args.store_episodes) == (3, False)
+    assert again.runner.resume(n_epochs=0) == 15.0
+
+
+def test_finished_run_resumes_to_its_value_at_once(make_run: Any, tmp_path: Path) -> None:
+    """A run whose epochs are all done trains no further and returns its last average return."""
+    make_run().setup().train(2, batch_size=10)
+    run = make_run()
+    run.runner.restore(str(tmp_path / "run"))
+    rows = len(run.logger.rows)
+    assert run.runner.resume() == 10.0
+    assert len(run.logger.rows) == rows
+
+
+def test_env_steps_and_itr_go_on(make_run: Any, tmp_path: Path) -> None:
+    """Counters are those of the whole run."""
+    make_run().setup().train(2, batch_size=10)
+    runner = make_run().runner
+    runner.restore(str(tmp_path / "run"))
+    runner.resume(n_epochs=3)
+    assert (runner.total_env_steps, runner.step_itr) == (30, 3)
+
+
+def test_missing_snapshot_is_a_file_not_found_error(make_run: Any, tmp_path: Path) -> None:
+    """Restoring from an empty folder says what was looked for."""
+    with pytest.raises(FileNotFoundError, match="empty"):
+        make_run().runner.restore(str(tmp_path / "empty"))
+
+
+def test_try_restore_begins_again_where_nothing_was_saved(make_run: Any, tmp_path: Path) -> None:
+    """The rows of the attempt that died before its first snapshot are cut."""
+    run = make_run()
+    run.logger.write("info/epoch", 0, {"Total": 1.0})
+    assert run.runner.try_restore(str(tmp_path / "run")) is False
+    assert run.logger.rows == []
+
+
+def test_try_restore_takes_over_a_saved_run(make_run: Any, tmp_path: Path) -> None:
+    """Where there is a snapshot, resume goes on from it."""
+    make_run().setup().train(2, batch_size=10)
+    runner = make_run().runner
+    assert runner.try_restore(str(tmp_path / "run")) is True
+    runner.resume(n_epochs=3)
+    assert runner.step_itr == 3
+
+
+def test_snapshot_is_a_plain_dict_with_garages_keys(make_run: Any) -> None:
+    """The records are dicts and names, so that only the user's own classes are needed to load one."""
+    store = MemorySnapshotStore()
+    make_run(snapshotter=store).setup().train(1, batch_size=10)
+    state = store.load("", 0)
+    keys = [
+        "algo",
+        "env",
+        "exact",
+        "n_workers",
+        "setup_args",
+        "stats",
+        "train_args",
+        "worker_args",
+        "worker_class",
+    ]
+    assert sorted(state) == keys
+    assert state["stats"] == {"total_epoch": 0, "total_itr": 1, "total_env_steps": 10, "last_episode": None}
+    assert state["setup_args"]["sampler_cls"] == "rlx_protocols.testing._fakes:CountingSampler"
+
+
+def test_plain_pickle_loads_a_snapshot_without_rlx(make_run: Any, tmp_path: Path) -> None:
+    """A snapshot of plain parts needs neither rlx-runner nor rlx-snapshot to be read."""
+
+    class Nothing:
+        def train(self, loop: Any) -> None:
+            list(loop.step_epochs())
+
+    runner = make_run(mode="last").runner
+    runner.setup(Nothing(), None)
+    runner.train(1)
+    program = (
+        "import pickle, sys\n"
+        "sys.meta_path.insert(0, type('Ban', (), {'find_spec': staticmethod(lambda name, *rest: "
+        "(_ for _ in ()).throw(ImportError(name)) if name.startswith('rlx') else None)})())\n"
+        f"print(pickle.load(open({str(tmp_path / 'run' / 'params.pkl')!r}, 'rb'))['stats']['total_epoch'])\n"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
+    assert (done.stdout.strip(), done.returncode) == ("0", 0), done.stderr
+
+
+def test_stores_the_newest_batch_only_when_asked(make_run: Any) -> None:
+    """store_episodes decides whether the snapshot holds a batch."""
+    kept: list[bool] = []
+    for store_episodes in (True, False):
+        store = MemorySnapshotStore()
+        make_run(snapshotter=store).setup().train(1, batch_size=10, store_episodes=store_episodes)
+        kept.append(store.states[0]["stats"]["last_episode"] is not None)
+    assert kept == [True, False]
+
+
+def test_garage_shaped_snapshot_goes_on(make_run: Any, averaging: Any) -> None:
+    """Records kept as objects and without an exact part still load."""
+    store = MemorySnapshotStore()
+    store.states[4] = {
+        "setup_args": type("Args", (), {})(),
+        "train_args": TrainArgs(6, 10, plot=False, store_episodes=False, pause_for_plot=False, start_epoch=0),
+        "stats": ExperimentStats(4, 5, 50, None),
+        "env": None,
+        "algo": averaging(),
+    }
+    vars(store.states[4]["setup_args"]).update(sampler_cls=CountingSampler, sampler_args=None, seed=1)
+    runner = make_run(snapshotter=store).runner
+    assert runner.restore("anywhere").start_epoch == 5
+    runner.resume()
+    assert runner.total_env_steps == 60
+
+
+def test_foreign_pickle_is_refused(make_run: Any) -> None:
+    """A snapshot of something else names what it lacks."""
+    store = MemorySnapshotStore()
+    store.states[0] = {"weights": [1.0]}
+    with pytest.raises(ValueError, match="lacks setup_args, train_args, stats, env, algo"):
+        make_run(snapshotter=store).runner.restore("anywhere")
+
+
+def test_snapshot_of_a_newer_format_is_refused(make_run: Any) -> None:
+    """The error says to update, not that something is broken."""
+    store = MemorySnapshotStore()
+    make_run(snapshotter=store).setup().train(1, batch_size=10)
+    store.states[0]["exact"]["format"] = 99
+    with pytest.raises(ValueError, match=r"format 99.*update rlx-runner"):
+        make_run(snapshotter=store).runner.restore("anywhere")
+
+
+def test_statistical_resume_is_refused_unless_allowed(make_run: Any) -> None:
+    """A sampler without a state cannot go on exactly: the user decides."""
+
+    class Stateless(CountingSampler):
+        state_dict = None  # type: ignore[assignment] # pyright: ignore[reportAssignmentType]
+
+    store = MemorySnapshotStore()
+    make_run(snapshotter=store).setup(sampler_cls=Stateless).train(1, batch_size=10)
+    runner = make_run(snapshotter=store).runner
+    with pytest.raises(StatisticalResumeError, match="sampler has no state"):
+        runner.restore("anywhere")
+    assert runner.restore("anywhere", allow_statistical=True).start_epoch == 1
+
+
+def test_sampler_that_refuses_the_state_needs_permission(make_run: Any) -> None:
+    """A sampler with live workers says that another number of workers cannot go on exactly."""
+
+    class Strict(CountingSampler):
+        def load_state_dict(self, state: Any, /) -> None:
+            raise ValueError("the state has 2 workers, this sampler 3")
+
+    store = MemorySnapshotStore()
+    make_run(snapshotter=store).setup().train(1, batch_size=10)
+    runner = make_run(snapshotter=store).runner
+    runner.restore("anywhere", sampler_cls=Strict)
+    with pytest.raises(StatisticalResumeError, match="2 workers, this sampler 3"):
+        runner.resume(n_epochs=2)
+    runner.restore("anywhere", sampler_cls=Strict, allow_statistical=True)
+    runner.resume(n_epochs=2)
+    assert runner.total_env_steps == 20
+
+
+def test_restore_changes_the_sampler_where_asked(make_run: Any) -> None:
+    """The number of workers may differ from the saved run's; the rest stays."""
+    store = MemorySnapshotStore()
+    make_run(snapshotter=store).setup(n_workers=2).train(1, batch_size=10)
+    runner = make_run(snapshotter=store).runner
+    runner.restore("anywhere", n_workers=3)
+    runner.resume(n_epochs=2)
+    assert store.states[1]["n_workers"] == 3
+    assert store.states[1]["setup_args"] == store.states[0]["setup_args"]
+
+
+def test_mode_none_saves_nothing(make_run: Any, tmp_path: Path) -> None:
+    """Without snapshots there are no files, and restoring says so."""
+    make_run(mode="none").setup().train(2, batch_size=10)
+    with pytest.raises(FileNotFoundError, match="run"):
+        make_run().runner.restore(str(tmp_path / "run"))
+
+
+def test_killed_process_goes_on_bit_for_bit(tmp_path: Path) -> None:
+    """A process killed with SIGKILL right after its fourth epoch resumes to the unbroken run's end."""
+    program = Path(__file__).with_name("killed_run.py")
+
+    def start(folder: str, *arguments: str) -> subprocess.CompletedProcess[str]:
+        environment = {**os.environ, "PYTHONHASHSEED": str(len(arguments) * 17)}
+        command = [sys.executable, str(program), str(tmp_path / folder), *arguments]
+        return subprocess.run(
+            command, capture_output=True, text=True, env=environment, check=False, timeout=60
+        )
+
+    unbroken = start("unbroken")
+    killed = start("killed", "--kill-after", "4")
+    assert killed.returncode == -9, killed.stderr
+    resumed = start("killed")
+    assert resumed.returncode == 0, resumed.stderr
+    assert resumed.stdout == unbroken.stdout
+
+
+def test_records_pickle() -> None:
+    """The records travel."""
+    stats = ExperimentStats(1, 2, 3, None)
+    assert pickle.loads(pickle.dumps(stats)) == stats
+
+
+def test_default_configuration_is_made_when_called(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without a configuration the folder below the working directory of the call is used."""
+    monkeypatch.chdir(tmp_path)
+    LocalRunner(progress=False)
+    assert (tmp_path / "data/local/experiment").is_dir()

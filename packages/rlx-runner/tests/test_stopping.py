@@ -1,0 +1,143 @@
+"""Being asked to stop: at an epoch's boundary, resumable, and at once when asked twice."""
+
+import os
+import signal
+import subprocess
+import sys
+import textwrap
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from rlx_runner import EXIT_STOPPED, TrainingStopped
+
+
+def note(asked: list[bool], epoch: int) -> None:
+    """Ask to stop."""
+    asked.append(True)
+
+
+def note_handler(seen: list[Any], epoch: int) -> None:
+    """Record who handles SIGTERM now."""
+    seen.append(signal.getsignal(signal.SIGTERM))
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_signal_ends_training_after_the_epoch(make_run: Any, averaging: Any, number: signal.Signals) -> None:
+    """The epoch in which the signal comes is complete, logged and saved."""
+
+    def stop_in_epoch_1(epoch: int) -> None:
+        if epoch == 1:
+            os.kill(os.getpid(), number)
+
+    run = make_run()
+    runner = run.setup(averaging(on_epoch=stop_in_epoch_1))
+    with pytest.raises(TrainingStopped, match=r"Stopped after 2 epochs\. It resumes with epoch 2") as stopped:
+        runner.train(5, batch_size=10)
+    assert stopped.value.code == EXIT_STOPPED == 75
+    assert [step for _, step, _ in run.logger.rows] == [0, 1]
+
+
+def test_signal_handlers_are_put_back(make_run: Any) -> None:
+    """After training, Ctrl-C does what it did before."""
+    before = signal.getsignal(signal.SIGINT)
+    make_run().setup().train(1, batch_size=10)
+    assert signal.getsignal(signal.SIGINT) is before
+
+
+def test_stopped_run_resumes(make_run: Any, averaging: Any, tmp_path: Path) -> None:
+    """What was left undone is done by the next attempt."""
+    run = make_run(stop_requested=lambda: True)
+    with pytest.raises(TrainingStopped, match="Stopped after 0 epochs"):
+        run.setup().train(3, batch_size=10)
+    asked: list[bool] = []
+    run = make_run(stop_requested=lambda: len(asked) > 0)
+    with pytest.raises(TrainingStopped, match="Stopped after 1 epochs"):
+        run.setup(averaging(on_epoch=partial(note, asked))).train(3, batch_size=10)
+    run = make_run()
+    run.runner.restore(str(tmp_path / "run"))
+    run.runner.resume()
+    assert run.runner.step_itr == 3
+
+
+def test_run_stopped_right_after_its_resume_says_where_it_goes_on(make_run: Any, tmp_path: Path) -> None:
+    """The snapshot it came from is still there."""
+    make_run().setup().train(2, batch_size=10)
+    runner = make_run(stop_requested=lambda: True).runner
+    runner.restore(str(tmp_path / "run"))
+    with pytest.raises(TrainingStopped, match="resumes with epoch 2"):
+        runner.resume(n_epochs=4)
+
+
+def test_whoever_passes_stop_requested_owns_the_signals(make_run: Any, averaging: Any) -> None:
+    """The runner installs no handler of its own then."""
+    before = signal.getsignal(signal.SIGTERM)
+    seen: list[Any] = []
+    algo = averaging(on_epoch=partial(note_handler, seen))
+    make_run(stop_requested=lambda: False).setup(algo).train(1, batch_size=10)
+    assert seen == [before]
+
+
+def test_stop_during_the_last_epoch_is_a_finished_run(make_run: Any, averaging: Any) -> None:
+    """Nothing is left to resume: training returns as usual."""
+    asked: list[bool] = []
+    run = make_run(stop_requested=lambda: len(asked) == 2)
+    assert run.setup(averaging(on_epoch=partial(note, asked))).train(2, batch_size=10) == 10.0
+
+
+def test_message_says_when_nothing_can_be_resumed(make_run: Any) -> None:
+    """Without snapshots a stopped run can only begin again."""
+    with pytest.raises(TrainingStopped, match=r"snapshot_mode='none'.*only begin again"):
+        make_run(mode="none", stop_requested=lambda: True).setup().train(2, batch_size=10)
+
+
+def test_second_signal_ends_the_process_at_once(tmp_path: Path) -> None:
+    """SIGTERM twice ends with 143, in the middle of an epoch."""
+    program = textwrap.dedent(
+        f"""
+        import os, signal
+        from rlx_runner import LocalRunner
+        from rlx_snapshot import SnapshotConfig
+
+        class Endless:
+            def train(self, loop):
+                for epoch in loop.step_epochs():
+                    for _ in range(2):
+                        os.kill(os.getpid(), signal.SIGTERM)
+                    print("still here", flush=True)
+
+        runner = LocalRunner(SnapshotConfig({str(tmp_path)!r}, "last", 1), progress=False)
+        runner.setup(Endless(), None)
+        runner.train(3)
+        """
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=False, timeout=60
+    )
+    assert (done.returncode, done.stdout) == (143, ""), done.stderr
+
+
+def test_stopped_script_exits_with_75(tmp_path: Path) -> None:
+    """A script that knows nothing of it ends with the status of a run that can go on."""
+    program = textwrap.dedent(
+        f"""
+        from rlx_runner import LocalRunner
+        from rlx_snapshot import SnapshotConfig
+
+        class Algo:
+            def train(self, loop):
+                list(loop.step_epochs())
+
+        runner = LocalRunner(SnapshotConfig({str(tmp_path)!r}, "last", 1), stop_requested=lambda: True)
+        runner.setup(Algo(), None)
+        runner.train(3)
+        print("not reached")
+        """
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=False, timeout=60
+    )
+    assert (done.returncode, done.stdout) == (75, "")
+    assert "Stopped after 0 epochs" in done.stderr

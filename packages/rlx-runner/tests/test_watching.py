@@ -1,0 +1,189 @@
+"""What people see: progress, evaluation, pictures."""
+
+import io
+import os
+import pty
+import subprocess
+import sys
+import textwrap
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from rlx_protocols.testing import CountingEnv, CountingSampler
+from rlx_runner import Evaluation, LocalRunner, PlotWarning
+from rlx_runner._display import Pace, PlainDisplay, SilentDisplay, choose_display, summary
+from rlx_runner._progress import Progress
+from rlx_snapshot import SnapshotConfig
+
+
+class TestDisplay:
+    def test_line_tells_epoch_return_steps_and_time_left(self) -> None:
+        """Five of ten epochs took 50 s: so will the rest."""
+        pace = Pace()
+        pace.start(Progress())
+        now = Progress(epoch=5, env_steps=10_000, elapsed=50.0, average_return=12.25)
+        line = summary(now, 10, pace)
+        assert line == "epoch 5/10  return 12.2  env steps 10,000  200 steps/s  50 s left"
+
+    def test_pace_of_a_resumed_run_counts_from_the_resume(self) -> None:
+        """Time and steps of earlier attempts do not enter the pace."""
+        pace = Pace()
+        pace.start(Progress(epoch=5, env_steps=1000, elapsed=500.0))
+        assert pace.steps_per_second(Progress(epoch=6, env_steps=1100, elapsed=501.0)) == 100.0
+
+    def test_plain_lines_always_include_the_last_epoch(self) -> None:
+        """Lines within one second are left out, but for the end."""
+        stream = io.StringIO()
+        display = PlainDisplay(stream)
+        display.start(Progress(), 3)
+        for epoch in (1, 2, 3):
+            display.update(Progress(epoch=epoch), 3)
+        assert [line.split()[1] for line in stream.getvalue().splitlines()] == ["1/3", "3/3"]
+
+    def test_silence_on_request(self) -> None:
+        """False shows nothing."""
+        assert isinstance(choose_display(False), SilentDisplay)
+
+    def test_plain_lines_without_a_terminal(self) -> None:
+        """Output that goes to a file has no bar in it."""
+        assert isinstance(choose_display(None), PlainDisplay)
+
+    def test_bar_at_a_terminal(self, tmp_path: Path) -> None:
+        """At a real terminal a bar is drawn that ends at the last epoch."""
+        pytest.importorskip("rich", reason="rich is not installed here")
+        program = textwrap.dedent(
+            f"""
+            from rlx_runner import LocalRunner
+            from rlx_snapshot import SnapshotConfig
+
+            class Algo:
+                def train(self, loop):
+                    list(loop.step_epochs())
+
+            runner = LocalRunner(SnapshotConfig({str(tmp_path)!r}, "none", 1))
+            runner.setup(Algo(), None)
+            runner.train(3)
+            """
+        )
+        primary, secondary = pty.openpty()
+        environment = {**os.environ, "TERM": "xterm", "COLUMNS": "100"}
+        with subprocess.Popen([sys.executable, "-c", program], stderr=secondary, env=environment) as process:
+            os.close(secondary)
+            drawn = b"".join(iter(lambda: _read(primary), b""))
+        assert process.returncode == 0
+        assert "epoch 3/3" in drawn.decode()
+
+
+def _read(descriptor: int) -> bytes:
+    try:
+        return os.read(descriptor, 4096)
+    except OSError:  # the other side is closed
+        return b""
+
+
+class TestEvaluation:
+    def test_runs_every_k_epochs_with_numbers_of_its_own(self, make_run: Any) -> None:
+        """Two evaluations in four epochs; the second is the best."""
+        run = make_run(evaluation=Evaluation(every=2, n_episodes=10))
+        run.setup().train(4, batch_size=10)
+        evaluated = {
+            step: row["Evaluation/AverageReturn"] for _, step, row in run.logger.rows if len(row) > 8
+        }
+        assert evaluated == {1: 5.0, 3: 10.0}
+
+    def test_does_not_count_as_training(self, make_run: Any) -> None:
+        """Evaluation steps are no training steps."""
+        run = make_run(evaluation=Evaluation(every=1))
+        runner = run.setup()
+        runner.train(2, batch_size=10)
+        assert runner.total_env_steps == 20
+
+    def test_best_policy_is_handed_over(self, make_run: Any) -> None:
+        """Every evaluation here is better than the one before."""
+        best: list[Any] = []
+        run = make_run(evaluation=Evaluation(every=2, on_best=best.append))
+        runner = run.setup()
+        runner.train(4, batch_size=10)
+        assert best == [runner.algo.policy, runner.algo.policy]
+
+    def test_goes_on_after_a_resume(self, make_run: Any, tmp_path: Path) -> None:
+        """The best return so far, and the evaluation's own stream, survive."""
+        run = make_run(evaluation=Evaluation(every=1))
+        run.setup().train(2, batch_size=10)
+        run = make_run(evaluation=Evaluation(every=1))
+        run.runner.restore(str(tmp_path / "run"))
+        run.runner.resume(n_epochs=3)
+        assert run.logger.rows[-1][2]["Evaluation/BestReturn"] == 15.0
+
+    def test_needs_a_sampler(self, make_run: Any) -> None:
+        """The error says what to pass."""
+        with pytest.raises(ValueError, match="pass sampler_cls"):
+            make_run(evaluation=Evaluation(every=1)).setup(sampler_cls=None)
+
+    @pytest.mark.parametrize("option", ["every", "n_episodes"])
+    def test_refuses_counts_below_one(self, option: str) -> None:
+        """Never, or no episodes, is no evaluation."""
+        with pytest.raises(ValueError, match=f"{option} is 0"):
+            Evaluation(every=int(option != "every"), n_episodes=int(option != "n_episodes"))
+
+
+class Leaning:
+    """Pushes the pole one way and keeps to it."""
+
+    max_episode_length = 20
+
+    def __init__(self) -> None:
+        self.policy = self
+        self.drawn = 0.0
+
+    def get_action(self, observation: object) -> tuple[int, dict[str, Any]]:
+        return 1, {}
+
+    def train(self, loop: Any) -> None:
+        for _ in loop.step_epochs():
+            self.drawn = float(np.random.random())
+
+
+class TestPlots:
+    def test_writes_an_animation_an_epoch(self, tmp_path: Path) -> None:
+        """The picture shows the environment: frames that differ, in a GIF that pillow reads."""
+        gymnasium = pytest.importorskip("gymnasium", reason="gymnasium is not installed here")
+        pytest.importorskip("pygame", reason="pygame renders CartPole and is not installed here")
+        from PIL import Image
+
+        runner = LocalRunner(SnapshotConfig(str(tmp_path), "none", 1), progress=False)
+        runner.setup(Leaning(), gymnasium.make("CartPole-v1"))
+        runner.train(1, plot=True)
+        with Image.open(tmp_path / "plots" / "epoch_0.gif") as picture:
+            assert getattr(picture, "n_frames", 1) > 5
+            assert picture.size == (600, 400)
+
+    def test_leaves_the_random_streams_alone(self, tmp_path: Path) -> None:
+        """A run with pictures draws the same numbers as one without."""
+        gymnasium = pytest.importorskip("gymnasium", reason="gymnasium is not installed here")
+        drawn: list[float] = []
+        for plot in (False, True):
+            runner = LocalRunner(SnapshotConfig(str(tmp_path), "none", 1), progress=False)
+            np.random.seed(5)
+            algo = Leaning()
+            runner.setup(algo, gymnasium.make("CartPole-v1"))
+            runner.train(3, plot=plot)
+            drawn.append(algo.drawn)
+        assert drawn[0] == drawn[1]
+
+    def test_failing_renderer_does_not_end_training(self, make_run: Any) -> None:
+        """The warning names the epoch and the reason; the run is complete."""
+        run = make_run()
+        runner = run.setup()
+        with pytest.warns(PlotWarning, match="epoch 0 was not rendered: AttributeError"):
+            runner.train(1, batch_size=10, plot=True)
+        assert len(run.logger.rows) == 1
+
+
+def test_counting_parts_are_enough_to_train() -> None:
+    """The kit's sampler and environment need no library but NumPy."""
+    assert CountingSampler(3).obtain_samples(0, 7, None).n_steps == 9
+    assert CountingEnv().reset(seed=1)[0].shape == (2,)
