@@ -1,7 +1,7 @@
 """``debug.log``: what the program says through :mod:`logging` while a run is going on."""
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -11,14 +11,14 @@ class _RunHandler(logging.FileHandler):
 
 
 @contextmanager
-def debug_log(folder: Path) -> Iterator[None]:
+def debug_log(folder: Path) -> Generator[None]:
     """Send the root logger's records to ``debug.log`` in `folder`, appended.
 
     A run inside a run takes over: its records are its own. Where logging was not configured, records from INFO up are
     kept, and warnings still reach standard error; otherwise the levels stay as they are.
     """
     root = logging.getLogger()
-    outer = [handler for handler in root.handlers if isinstance(handler, _RunHandler)]
+    outer: list[logging.Handler] = [handler for handler in root.handlers if isinstance(handler, _RunHandler)]
     unconfigured = not root.handlers
     level = root.level
     handler = _RunHandler(folder / "debug.log", encoding="utf-8")

@@ -5,7 +5,7 @@ import dataclasses
 import enum
 import types
 import typing
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import PurePath
 from typing import Any, Literal, Union, cast
 
@@ -24,11 +24,11 @@ def from_json(value: Any, annotation: Any) -> Any:
     ):
         return _from_marker(cast("Mapping[str, Any]", value), annotation)
     if value is None or origin is Literal:
-        return value
+        return cast("object", value)
     if origin in (Union, types.UnionType):
         return _from_union(value, typing.get_args(annotation))
     if isinstance(value, list):
-        return _from_list(cast("list[Any]", value), origin or annotation, typing.get_args(annotation))
+        return _from_list([*value], origin or annotation, typing.get_args(annotation))
     if isinstance(value, Mapping):
         inner = (*typing.get_args(annotation), Any, Any)[1]
         return {key: from_json(item, inner) for key, item in cast("Mapping[str, Any]", value).items()}
@@ -65,7 +65,8 @@ def _from_list(values: list[Any], kind: Any, members: tuple[Any, ...]) -> Any:
         return tuple(from_json(value, member) for value, member in zip(values, members, strict=True))
     inner = members[0] if members else Any
     items = [from_json(value, inner) for value in values]
-    return kind(items) if kind in (tuple, set, frozenset) else items
+    containers: dict[Any, Callable[[list[Any]], Any]] = {tuple: tuple, set: set, frozenset: frozenset}
+    return containers.get(kind, list)(items)
 
 
 def _from_marker(record: Mapping[str, Any], annotation: Any) -> Any:

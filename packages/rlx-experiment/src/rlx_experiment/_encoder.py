@@ -107,11 +107,12 @@ def _describe(value: object) -> object:
     if isinstance(value, PurePath):
         return str(value)
     if isinstance(value, (bytes, bytearray, memoryview)):
-        return {"$bytes": base64.b64encode(bytes(value)).decode()}
+        return {"$bytes": base64.b64encode(cast("bytes", value)).decode()}
     if callable(value):
+        function: Any = value
         try:
-            return {"$function": f"{value.__module__}.{value.__qualname__}"}
-        except AttributeError:
+            return {"$function": f"{function.__module__}.{function.__qualname__}"}
+        except AttributeError:  # an object with __call__
             pass
     return {"$type": _name_of(type(value)), **_attributes(value)}
 

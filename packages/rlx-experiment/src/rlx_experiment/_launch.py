@@ -9,9 +9,9 @@ import warnings
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, cast
 
-import cloudpickle
+from rlx_experiment._pickling import dump
 
 WRAPPER: Final = "rlx_experiment.experiment_wrapper"
 _TASK_KEYS: Final = ("method_call", "exp_name", "log_dir", "env", "variant", "pre_commands")
@@ -105,7 +105,7 @@ def _words(params: Mapping[str, Any], python_command: str | None, script: str) -
         if key in ("pre_commands", "post_commands"):
             continue
         if isinstance(value, Mapping):
-            for inner, item in value.items():
+            for inner, item in cast("Mapping[str, object]", value).items():
                 words += _option(key if inner == "_name" else f"{key}_{inner}", item)
         else:
             words += _option(key, value)
@@ -116,7 +116,7 @@ def _option(key: str, value: object) -> list[str]:
     if value is None:
         return []
     if isinstance(value, (list, tuple)):
-        return [f"--{key}", *map(str, value)]
+        return [f"--{key}", *map(str, cast("Sequence[object]", value))]
     return [f"--{key}", str(value)]
 
 
@@ -127,13 +127,20 @@ def _task_list(
         raise ValueError("run_experiment needs method_call or batch_tasks; both are None")
     if batch_tasks is None:
         return [{}]
+    for task in batch_tasks:
+        _check_task(task)
     return batch_tasks
 
 
+def _check_task(task: object) -> None:
+    if not isinstance(task, Mapping) and not callable(task):
+        raise ValueError(f"a task should be callable or a dictionary, not {task!r}")
+
+
 def _complete_task(task: MethodCall | Mapping[str, Any], shared: Mapping[str, Any]) -> dict[str, Any]:
-    given = dict(task) if isinstance(task, Mapping) else {"method_call": task}
+    given: dict[str, Any] = {"method_call": task} if callable(task) else {**task}
     _refuse_unknown("task key", given, _TASK_KEYS)
-    complete = {**shared, **given}
+    complete: dict[str, Any] = {**shared, **given}
     if not callable(complete["method_call"]):
         raise ValueError(f"method_call should be callable, not {complete['method_call']!r}")
     complete["pre_commands"] = [_split_command(command) for command in _as_list(complete["pre_commands"])]
@@ -177,10 +184,10 @@ def _run_task(
     force_cpu: bool,
 ) -> None:
     """Run one task's commands; the call itself travels in a file, for a command line is limited in length."""
-    environment = {**os.environ, **(task["env"] or {})}
+    environment: dict[str, str] = {**os.environ, **(task["env"] or {})}
     if force_cpu:
         environment["CUDA_VISIBLE_DEVICES"] = "-1"
-    variant = {"exp_name": params["exp_name"], **(task["variant"] or {})}
+    variant: dict[str, Any] = {"exp_name": params["exp_name"], **(task["variant"] or {})}
     with tempfile.TemporaryDirectory(prefix="rlx-") as folder:
         spec = Path(folder, "call.pkl")
         words = _words({**params, "spec": str(spec)}, python_command, script)
@@ -188,5 +195,5 @@ def _run_task(
             print(shlex.join(command))
             if not dry:
                 if command is words:
-                    spec.write_bytes(cloudpickle.dumps((task["method_call"], variant)))
+                    spec.write_bytes(dump((task["method_call"], variant)))
                 subprocess.run(command, env=environment, check=True)

@@ -1,8 +1,10 @@
 """The kernel's file lock on ``run.lock``: the truth about whether a run lives."""
 
 import os
+import sys
 import time
 import weakref
+from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
@@ -22,7 +24,7 @@ class RunLiveError(RuntimeError):
         self.path = path
 
 
-if os.name == "nt":
+if sys.platform == "win32":
     import msvcrt
 
     def _try_lock(descriptor: int) -> bool:
@@ -60,7 +62,7 @@ class RunLock:
                 self.close()
                 raise RunLiveError(folder)
             time.sleep(0.005)
-        if os.name == "posix":
+        if sys.platform != "win32":
             os.register_at_fork(after_in_child=_closer(weakref.ref(self)))
 
     def close(self) -> None:
@@ -70,7 +72,7 @@ class RunLock:
             self._descriptor = -1
 
 
-def _closer(lock: "weakref.ref[RunLock]"):
+def _closer(lock: "weakref.ref[RunLock]") -> Callable[[], None]:
     def close() -> None:
         alive = lock()
         if alive is not None:

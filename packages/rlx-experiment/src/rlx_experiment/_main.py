@@ -49,7 +49,11 @@ def main(template: "ExperimentTemplate", argv: Sequence[str]) -> int:
         options["log_dir"] = str(options["log_dir"])
     passed = _passed(template.__signature__, chosen, argv)
     try:
-        outcome = template.launch(template.options.updated(options), passed, command_line=True)
+        updated = template.options.updated(options)
+    except ValueError as error:
+        return _complain(error, 2)
+    try:
+        outcome = template.launch(updated, passed, command_line=True)
     except RunLiveError as error:
         return _complain(error, 1)
     except _record.ForeignRunError as error:
@@ -115,7 +119,7 @@ def _collector(parameters: Sequence[inspect.Parameter], doc: str | None) -> Call
     def collect(**arguments: Any) -> dict[str, Any]:
         return arguments
 
-    collect.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]  # pyright: ignore
+    vars(collect)["__signature__"] = inspect.Signature(parameters)
     collect.__annotations__ = {parameter.name: parameter.annotation for parameter in parameters}
     collect.__doc__ = doc or ""
     return collect
@@ -130,7 +134,8 @@ def _typed_parameters(template: "ExperimentTemplate") -> list[inspect.Parameter]
             continue
         if parameter.name in _BUILT_IN:
             raise ValueError(f"parameter {parameter.name!r} has the name of a built-in option; rename it")
-        guess = str if parameter.default in (None, inspect.Parameter.empty) else type(parameter.default)
+        default: Any = parameter.default
+        guess: Any = str if default is None or default is inspect.Parameter.empty else default.__class__
         typed.append(parameter.replace(annotation=hints.get(parameter.name, guess)))
     return typed
 
@@ -151,7 +156,7 @@ def _built_in_parameters(
     options = template.options
 
     def option(name: str, kind: object, default: object, text: str, **settings: object) -> inspect.Parameter:
-        annotation = tyro.conf.FlagCreatePairsOff[Annotated[kind, tyro.conf.arg(help=text, **settings)]]  # type: ignore[valid-type]
+        annotation = tyro.conf.FlagCreatePairsOff[Annotated[kind, tyro.conf.arg(help=text, **settings)]]
         return inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=default, annotation=annotation)
 
     return [

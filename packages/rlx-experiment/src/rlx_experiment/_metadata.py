@@ -71,15 +71,18 @@ def installed_packages() -> dict[str, str]:
     """Return name and version of every distribution on the path, from folder names alone (fast)."""
     found: dict[str, str] = {}
     for folder in reversed(sys.path):
-        try:
-            names = os.listdir(folder or ".")
-        except OSError:
-            continue
-        for name in names:
+        for name in _names_in(folder or "."):
             if name.endswith((".dist-info", ".egg-info")):
                 distribution, _, version = name.rpartition(".")[0].partition("-")
                 found[distribution] = version.partition("-")[0]
     return dict(sorted(found.items()))
+
+
+def _names_in(folder: str) -> list[str]:
+    try:
+        return [entry.name for entry in os.scandir(folder)]
+    except OSError:  # a zip file, or a folder that is not there
+        return []
 
 
 def _user() -> str:

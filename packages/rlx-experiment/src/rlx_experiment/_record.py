@@ -4,7 +4,7 @@ import json
 import os
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, cast
 
 from rlx_experiment._encoder import to_plain, write_json
 
@@ -35,13 +35,14 @@ def write_arguments(folder: Path, arguments: Mapping[str, object], identity: Map
 def read_arguments(folder: Path) -> tuple[dict[str, Any], dict[str, Any]] | None:
     """Return recorded arguments and identity of the run in `folder`, as JSON has them; None without a run."""
     try:
-        record = json.loads((folder / ARGUMENTS_FILE).read_bytes())
+        record: Any = json.loads((folder / ARGUMENTS_FILE).read_bytes())
     except (FileNotFoundError, NotADirectoryError):
         return None
-    if not isinstance(record, dict) or not isinstance(record.get(IDENTITY_KEY), dict):
+    if not isinstance(record, dict):
         return None
-    identity = record.pop(IDENTITY_KEY)
-    return record, identity
+    arguments = cast("dict[str, Any]", record)
+    identity: Any = arguments.pop(IDENTITY_KEY, None)
+    return (arguments, cast("dict[str, Any]", identity)) if isinstance(identity, dict) else None
 
 
 def check_same_experiment(folder: Path, experiment: str) -> bool:

@@ -39,7 +39,7 @@ class StopRequest:
             signal.signal(number, handler)  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
         self._before.clear()
 
-    def __call__(self, number: int, frame: FrameType | None) -> None:
+    def __call__(self, number: int, _frame: FrameType | None) -> None:
         """Handle one signal."""
         if os.getpid() != self._pid:
             _handle_in_worker(number)

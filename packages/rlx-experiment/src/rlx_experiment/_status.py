@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, Final, Literal
+from typing import Any, Final, Literal, cast
 
 from rlx_experiment._encoder import write_json
 from rlx_experiment._lock import LOCK_FILE, is_held
@@ -64,7 +64,7 @@ def read_record(folder: Path) -> dict[str, Any] | None:
         return None
     except ValueError as error:
         raise ValueError(f"{folder / STATUS_FILE} is damaged ({error}); it can be deleted") from error
-    return record if isinstance(record, dict) else None
+    return cast("dict[str, Any]", record) if isinstance(record, dict) else None
 
 
 def read_status(folder: Path) -> RunStatus:

@@ -7,13 +7,12 @@ import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
-from typing import Any, Final, NoReturn, overload
-
-import cloudpickle
+from typing import Any, Final, NoReturn, cast, overload
 
 from rlx_experiment._attempt import Outcome, RunPlan, run_attempt
 from rlx_experiment._context import ExperimentContext, check_snapshot_options
 from rlx_experiment._naming import check_name_parameters, run_name
+from rlx_experiment._pickling import dump
 
 Function = Callable[..., Any]
 
@@ -55,10 +54,6 @@ class ExperimentTemplate:
     wraps, without the first parameter, and pickles.
     """
 
-    __signature__: inspect.Signature
-    __name__: str
-    __qualname__: str
-
     def __init__(
         self,
         *,
@@ -84,6 +79,7 @@ class ExperimentTemplate:
             use_existing_dir=use_existing_dir,
         )
         self.function: Function | None = None
+        self.__signature__ = inspect.Signature()
         if function is not None:
             self._wrap(function)
 
@@ -114,7 +110,7 @@ class ExperimentTemplate:
                 "an experiment takes keyword arguments only (and one dictionary of options in front), not "
                 f"{', '.join(map(repr, args))}"
             )
-        return self.options.updated(args[0])
+        return self.options.updated(cast("dict[str, Any]", args[0]))
 
     def launch(self, options: Options, kwargs: Mapping[str, Any], *, command_line: bool = False) -> Outcome:
         """Run the experiment with `kwargs` in a folder as `options` say; return its value, state and folder.
@@ -145,7 +141,7 @@ class ExperimentTemplate:
         if options.log_dir:
             return Path(options.log_dir).absolute()
         name = run_name(
-            options.name or (options.function or self.wrapped).__name__,
+            options.name or _qualname(options.function or self.wrapped).rpartition(".")[2],
             options.name_parameters,
             declared=self.__signature__.parameters,
             passed=passed,
@@ -184,10 +180,10 @@ class ExperimentTemplate:
     def __reduce__(self) -> str | tuple[Any, ...]:
         if self.function is None:
             return _rebuild, (self.options, None)
-        module = self.function.__module__
-        if module != "__main__" and _find(module, self.function.__qualname__) is self:
-            return self.function.__qualname__
-        return _rebuild, (self.options, cloudpickle.dumps(self.function))
+        module, qualname = self.function.__module__, _qualname(self.function)
+        if module != "__main__" and _find(module, qualname) is self:
+            return qualname
+        return _rebuild, (self.options, dump(self.function))
 
 
 @overload
@@ -306,7 +302,14 @@ def experiment_identity(function: Function) -> str:
         file = Path(inspect.getfile(function)).name
     except TypeError:
         file = ""
-    return f"{file}:{function.__qualname__}"
+    return f"{file}:{_qualname(function)}"
+
+
+def _qualname(function: Function) -> str:
+    try:
+        return function.__qualname__
+    except AttributeError:  # a partial, or an object with __call__
+        return type(function).__qualname__
 
 
 def _find(module: str, qualname: str) -> object:

@@ -25,7 +25,7 @@ def run_experiment(argv: Sequence[str]) -> None:
     call, variant = _read_call(args)
     if args.seed is not None:
         _seed(args.seed)
-    parameters = {**(variant or {})}
+    parameters: dict[str, Any] = dict(variant or {})
     plan = RunPlan(
         experiment=experiment_identity(call),
         folder=Path(args.log_dir or Path("data", "local", "experiment", args.exp_name)).absolute(),

@@ -1,0 +1,161 @@
+"""garage's run_experiment and its commands."""
+
+import json
+import shlex
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from rlx_experiment import ExperimentContext, run_experiment, to_local_command
+
+RunScript = Callable[..., "subprocess.CompletedProcess[str]"]
+
+pytestmark = pytest.mark.filterwarnings("ignore:run_experiment is deprecated:DeprecationWarning")
+
+
+def make_call(text: str = "") -> Any:
+    """Return a closure, which no module can be asked for, that notes how it was called."""
+
+    def call(ctxt: ExperimentContext, variant: Any, from_dir: Any, from_epoch: Any) -> None:
+        import os
+
+        note = {
+            "variant": variant, "from": [from_dir, from_epoch], "text": len(text), "gap": ctxt.snapshot_gap,
+            "cuda": os.environ.get("CUDA_VISIBLE_DEVICES"), "extra": os.environ.get("EXTRA"),
+        }  # fmt: skip
+        Path(ctxt.snapshot_dir, "note.json").write_text(json.dumps(note))
+
+    return call
+
+
+def notes(folder: str = "data/local/experiment") -> list[dict[str, Any]]:
+    """Return what the calls noted, in the order of their folders."""
+    return [json.loads(path.read_text()) for path in sorted(Path(folder).glob("*/note.json"))]
+
+
+class TestRunExperiment:
+    def test_calls_with_context_variant_and_origin(self) -> None:
+        """The call gets its variant and where to resume from; all is recorded in its folder."""
+        run_experiment(make_call(), variant={"lr": 0.1}, exp_name="a", resume_from_dir="d", snapshot_gap=4)
+        (note,) = notes()
+        assert note["variant"] == {"exp_name": "a", "lr": 0.1}
+        assert (note["from"], note["gap"]) == (["d", None], 4)
+        assert json.loads(Path("data/local/experiment/a/variant.json").read_text()) == note["variant"]
+
+    def test_a_large_closure_travels(self) -> None:
+        """A call of 300 kB, more than a command line holds, arrives."""
+        run_experiment(make_call("x" * 300_000))
+        assert notes()[0]["text"] == 300_000
+
+    def test_batch_tasks_are_callables_or_dictionaries(self) -> None:
+        """Each task runs in its own folder, with its own settings where it has them."""
+        run_experiment(
+            batch_tasks=[
+                make_call(),
+                {"method_call": make_call(), "variant": {"x": 1}, "env": {"EXTRA": "y"}},
+            ]
+        )
+        first, second = notes()
+        assert (first["extra"], second["extra"], second["variant"]["x"]) == (None, "y", 1)
+
+    def test_dry_prints_all_and_runs_none(self, capsys: pytest.CaptureFixture[str]) -> None:
+        """A dry run shows the commands of every task and makes nothing."""
+        run_experiment(batch_tasks=[make_call(), make_call()], pre_commands="echo hi", dry=True)
+        lines = capsys.readouterr().out.splitlines()
+        assert [line.split()[0] for line in lines] == ["echo", sys.executable] * 2
+        assert list(Path().iterdir()) == []
+
+    def test_force_cpu_is_for_the_child_only(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        """The child sees no GPU; this process keeps its own."""
+        monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "3")
+        run_experiment(make_call(), force_cpu=True)
+        run_experiment(make_call(), exp_prefix="after")
+        assert (notes()[0]["cuda"], notes("data/local/after")[0]["cuda"]) == ("-1", "3")
+
+    def test_pre_commands_run_in_order(self, capfd: pytest.CaptureFixture[str]) -> None:
+        """Commands before the call are run, one after another."""
+        run_experiment(make_call(), pre_commands=["mkdir made", "touch made/file"])
+        assert Path("made/file").exists()
+        capfd.readouterr()
+
+    @pytest.mark.parametrize("command", ["a && b", "a | b", "echo $HOME", "a > b", "a; b", "`a`"])
+    def test_pre_commands_for_a_shell_are_refused(self, command: str) -> None:
+        """What only a shell understands is an error before anything runs."""
+        with pytest.raises(ValueError, match="needs a shell"):
+            run_experiment(make_call(), pre_commands=command)
+        assert list(Path().iterdir()) == []
+
+    def test_a_failing_child_raises(self) -> None:
+        """A call that raises is an error here, and later tasks are not run."""
+
+        def fail(*_: object) -> None:
+            raise RuntimeError("bad")
+
+        with pytest.raises(subprocess.CalledProcessError, match="non-zero exit status 1"):
+            run_experiment(batch_tasks=[fail, make_call()])
+        assert notes() == []
+
+    def test_refuses_what_it_cannot_run(self) -> None:
+        """Nothing to run, something not callable, and unknown settings are errors that show the value."""
+        with pytest.raises(ValueError, match="both are None"):
+            run_experiment()
+        with pytest.raises(ValueError, match="not 1"):
+            run_experiment(1)  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
+        with pytest.raises(ValueError, match="not 2"):
+            run_experiment(batch_tasks=[2])  # type: ignore[list-item]  # pyright: ignore[reportArgumentType]
+        with pytest.raises(TypeError, match="'n_parallel'"):
+            run_experiment(make_call(), n_parallel=2)
+
+    def test_is_deprecated(self) -> None:
+        """Each use says what to use instead."""
+        with pytest.warns(DeprecationWarning, match="wrap_experiment"):
+            run_experiment(make_call(), dry=True)
+
+    def test_simultaneous_launches_have_folders_of_their_own(self, run_script: RunScript) -> None:
+        """Programs that launch the same name in the same second do not share folders."""
+        script = """
+            import subprocess, sys, warnings
+            warnings.simplefilter("ignore")
+            from rlx_experiment import run_experiment
+            def call(ctxt, *_): open(ctxt.snapshot_dir + "/mine", "x").close()
+            if len(sys.argv) > 1:
+                run_experiment(call, exp_name="same")
+            else:
+                launchers = [subprocess.Popen((sys.executable, __file__, "child")) for _ in range(4)]
+                print([launcher.wait() for launcher in launchers])
+        """
+        assert run_script(script).stdout.endswith("[0, 0, 0, 0]\n")
+        assert len(list(Path("data/local/experiment").glob("same*/mine"))) == 4
+
+
+class TestToLocalCommand:
+    def test_names_module_and_options(self) -> None:
+        """Options follow the module; lists are several words, dictionaries several options, None is left out."""
+        params = {"a": 1, "b": ["x", "y z"], "c": None, "d": {"_name": "n", "e": 2}, "pre_commands": ["no"]}
+        command = to_local_command(params, python_command="python3 -O", script="m")
+        assert command == "python3 -O -m m --a 1 --b x 'y z' --d n --d_e 2"
+
+    def test_default_interpreter_is_the_running_one(self) -> None:
+        """Not whatever `python` means on the PATH."""
+        assert shlex.split(to_local_command({}))[0] == sys.executable
+
+    @given(st.dictionaries(st.text(min_size=1), st.text(), max_size=3))
+    def test_a_shell_gives_back_the_same_words(self, params: dict[str, str]) -> None:
+        """Keys and values survive the shell's reading, whatever is in them; params stay as they were."""
+        before = dict(params)
+        kept = {k: v for k, v in params.items() if k not in ("pre_commands", "post_commands")}
+        words = shlex.split(to_local_command(params))
+        assert words[3:] == [word for key, value in kept.items() for word in (f"--{key}", value)]
+        assert params == before
+
+    def test_the_environment_is_not_evaluated(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        """Garage's GARAGE_ENV, once run through eval, has no effect."""
+        monkeypatch.setenv("GARAGE_ENV", "__import__('os').mkdir('pwned')")
+        to_local_command({})
+        assert list(Path().iterdir()) == []

@@ -1,0 +1,251 @@
+"""Experiments made of functions."""
+
+import inspect
+import json
+import logging
+import pickle
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from rlx_experiment import ExperimentContext, ExperimentTemplate, Run, RunLiveError, wrap_experiment
+from rlx_experiment._lock import RunLock
+from rlx_experiment._pickling import dump
+
+
+@wrap_experiment
+def importable(ctxt: ExperimentContext, seed: int, lr: float = 0.5) -> tuple[str, int, float]:
+    """Return what it was called with."""
+    return ctxt.snapshot_dir, seed, lr
+
+
+def misnamed(context: ExperimentContext) -> None:
+    """Have a context by another name."""
+
+
+def listed(folder: str = "data/local/experiment") -> list[str]:
+    """Return the names in a folder, sorted."""
+    return sorted(path.name for path in Path(folder).iterdir())
+
+
+class TestDecoration:
+    def test_looks_like_the_function(self) -> None:
+        """Name, documentation, original and signature are those of the function, without ctxt, all by keyword."""
+        assert importable.__name__ == "importable"  # type: ignore[attr-defined]  # pyright: ignore[reportAttributeAccessIssue]
+        assert importable.__doc__ == "Return what it was called with."
+        assert importable.__wrapped__ is importable.function  # type: ignore[attr-defined]  # pyright: ignore[reportAttributeAccessIssue]
+        signature = inspect.signature(importable)
+        assert list(signature.parameters) == ["seed", "lr"]
+        assert {p.kind for p in signature.parameters.values()} == {inspect.Parameter.KEYWORD_ONLY}
+
+    def test_works_with_and_without_options(self) -> None:
+        """Bare and with options, the decorator gives a template."""
+
+        def function(ctxt: ExperimentContext) -> str:
+            return ctxt.snapshot_mode
+
+        assert wrap_experiment(function)() == "last"
+        assert wrap_experiment(snapshot_mode="all")(function)() == "all"
+
+    @pytest.mark.parametrize("arguments", [(), (1,), (len, len)])
+    def test_refuses_anything_but_one_callable(self, arguments: tuple[Any, ...]) -> None:
+        """With options given, the template is applied to exactly one function."""
+        with pytest.raises(ValueError, match="applied to a single function"):
+            wrap_experiment(prefix="p")(*arguments)
+
+    def test_first_parameter_must_be_ctxt(self) -> None:
+        """A function with another first parameter, or none, is refused when decorated."""
+        with pytest.raises(ValueError, match=r"named 'ctxt'.*'context'"):
+            wrap_experiment(misnamed)
+        with pytest.raises(ValueError, match=r"named 'ctxt'.*none"):
+            wrap_experiment(lambda: None)
+
+    @pytest.mark.parametrize(
+        ("options", "message"),
+        [
+            ({"snapshot_mode": "bogus"}, "not 'bogus'"),
+            ({"snapshot_gap": 0}, "not 0"),
+            ({"name_parameters": "some"}, "not 'some'"),
+        ],
+    )
+    def test_refuses_bad_options_at_once(self, options: dict[str, Any], message: str) -> None:
+        """An option out of range is found when decorating, not when running."""
+        with pytest.raises(ValueError, match=message):
+            wrap_experiment(**options)
+
+    def test_pickles_by_reference_and_by_value(self) -> None:
+        """An importable template comes back as itself, a local one as an equal one."""
+        assert pickle.loads(pickle.dumps(importable)) is importable
+
+        @wrap_experiment(prefix="elsewhere")
+        def local(ctxt: ExperimentContext, x: int) -> int:
+            return x + 1
+
+        for data in (pickle.dumps(local), dump(local)):
+            copy: ExperimentTemplate = pickle.loads(data)
+            assert copy.options == local.options
+            assert copy(x=1) == 2
+
+
+class TestFolders:
+    def test_numbers_folders(self) -> None:
+        """Each call has a folder of its own under data/local/<prefix>."""
+        for _ in range(3):
+            importable(seed=1)
+        assert listed() == ["importable", "importable_1", "importable_2"]
+
+    def test_numbers_an_explicit_folder(self) -> None:
+        """An explicit log_dir is numbered like any other."""
+        first = importable({"log_dir": "runs/a"}, seed=1)[0]
+        second = importable({"log_dir": "runs/a"}, seed=1)[0]
+        assert (Path(first).name, Path(second).name) == ("a", "a_1")
+
+    def test_names_parameters(self) -> None:
+        """name_parameters puts arguments into the folder name."""
+        importable({"name_parameters": "passed"}, seed=3)
+        importable({"name_parameters": "all"}, seed=3)
+        assert listed() == ["importable_seed=3", "importable_seed=3_lr=0.5"]
+
+    def test_hostile_values_in_names(self) -> None:
+        """A value with a slash, or 300 characters long, makes one folder, not many and not none."""
+
+        @wrap_experiment(name_parameters="all")
+        def exp(ctxt: ExperimentContext, path: str) -> None: ...
+
+        exp(path="a/../../b")
+        exp(path="x" * 300)
+        assert len(listed()) == 2
+
+    def test_reuses_a_folder_when_told_to(self) -> None:
+        """use_existing_dir leaves what is there, progress.csv included, and says that it resumes."""
+        folder = Path(importable(seed=1)[0])
+        (folder / "progress.csv").write_text("epoch\n0\n")
+
+        @wrap_experiment
+        def again(ctxt: ExperimentContext) -> bool:
+            return ctxt.resuming
+
+        assert importable({"log_dir": str(folder), "use_existing_dir": True}, seed=1)[0] == str(folder)
+        assert (folder / "progress.csv").read_text() == "epoch\n0\n"
+        assert again({"log_dir": str(folder), "use_existing_dir": True}) is False
+
+    def test_refuses_a_folder_in_use(self) -> None:
+        """A folder whose run is alive is not taken over."""
+        folder = Path(importable(seed=1)[0])
+        lock = RunLock(folder)
+        with pytest.raises(RunLiveError, match="still running"):
+            importable({"log_dir": str(folder), "use_existing_dir": True}, seed=1)
+        lock.close()
+
+
+class TestCalls:
+    def test_overrides_options_for_one_call(self) -> None:
+        """One dictionary in front changes options; other positionals and unknown keys are refused."""
+        assert "/other/" in importable({"prefix": "other"}, seed=1)[0]
+        with pytest.raises(ValueError, match="unknown option 'speed'"):
+            importable({"speed": 1}, seed=1)
+        with pytest.raises(ValueError, match="keyword arguments only"):
+            importable(1)
+
+    @pytest.mark.parametrize("arguments", [{}, {"seed": 1, "sede": 2}])
+    def test_wrong_arguments_leave_nothing(self, arguments: dict[str, int]) -> None:
+        """Arguments are bound before anything is written."""
+        with pytest.raises(TypeError, match=r"seed|sede"):
+            importable(**arguments)
+        assert list(Path().iterdir()) == []
+
+    def test_records_passed_and_all_arguments(self) -> None:
+        """variant.json has what was passed, arguments.json also the defaults."""
+        run = Run.open(importable(seed=1)[0])
+        assert run.variant == {"seed": 1}
+        assert run.arguments == {"seed": 1, "lr": 0.5}
+
+    def test_positional_only_and_variable_parameters(self) -> None:
+        """Parameters that Python would take by position, and extra keywords, work by keyword."""
+
+        @wrap_experiment
+        def exp(ctxt: ExperimentContext, a: int, /, b: int, **rest: int) -> tuple[int, int, dict[str, int]]:
+            return a, b, rest
+
+        assert exp(a=1, b=2, c=3) == (1, 2, {"c": 3})
+        assert Run.open("data/local/experiment/exp").arguments == {"a": 1, "b": 2, "c": 3}
+
+    def test_context_fits_a_snapshot_configuration(self) -> None:
+        """The context carries folder, mode and gap of its options, and its run."""
+
+        @wrap_experiment(snapshot_mode="gap", snapshot_gap=3)
+        def exp(ctxt: ExperimentContext) -> tuple[Any, ...]:
+            assert ctxt.run is not None
+            assert str(ctxt.run.path) == ctxt.snapshot_dir
+            return ctxt.snapshot_mode, ctxt.snapshot_gap, ctxt.run.status.state
+
+        assert exp() == ("gap", 3, "running")
+
+
+class TestEnds:
+    def test_finished(self) -> None:
+        """A function that returns leaves a finished run."""
+        assert Run.open(importable(seed=1)[0]).status.state == "finished"
+
+    def test_failed(self) -> None:
+        """A function that raises leaves a failed run with the error; the exception is the caller's."""
+
+        @wrap_experiment
+        def exp(ctxt: ExperimentContext) -> None:
+            raise ZeroDivisionError("bad epoch")
+
+        with pytest.raises(ZeroDivisionError, match="bad epoch"):
+            exp()
+        status = Run.open("data/local/experiment/exp").status
+        assert (status.state, status.error) == ("failed", "ZeroDivisionError: bad epoch")
+
+    def test_attempts_are_kept(self) -> None:
+        """Each attempt in a folder leaves its start and its end."""
+        folder = importable(seed=1)[0]
+        importable({"log_dir": folder, "use_existing_dir": True}, seed=2)
+        events = [(event["event"], event["attempt"]) for event in Run.open(folder).attempts]
+        assert events == [("start", 1), ("end", 1), ("start", 2), ("end", 2)]
+
+
+class TestDebugLog:
+    def test_runs_keep_their_logs_apart(self) -> None:
+        """Records of a run inside a run, and of a run after a failed one, go to their own debug.log only."""
+
+        @wrap_experiment
+        def inner(ctxt: ExperimentContext) -> None:
+            logging.getLogger("x").warning("inside")
+            raise ValueError("inner fails")
+
+        @wrap_experiment
+        def outer(ctxt: ExperimentContext) -> None:
+            logging.getLogger("x").warning("before")
+            with pytest.raises(ValueError, match="inner fails"):
+                inner()
+            logging.getLogger("x").warning("after")
+
+        handlers = list(logging.getLogger().handlers)
+        outer()
+        text = Path("data/local/experiment/outer/debug.log").read_text()
+        assert ("before" in text, "inside" in text, "after" in text) == (True, False, True)
+        assert "inside" in Path("data/local/experiment/inner/debug.log").read_text()
+        assert logging.getLogger().handlers == handlers
+
+
+def test_a_launch_that_fails_leaves_no_folder(monkeypatch: pytest.MonkeyPatch) -> None:
+    """When recording fails, nothing that looks like a run remains."""
+
+    def full(*_: object, **__: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("rlx_experiment._record.append_attempt", full)
+    with pytest.raises(OSError, match="No space left"):
+        importable(seed=1)
+    assert listed() == []
+
+
+def test_arguments_file_names_the_experiment() -> None:
+    """arguments.json says which experiment, in which file, the run is of."""
+    folder = Path(importable(seed=1)[0])
+    record = json.loads((folder / "arguments.json").read_text())
+    assert record["$run"]["experiment"] == "test_template.py:importable"
