@@ -6,7 +6,7 @@ between two calls, or a runner to its environment, must not reach an episode.
 
 from typing import TypeVar
 
-import cloudpickle  # type: ignore[import-untyped]  # it ships no type information
+import cloudpickle
 
 ThingT = TypeVar("ThingT")
 
