@@ -47,6 +47,9 @@ class TrainArgs:
         store_episodes: Whether the newest batch goes into the snapshot.
         pause_for_plot: Whether to wait for Enter after each plot.
         start_epoch: First epoch to be done.
+
+    Raises:
+        ValueError: If `n_epochs` is negative.
     """
 
     n_epochs: int
@@ -55,3 +58,18 @@ class TrainArgs:
     store_episodes: bool
     pause_for_plot: bool
     start_epoch: int
+
+    def __post_init__(self) -> None:
+        if self.n_epochs < 0:
+            raise ValueError(f"n_epochs is {self.n_epochs}; it must not be negative.")
+
+
+def changes_of(
+    n_epochs: int | None,
+    batch_size: int | None,
+    plot: bool | None,
+    store_episodes: bool | None,
+    pause_for_plot: bool | None,
+) -> dict[str, Any]:
+    """Return the arguments that are given: None means as before, 0 and False are values."""
+    return {name: value for name, value in locals().items() if value is not None}

@@ -1,39 +1,17 @@
 """Going back to a snapshot: what is checked before anything is changed."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import Any
 
 from rlx_runner._errors import StatisticalResumeError
-from rlx_runner._exactness import Exactness, Grade, compare_machines, describe_machine
+from rlx_runner._exactness import Exactness, Grade, compare_machines, describe_machine, match_threads
 from rlx_runner._offers import method, stateful
 from rlx_runner._progress import Progress
+from rlx_runner._random import restore_seed
+from rlx_runner._snapshots import Snapshots, same_directory
 from rlx_runner._state import RunState
 
 NO_EXACT_STATE = "the snapshot records no random states or log positions (it was not made by this runner)"
-
-
-@dataclass(frozen=True)
-class SamplerChoice:
-    """What is sampled with; None leaves the choice to the runner or, at a resume, to the saved run."""
-
-    sampler_cls: Any = None
-    sampler_args: dict[str, Any] | None = None
-    n_workers: int | None = None
-    worker_class: Any = None
-    worker_args: dict[str, Any] | None = None
-
-    def over(self, state: RunState) -> "SamplerChoice":
-        """Return the saved run's choice, changed where this one says something."""
-        saved = SamplerChoice(
-            state.setup_args.sampler_cls,
-            state.setup_args.sampler_args,
-            state.n_workers,
-            state.worker_class,
-            state.worker_args,
-        )
-        return replace(saved, **{name: value for name, value in vars(self).items() if value is not None})
 
 
 def judge(state: RunState, *, allow_statistical: bool) -> Exactness:
@@ -79,6 +57,16 @@ def rewind_logs(logger: Any, position: Mapping[str, Any] | None, *, from_dir: st
         restorable.load_state_dict(position)
 
 
-def same_directory(left: str, right: str) -> bool:
-    """Whether two names lead to one folder."""
-    return Path(left).resolve() == Path(right).resolve()
+def rewind(state: RunState, logger: Any, snapshots: Snapshots, from_dir: str) -> None:
+    """Cut logs, put later snapshots away and take over the root seed, as `state` has them."""
+    exact: Mapping[str, Any] = state.exact or {}
+    rewind_logs(logger, exact["logger"], from_dir=from_dir, own_dir=snapshots.directory)
+    snapshots.go_back_to(state.stats.total_epoch, from_dir)
+    restore_seed(state.setup_args.seed)
+
+
+def resume_report(state: RunState, exactness: Exactness, from_dir: str) -> list[str]:
+    """Set torch's threads as the saved run had them; return what a person should know of this resume."""
+    report = [f"Going on with epoch {state.stats.total_epoch + 1} in {from_dir}, {exactness}."]
+    threads = match_threads(state.exact)
+    return report if threads is None else [*report, f"{threads}."]

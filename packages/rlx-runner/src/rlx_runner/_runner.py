@@ -2,8 +2,7 @@
 
 import copy
 import secrets
-from collections.abc import Callable, Generator, Mapping
-from contextlib import ExitStack, contextmanager
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any, TypedDict, Unpack
 
@@ -12,15 +11,15 @@ from rlx_runner._budget import Budget
 from rlx_runner._display import choose_display
 from rlx_runner._errors import NotSetupError, TrainingStopped
 from rlx_runner._evaluation import Evaluation
-from rlx_runner._exactness import match_threads
 from rlx_runner._loop import EpochLoop
 from rlx_runner._offers import policy_of
 from rlx_runner._plan import plan_sampling
 from rlx_runner._progress import Progress
-from rlx_runner._random import MAX_SEED, get_seed, restore_random, restore_seed
-from rlx_runner._records import TrainArgs
-from rlx_runner._restore import SamplerChoice, judge, progress_of, rewind_logs
-from rlx_runner._setup import set_up
+from rlx_runner._random import MAX_SEED, get_seed
+from rlx_runner._records import TrainArgs, changes_of
+from rlx_runner._restore import judge, progress_of, resume_report, rewind, rewind_logs
+from rlx_runner._session import session
+from rlx_runner._setup import SamplerChoice, set_up
 from rlx_runner._snapshots import Snapshots
 from rlx_runner._state import RunState
 from rlx_runner._stop import StopSwitch, stop_message
@@ -280,14 +279,7 @@ class LocalRunner(EpochLoop):
         """
         if not self._restored:
             raise NotSetupError("there is no run to go on with: call restore(from_dir) before resume().")
-        given: dict[str, Any] = {
-            "n_epochs": n_epochs,
-            "batch_size": batch_size,
-            "plot": plot,
-            "store_episodes": store_episodes,
-            "pause_for_plot": pause_for_plot,
-        }
-        changed = {name: value for name, value in given.items() if value is not None}
+        changed = changes_of(n_epochs, batch_size, plot, store_episodes, pause_for_plot)
         return self._run(replace(self._training, start_epoch=self._progress.epoch, **changed))
 
     def get_env_copy(self) -> Any:
@@ -306,47 +298,25 @@ class LocalRunner(EpochLoop):
         parts = set_up(state.algo, state.env, choice, seed=seed, evaluation=self._evaluation)
         if state.exact is not None:
             parts.load(state.exact, allow_statistical=allow_statistical)
-            rewind_logs(
-                self._logger, state.exact["logger"], from_dir=from_dir, own_dir=self._snapshots.directory
-            )
-            self._snapshots.go_back_to(state.stats.total_epoch, from_dir)
-            restore_seed(seed)
+            rewind(state, self._logger, self._snapshots, from_dir)
         self._pending_random = None if state.exact is None else state.exact["random"]
         self._parts, self._progress, self._restored = parts, progress_of(state), True
         self._args = replace(state.train_args, start_epoch=self._progress.epoch)
-        self._display.say(f"Going on with epoch {self._progress.epoch} in {from_dir}, {exactness}.")
-        threads = match_threads(state.exact)
-        if threads is not None:
-            self._display.say(f"{threads}.")
+        for sentence in resume_report(state, exactness, from_dir):
+            self._display.say(sentence)
         return copy.copy(self._args)
 
     def _run(self, args: TrainArgs) -> Any:
-        if args.n_epochs < 0:
-            raise ValueError(f"n_epochs is {args.n_epochs}; it must not be negative.")
         parts, self._args = self._ready, args
         if self._progress.epoch >= args.n_epochs:
             self._display.say(f"All of {args.n_epochs} epochs are done; nothing is left to train.")
             return self._progress.average_return
-        with self._session():
+        self._display.start(self._progress, args.n_epochs)
+        random, self._pending_random = self._pending_random, None
+        with session(parts, self._logger, self._snapshots, self._stop, self._display, random):
             value = parts.algo.train(self)
         if self._progress.epoch < args.n_epochs and self.stop_requested:
             message = stop_message(self._progress, self._snapshots)
             self._display.say(message)
             raise TrainingStopped(message)
         return self._progress.average_return if value is None else value
-
-    @contextmanager
-    def _session(self) -> Generator[None]:
-        """Have workers, signals and display for as long as training runs; leave everything written."""
-        with ExitStack() as stack:
-            stack.callback(self._logger.finalize)
-            stack.callback(self._snapshots.finish)
-            stack.callback(self._ready.close)
-            stack.enter_context(self._stop.listening())
-            self._ready.sampling.open()
-            self._display.start(self._progress, self._training.n_epochs)
-            stack.callback(self._display.close)
-            if self._pending_random is not None:  # last: nothing may draw from here on
-                restore_random(self._pending_random)
-                self._pending_random = None
-            yield

@@ -1,7 +1,7 @@
 """What ``setup`` settles: the parts of a run that stay the same from epoch to epoch."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from rlx_runner._evaluation import Evaluation, Evaluator
@@ -11,10 +11,31 @@ from rlx_runner._plan import plan_sampling
 from rlx_runner._progress import Progress
 from rlx_runner._random import capture_random
 from rlx_runner._records import ExperimentStats, SetupArgs, TrainArgs
-from rlx_runner._restore import SamplerChoice
 from rlx_runner._sampling import Sampling
 from rlx_runner._state import EXACT_FORMAT, RunState
 from rlx_snapshot import exact_copy
+
+
+@dataclass(frozen=True)
+class SamplerChoice:
+    """What is sampled with; None leaves the choice to the runner or, at a resume, to the saved run."""
+
+    sampler_cls: Any = None
+    sampler_args: dict[str, Any] | None = None
+    n_workers: int | None = None
+    worker_class: Any = None
+    worker_args: dict[str, Any] | None = None
+
+    def over(self, state: RunState) -> "SamplerChoice":
+        """Return the saved run's choice, changed where this one says something."""
+        saved = SamplerChoice(
+            state.setup_args.sampler_cls,
+            state.setup_args.sampler_args,
+            state.n_workers,
+            state.worker_class,
+            state.worker_args,
+        )
+        return replace(saved, **{name: value for name, value in vars(self).items() if value is not None})
 
 
 @dataclass(frozen=True, kw_only=True)

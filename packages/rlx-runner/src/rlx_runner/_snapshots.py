@@ -5,7 +5,6 @@ from typing import Any
 
 from rlx_protocols import SnapshotConfigLike, SnapshotStore
 from rlx_runner._offers import background, commit_aware, method
-from rlx_runner._restore import same_directory
 from rlx_snapshot import SnapshotConfig, Snapshotter
 
 
@@ -69,3 +68,8 @@ class Snapshots:
         if durable is not None and durable != self._told:
             self._told = durable
             self._logger.committed(durable)
+
+
+def same_directory(left: str, right: str) -> bool:
+    """Whether two names lead to one folder."""
+    return Path(left).resolve() == Path(right).resolve()
