@@ -14,6 +14,7 @@ Array = npt.NDArray[Any]
 
 
 def make_batch(lengths: list[int], *, seed: int = 0) -> EpisodeBatch:
+    """Return a batch of random numbers."""
     rng = np.random.default_rng(seed)
     n = sum(lengths)
     types = [
@@ -35,6 +36,7 @@ def make_batch(lengths: list[int], *, seed: int = 0) -> EpisodeBatch:
 
 
 def changed(batch: EpisodeBatch, **fields: Any) -> EpisodeBatch:
+    """Return the batch with other fields."""
     given_fields = {name: getattr(batch, name) for name in batch.__dataclass_fields__}
     return EpisodeBatch(**{**given_fields, **fields})
 

@@ -4,7 +4,7 @@ A sampler never works on the caller's own objects: what an algorithm does to its
 between two calls, or a runner to its environment, must not reach an episode.
 """
 
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import cloudpickle
 
@@ -29,5 +29,10 @@ def packed(thing: object, role: str) -> bytes:
 
 def copy_of(thing: ThingT, role: str) -> ThingT:
     """Return an independent copy of `thing`; `role` names it in the error."""
-    twin: ThingT = cloudpickle.loads(packed(thing, role))
+    twin: ThingT = unpacked(packed(thing, role))
     return twin
+
+
+def unpacked(data: bytes) -> Any:
+    """Return what :func:`packed` was given."""
+    return cloudpickle.loads(data)

@@ -5,9 +5,12 @@ from collections.abc import Mapping
 from typing import Any, Final, Self
 
 from rlx_protocols import WorkerFactory
+from rlx_sampler._copies import packed, unpacked
+from rlx_sampler._engine import Engine, Updates, build_worker
 from rlx_sampler._episodes import EpisodeBatch
 from rlx_sampler._errors import ClosedSamplerError
-from rlx_sampler._keys import TRAINING, EpisodeKey, draw_root
+from rlx_sampler._global_generators import one_torch_thread
+from rlx_sampler._keys import TRAINING, CallKey, draw_root
 from rlx_sampler._lane_worker import DefaultWorker
 from rlx_sampler._ledger import Ledger
 from rlx_sampler._recorded import assemble
@@ -45,16 +48,19 @@ class KeyedSampler(ABC):
         self._call = 0
         self._total_env_steps = 0
         self._mean_length = 0.0
-        self._is_closed = False
         self._pinned = isinstance(agents, list) or isinstance(envs, list)
+        each_agent, each_env = (
+            spread("agents", agents, self.n_workers),
+            spread("envs", envs, self.n_workers),
+        )
         self._setups: list[Setup] = [
-            Setup(agent, env)
-            for agent, env in zip(
-                spread("agents", agents, factory.n_workers),
-                spread("envs", envs, factory.n_workers),
-                strict=True,
-            )
+            Setup(agent, env) for agent, env in zip(each_agent, each_env, strict=True)
         ]
+        self._engine: Engine | None = self._start_engine()
+
+    @abstractmethod
+    def _start_engine(self) -> Engine:
+        """Build what runs the workers, from the factory and the setups as they are now."""
 
     @classmethod
     def from_worker_factory(cls, factory: WorkerFactory, agents: Any, envs: Any, **sampler_args: Any) -> Self:
@@ -117,7 +123,7 @@ class KeyedSampler(ABC):
     def _obtain(
         self, n_steps: int | None, n_episodes: int | None, agent_update: Any, env_update: Any
     ) -> EpisodeBatch:
-        self._check_open()
+        engine = self._open_engine()
         self._update(agent_update, env_update)
         ledger = Ledger(
             n_steps=n_steps,
@@ -125,16 +131,17 @@ class KeyedSampler(ABC):
             n_workers=self.n_workers if self._pinned else None,
             mean_length=self._mean_length,
         )
-        self._collect(self._call, ledger)
+        engine.collect(self._call_key(self._call), ledger)
         batch = assemble(ledger.kept())
         self._call += 1
         self._total_env_steps += batch.n_steps
         self._mean_length = batch.n_steps / batch.n_episodes
         return batch
 
-    def _check_open(self) -> None:
-        if self._is_closed:
+    def _open_engine(self) -> Engine:
+        if self._engine is None:
             raise ClosedSamplerError("this sampler was shut down; build a new one to go on sampling.")
+        return self._engine
 
     def _update(self, agent_update: Any, env_update: Any) -> None:
         agent_updates = spread("agent_update", agent_update, self.n_workers)
@@ -144,23 +151,7 @@ class KeyedSampler(ABC):
             setup.updated(agent_change, env_change)
             for setup, agent_change, env_change in zip(self._setups, agent_updates, env_updates, strict=True)
         ]
-        self._broadcast(agent_updates, env_updates)
-
-    @abstractmethod
-    def _broadcast(self, agent_updates: list[Any], env_updates: list[Any]) -> None:
-        """Bring one update each to every worker; None keeps what there is."""
-
-    @abstractmethod
-    def _collect(self, call: int, ledger: Ledger) -> None:
-        """Run what `ledger` leases until it is enough."""
-
-    @abstractmethod
-    def _release(self) -> None:
-        """Let go of workers, whatever state they are in."""
-
-    def key(self, call: int, episode: int) -> EpisodeKey:
-        """Return the key of an episode."""
-        return EpisodeKey(self._root, self._stream, call, episode)
+        self._open_engine().broadcast(Updates(agent_updates, env_updates, self._setups))
 
     def replay(self, call: int, episode: int) -> EpisodeBatch:
         """Run one episode again in this process, with the present policy.
@@ -170,23 +161,26 @@ class KeyedSampler(ABC):
         Raises:
             EpisodeError: If the episode raises again.
         """
-        worker = self._build_worker(episode % self.n_workers if self._pinned else 0)
+        number = episode % self.n_workers if self._pinned else 0
+        worker = build_worker(self._factory, self._setups[number], number)
+        if self._engine is not None:
+            worker.use_inference_rows(self._engine.inference_rows)
+        keys = [self._call_key(call).episode(episode)]
         try:
-            keys = [self.key(call, episode)]
-            ((_, recorded),) = worker.run(lambda: keys.pop() if keys else None)
+            with one_torch_thread():
+                ((_, recorded),) = worker.run(lambda: keys.pop() if keys else None)
         finally:
             worker.shutdown()
         return assemble([recorded])
 
-    def _build_worker(self, number: int) -> Worker:
-        worker: Worker = self._factory(number)
-        self._setups[number].apply(worker)
-        return worker
+    def _call_key(self, call: int) -> CallKey:
+        return CallKey(self._root, self._stream, call)
 
     def shutdown_worker(self) -> None:
         """Release workers and environments. Calling it twice is allowed."""
-        self._is_closed = True
-        self._release()
+        engine, self._engine = self._engine, None
+        if engine is not None:
+            engine.shutdown()
 
     def state_dict(self) -> dict[str, Any]:
         """Return what a sampler built in the same way needs to go on from here."""
@@ -196,6 +190,7 @@ class KeyedSampler(ABC):
             "stream": self._stream,
             "call": self._call,
             "total_env_steps": self._total_env_steps,
+            "inference_rows": None if self._engine is None else self._engine.inference_rows,
         }
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
@@ -212,3 +207,17 @@ class KeyedSampler(ABC):
             )
         self._root, self._stream = int(state["root"]), int(state["stream"])
         self._call, self._total_env_steps = int(state["call"]), int(state["total_env_steps"])
+        self._open_engine().use_inference_rows(state.get("inference_rows"))
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Return everything but the running workers, which are built anew."""
+        fields = {name: value for name, value in vars(self).items() if name != "_engine"}
+        rows = None if self._engine is None else self._engine.inference_rows
+        return {"fields": packed(fields, "sampler"), "open": self._engine is not None, "inference_rows": rows}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        """Build the workers anew, unless the sampler was shut down."""
+        vars(self).update(unpacked(state["fields"]))
+        self._engine = self._start_engine() if state["open"] else None
+        if self._engine is not None:
+            self._engine.use_inference_rows(state["inference_rows"])

@@ -43,6 +43,19 @@ class EpisodeKey:
         return EpisodeStreams(int(words[0]) >> 1, rng, int(words[1]))
 
 
+@dataclass(frozen=True, slots=True)
+class CallKey:
+    """Names one sampling call."""
+
+    root: int
+    stream: int
+    call: int
+
+    def episode(self, index: int) -> EpisodeKey:
+        """Return the key of episode `index` of this call."""
+        return EpisodeKey(self.root, self.stream, self.call, index)
+
+
 def draw_root() -> int:
     """Return a root seed from the system's entropy."""
     return int(np.random.SeedSequence().generate_state(1, np.uint64)[0])

@@ -59,6 +59,11 @@ class VecWorker(Worker):
         """The environments that have been built so far."""
         return tuple(self._environments)
 
+    def use_inference_rows(self, inference_rows: int | None) -> None:
+        """Call the policy with so many rows from now on; None changes nothing."""
+        if inference_rows not in (None, self.inference_rows):
+            self.inference_rows, self._lanes = inference_rows, None
+
     def update_agent(self, agent_update: Any) -> None:
         """Take a policy, or parameters for `set_param_values` of the present one.
 

@@ -1,13 +1,71 @@
 """Sampling in the caller's own process."""
 
-from typing import Any
+from collections.abc import Sequence
 
+from rlx_protocols import WorkerFactory
+from rlx_sampler._engine import Updates, build_worker
 from rlx_sampler._global_generators import one_torch_thread
 from rlx_sampler._keyed_sampler import KeyedSampler
-from rlx_sampler._keys import EpisodeKey
+from rlx_sampler._keys import CallKey, EpisodeKey
 from rlx_sampler._ledger import Ledger
-from rlx_sampler._setups import own
-from rlx_sampler._worker import Lease, Worker
+from rlx_sampler._setups import Setup, own
+from rlx_sampler._worker import Worker
+
+
+class LocalEngine:
+    """Runs workers one after another; those that have nothing of their own to run are not built."""
+
+    def __init__(self, factory: WorkerFactory, setups: Sequence[Setup]) -> None:
+        self._factory = factory
+        self._setups = setups
+        self._workers: dict[int, Worker] = {}
+        self._worker(0)
+
+    def _worker(self, number: int) -> Worker:
+        if number not in self._workers:
+            worker = build_worker(self._factory, self._setups[number], number)
+            worker.use_inference_rows(self.inference_rows)
+            self._workers[number] = worker
+        return self._workers[number]
+
+    @property
+    def inference_rows(self) -> int | None:
+        """Rows of every call of the policy, once known."""
+        return self._workers[0].inference_rows if self._workers else None
+
+    def use_inference_rows(self, inference_rows: int | None) -> None:
+        """Let all workers call the policy with so many rows; None changes nothing."""
+        for worker in self._workers.values():
+            worker.use_inference_rows(inference_rows)
+
+    def broadcast(self, updates: Updates) -> None:
+        """Bring the updates to every worker that is built."""
+        self._setups = updates.setups
+        for number, worker in self._workers.items():
+            worker.update_agent(own(updates.agents[number], "policy"))
+            worker.update_env(own(updates.envs[number], "environment"))
+
+    def collect(self, call: CallKey, ledger: Ledger) -> None:
+        """Let each worker run what belongs to it until there is enough."""
+        with one_torch_thread():
+            while not ledger.is_enough:
+                for number in range(ledger.n_workers or 1):
+                    self._run(number, call, ledger)
+
+    def _run(self, number: int, call: CallKey, ledger: Ledger) -> None:
+        def lease() -> EpisodeKey | None:
+            index = ledger.lease(number)
+            return None if index is None else call.episode(index)
+
+        for key, recorded in self._worker(number).run(lease):
+            ledger.add(key.episode, recorded)
+            if ledger.is_enough:
+                break
+
+    def shutdown(self) -> None:
+        """Close all environments."""
+        while self._workers:
+            self._workers.popitem()[1].shutdown()
 
 
 class LocalSampler(KeyedSampler):
@@ -17,41 +75,5 @@ class LocalSampler(KeyedSampler):
     environment. For the arguments see :class:`KeyedSampler`.
     """
 
-    def __init__(self, *args: Any, **sampler_args: Any) -> None:
-        super().__init__(*args, **sampler_args)
-        self._workers: dict[int, Worker] = {}
-        self._worker(0)
-
-    def _worker(self, number: int) -> Worker:
-        if number not in self._workers:
-            self._workers[number] = self._build_worker(number)
-        return self._workers[number]
-
-    def _broadcast(self, agent_updates: list[Any], env_updates: list[Any]) -> None:
-        for number, worker in self._workers.items():
-            worker.update_agent(own(agent_updates[number], "policy"))
-            worker.update_env(own(env_updates[number], "environment"))
-
-    def _collect(self, call: int, ledger: Ledger) -> None:
-        with one_torch_thread():
-            while not ledger.is_enough:
-                for number in range(self.n_workers if self._pinned else 1):
-                    self._run(number, call, ledger)
-
-    def _run(self, number: int, call: int, ledger: Ledger) -> None:
-        episodes = self._worker(number).run(self._leases(number, call, ledger))
-        for key, recorded in episodes:
-            ledger.add(key.episode, recorded)
-            if ledger.is_enough:
-                break
-
-    def _leases(self, number: int, call: int, ledger: Ledger) -> Lease:
-        def lease() -> EpisodeKey | None:
-            index = ledger.lease(number)
-            return None if index is None else self.key(call, index)
-
-        return lease
-
-    def _release(self) -> None:
-        while self._workers:
-            self._workers.popitem()[1].shutdown()
+    def _start_engine(self) -> LocalEngine:
+        return LocalEngine(self._factory, self._setups)

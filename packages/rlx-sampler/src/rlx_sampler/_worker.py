@@ -31,6 +31,8 @@ class Worker(ABC):
         self._root = draw_root() if seed is None else seed
         self._own_episodes = 0
         self._key: EpisodeKey | None = None
+        self.inference_rows: int | None = None
+        """Rows of every call of the policy; None while that is not known, or no matter."""
 
     def begin(self, key: EpisodeKey) -> None:
         """Make `key` the key of the episode that starts next."""
@@ -43,6 +45,11 @@ class Worker(ABC):
             key = EpisodeKey(self._root, TRAINING, self.worker_number, self._own_episodes)
             self._own_episodes += 1
         return key
+
+    def use_inference_rows(self, inference_rows: int | None) -> None:
+        """Call the policy with so many rows from now on; None changes nothing."""
+        if inference_rows is not None:
+            self.inference_rows = inference_rows
 
     @abstractmethod
     def update_agent(self, agent_update: Any) -> None:
