@@ -187,6 +187,13 @@ class TestStopping:
         assert "--resume" in errors
         assert Run.open("run").status.state == "stopped"
 
+    def test_leaving_with_75_is_a_stop(self, run_script: RunScript) -> None:
+        """A function that ends with the status of a stopped run is recorded as one, and told how to go on."""
+        source = TRAINER.replace("time.sleep(0.01)", "raise SystemExit(75)")
+        result = run_script(source, "--log-dir", "run")
+        assert (result.returncode, "--log-dir" in result.stderr) == (75, True)
+        assert Run.open("run").status.state == "stopped"
+
     @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
     def test_a_second_signal_ends_at_once(self, number: int, code: int) -> None:
         """A function that does not look at the request ends on the second signal, still resumable."""

@@ -7,7 +7,7 @@ import traceback
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Final, Literal
 
 from rlx_experiment import _git, _metadata, _record
 from rlx_experiment._archive import make_launcher_archive
@@ -19,6 +19,9 @@ from rlx_experiment._run import Run
 from rlx_experiment._rundir import make_run_dir
 from rlx_experiment._signals import StopRequest
 from rlx_experiment._status import now, where, write_status
+
+EXIT_STOPPED: Final = 75
+"""Exit status of a run that stopped and can go on (EX_TEMPFAIL of sysexits.h)."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -72,7 +75,7 @@ def run_attempt(plan: RunPlan, body: Callable[[ExperimentContext], Any]) -> Outc
 
 
 def _state_after(error: BaseException) -> str:
-    if isinstance(error, SystemExit) and error.code in (130, 143):
+    if isinstance(error, SystemExit) and error.code in (EXIT_STOPPED, 130, 143):
         return "stopped"
     return "stopped" if isinstance(error, KeyboardInterrupt) else "failed"
 
@@ -151,11 +154,16 @@ class _Attempt:
             resuming=self.resuming,
             stop=stop,
         )
+        value, stopped = None, True
         try:
             value = body(context)
+            stopped = context.was_stopped()
+        except SystemExit as error:  # the function itself says that it stopped
+            if error.code != EXIT_STOPPED or not self.plan.command_line:
+                raise
         finally:
             context.finalize()
-        state: Literal["finished", "stopped"] = "stopped" if context.was_stopped() else "finished"
+        state: Literal["finished", "stopped"] = "stopped" if stopped else "finished"
         self.end(state)
         return Outcome(value=value, state=state, path=self.folder)
 

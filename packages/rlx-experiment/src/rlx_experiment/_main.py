@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Final, Literal, NamedTuple
 
 from rlx_experiment import _record
+from rlx_experiment._attempt import EXIT_STOPPED
 from rlx_experiment._decode import from_json
 from rlx_experiment._lock import RunLiveError
 from rlx_experiment._missing import require
@@ -18,7 +19,6 @@ from rlx_experiment._rundir import numbered_dirs
 if TYPE_CHECKING:
     from rlx_experiment._template import ExperimentTemplate
 
-STOPPED: Final = 75
 """EX_TEMPFAIL of sysexits.h: try again. Launchers that requeue look for it."""
 
 SnapshotMode = Literal["all", "last", "gap", "gap_and_last", "gap_overwrite", "none"]
@@ -62,7 +62,7 @@ def main(template: "ExperimentTemplate", argv: Sequence[str]) -> int:
         return 0
     again = shlex.join([sys.executable, sys.argv[0], "--log-dir", str(outcome.path), "--resume"])
     print(f"stopped; go on with: {again}", file=sys.stderr)
-    return STOPPED
+    return EXIT_STOPPED
 
 
 def _complain(error: Exception, code: int) -> int:
