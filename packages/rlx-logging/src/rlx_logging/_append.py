@@ -28,7 +28,6 @@ class AppendFile:
     def __init__(self, path: Path, *, exclusive: bool = False) -> None:
         self.path = path
         self._fd = os.open(path, _FLAGS | (os.O_EXCL if exclusive else 0), 0o644)
-        self._open = True
 
     def append(self, piece: bytes) -> None:
         """Write `piece` whole, or raise and leave no part of it behind.
@@ -63,6 +62,6 @@ class AppendFile:
 
     def close(self) -> None:
         """Close the file; calling it twice is allowed."""
-        if self._open:
-            self._open = False
-            os.close(self._fd)
+        fd, self._fd = self._fd, -1  # never append to whatever gets this number next
+        if fd >= 0:
+            os.close(fd)

@@ -44,8 +44,8 @@ class Backend(ABC):
         """Return what is to be restored beyond the length of files."""
         return {}
 
-    def reopen(self, state: Mapping[str, Any]) -> None:
-        """Forget open files, because they were cut or moved; go on from `state`."""
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Go on from `state`; files were closed before, and cut or moved."""
 
     def close(self) -> None:
         """Release everything; `write` after it may open again."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, TextIO, Unpack
+from typing import TYPE_CHECKING, TextIO, Unpack
 
 from rlx_logging._backend import Backend
 from rlx_logging._folder import LogFolder
@@ -44,8 +44,8 @@ class ConsoleBackend(Backend):
             self._print(title)
             self._latest.clear()
 
-    def reopen(self, state: Mapping[str, Any]) -> None:
-        """Forget what was not printed: it will be logged again."""
+    def close(self) -> None:
+        """Forget what was not printed."""
         self._latest.clear()
 
     def _print(self, title: str) -> None:
@@ -103,6 +103,6 @@ class ConsoleLogger(RunLogger):
         super().__init__(LogFolder(log_dir), [ConsoleBackend(stream)], **options)
 
 
-def make_console(folder: LogFolder, *, stream: TextIO | None = None) -> ConsoleBackend:
+def make_console(_folder: LogFolder, *, stream: TextIO | None = None) -> ConsoleBackend:
     """Return the backend for `make_logger`; it needs no folder."""
     return ConsoleBackend(stream)

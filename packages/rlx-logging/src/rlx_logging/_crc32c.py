@@ -6,35 +6,19 @@ from collections.abc import Callable
 from functools import cache
 from typing import Final, TypeAlias
 
-Checksum: TypeAlias = Callable[[bytes], int]
+Checksum: TypeAlias = Callable[[bytes | memoryview], int]
 _POLYNOMIAL: Final = 0x82F63B78
 _KNOWN: Final = (b"123456789", 0xE3069283)  # the check value of CRC-32C (Castagnoli)
 
 
 @cache
 def fastest_crc32c() -> Checksum:
-    """Return the quickest implementation that gives the known check value."""
-    for find in (_from_crc32c, _from_google):
-        candidate = find()
-        if candidate is not None and candidate(_KNOWN[0]) == _KNOWN[1]:
-            return candidate
-    return python_crc32c
-
-
-def _from_crc32c() -> Checksum | None:
+    """Return the C library's checksum, if it is there and gives the known check value."""
     try:
         from crc32c import crc32c
     except ImportError:
-        return None
-    return crc32c
-
-
-def _from_google() -> Checksum | None:
-    try:
-        from google_crc32c import implementation, value
-    except ImportError:
-        return None
-    return value if implementation == "c" else None
+        return python_crc32c
+    return crc32c if crc32c(_KNOWN[0]) == _KNOWN[1] else python_crc32c
 
 
 @cache
@@ -48,7 +32,7 @@ def _table() -> tuple[int, ...]:
     return tuple(table)
 
 
-def python_crc32c(data: bytes) -> int:
+def python_crc32c(data: bytes | memoryview) -> int:
     """Return the CRC-32C of `data`, a byte at a time."""
     table = _table()
     crc = 0xFFFFFFFF

@@ -8,7 +8,7 @@ import json
 import os
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Any, Final, Unpack
+from typing import Final, Unpack
 
 from rlx_logging._append import AppendFile
 from rlx_logging._atomic import create_once
@@ -50,10 +50,6 @@ class CsvBackend(Backend):
         if table is None:
             table = self._tables[row.layout.scope] = _Table.open(self._folder, row.layout)
         table.append(row)
-
-    def reopen(self, state: Mapping[str, Any]) -> None:
-        """Read the columns anew: the file may be gone."""
-        self._tables.clear()
 
     def close(self) -> None:
         """Read the columns anew if rows follow."""

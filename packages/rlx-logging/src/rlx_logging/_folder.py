@@ -89,12 +89,11 @@ class LogFolder:
         attic = _Attic(self.path)
         for name in self.own_files():
             path = self.path / name
-            position = positions.get(name)
-            if position is None:
+            if name not in positions:
                 attic.move(path)
-            elif path.stat().st_size > position:
-                attic.keep_tail(path, position)
-                _truncate(path, position)
+            elif path.stat().st_size > positions[name]:
+                attic.keep_tail(path, positions[name])
+                _truncate(path, positions[name])
         if attic.used:
             sync_folder(self.path)
 
@@ -123,7 +122,7 @@ class _Attic:
         return self._folder is not None
 
     def move(self, path: Path) -> None:
-        os.replace(path, self._place(path.name))
+        path.replace(self._place(path.name))
 
     def keep_tail(self, path: Path, position: int) -> None:
         with path.open("rb") as source, self._place(f"{path.name}.from-{position}").open("wb") as target:

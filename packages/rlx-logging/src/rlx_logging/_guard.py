@@ -23,19 +23,15 @@ class Guard:
         self._reraise = reraise
         self._warned = False
 
-    def __call__(self, what: str, call: Callable[[], object]) -> bool:
-        """Call; return whether it went well."""
+    def __call__(self, what: str, call: Callable[[Backend], object]) -> None:
+        """Call `call` with the backend."""
         try:
-            call()
-        except Exception as error:
-            if self._reraise:
-                raise
+            call(self.backend)
+        except Exception as error:  # noqa: BLE001 - logging must not end training
             self.failed(what, error)
-            return False
-        return True
 
     def failed(self, what: str, error: Exception) -> None:
-        """Count a failure, and warn of the first."""
+        """Count a failure, and warn of the first; or let it through."""
         if self._reraise:
             raise error
         self.dropped += 1

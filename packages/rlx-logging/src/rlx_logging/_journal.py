@@ -59,10 +59,6 @@ class JournalBackend(Backend):
         file = self._folder.open(FILE_NAME)
         file.append(piece if file.size else file_record() + piece)
 
-    def reopen(self, state: Mapping[str, Any]) -> None:
-        """Write names anew: those in the file may have been cut off."""
-        self._packers.clear()
-
     def close(self) -> None:
         """Write names anew if rows follow."""
         self._packers.clear()

@@ -4,29 +4,31 @@ from __future__ import annotations
 
 import json
 import zlib
-from dataclasses import dataclass, field
+from array import array
+from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
-from rlx_logging._journal_format import CHECKSUM, FRAME, HEAD, SYNC, VERSION, Kind, unpack_layout
+from rlx_logging._journal_format import (
+    CHECKSUM,
+    FRAME,
+    HEAD,
+    ROW_START,
+    SYNC,
+    VERSION,
+    Kind,
+    layout_id,
+    unpack_layout,
+)
 from rlx_logging._metrics import Metrics, Series
 from rlx_logging._rows import Layout
 
 if TYPE_CHECKING:
+    import numpy as np
     from numpy.typing import NDArray
 
-    from rlx_logging._journal_format import layout_id as layout_id
-
-
-@dataclass
-class _Found:
-    """Where the records of a journal are."""
-
-    rows: dict[bytes, list[int]] = field(default_factory=dict)
-    layouts: dict[bytes, Layout] = field(default_factory=dict)
-    arrays: dict[str, list[tuple[int, NDArray[Any]]]] = field(default_factory=dict)
-    hparams: dict[str, Any] = field(default_factory=dict)
-    damaged: int = 0
+_SAME: Final = 16  # head and layout id: the bytes that rows of one layout have in common
+_FEWEST: Final = 8  # rows below which numpy does not pay
 
 
 def read_journal(path: Path) -> Metrics:
@@ -35,89 +37,150 @@ def read_journal(path: Path) -> Metrics:
     Raises:
         FileNotFoundError: If there is no such file.
     """
-    data = path.read_bytes()
-    found = _scan(data)
-    series = _series(data, found)
-    lost = sum(len(rows) for key, rows in found.rows.items() if key not in found.layouts)
-    return Metrics(series, found.arrays, found.hparams, found.damaged + lost)
+    scan = _Scan(path.read_bytes())
+    scan.run()
+    nameless = sum(len(starts) for key, starts in scan.rows.items() if key not in scan.layouts)
+    return Metrics(_series(scan), scan.arrays, scan.hparams, scan.damaged + nameless)
 
 
-def _scan(data: bytes) -> _Found:
-    found = _Found()
-    view = memoryview(data)
-    position, end, damaged = 0, len(data), False
-    while position + FRAME <= end:
-        sync, kind, version, length = HEAD.unpack_from(data, position)
-        stop = position + FRAME + length
-        if sync == SYNC and version == VERSION and stop <= end and _is_whole(view, position, stop):
-            damaged = False
-            if kind == Kind.ROW:
-                found.rows.setdefault(data[position + 8 : position + 16], []).append(position)
-            else:
-                _take(found, kind, data[position + HEAD.size : stop - CHECKSUM.size])
-            position = stop
-            continue
-        found.damaged += not damaged
-        damaged = True
-        position = data.find(SYNC, position + 1)
-        if position < 0:
-            return found
-    found.damaged += position < end and not damaged
-    return found
+class _Scan:
+    """One pass over the records of a journal.
 
+    Attributes:
+        rows: Where the rows of each layout start, by the layout's id.
+        layouts: Names by id.
+        arrays: Arrays by tag, as (step, array).
+        hparams: The arguments of the run.
+        damaged: Stretches that hold no whole record.
+    """
 
-def _is_whole(view: memoryview, position: int, stop: int) -> bool:
-    body = stop - CHECKSUM.size
-    return CHECKSUM.unpack_from(view, body)[0] == zlib.crc32(view[position:body])
+    def __init__(self, data: bytes) -> None:
+        self.data = data
+        self.rows: dict[bytes, array[int]] = {}
+        self.layouts: dict[bytes, Layout] = {}
+        self.arrays: dict[str, list[tuple[int, NDArray[Any]]]] = {}
+        self.hparams: dict[str, Any] = {}
+        self.damaged = 0
+        self._view = memoryview(data)
 
+    def run(self) -> None:
+        position, end, in_damage = 0, len(self.data), False
+        while position < end:
+            stop = self._whole_record(position)
+            if stop:
+                position, in_damage = self._take(position, stop), False
+                continue
+            self.damaged += not in_damage
+            in_damage = True
+            position = self.data.find(SYNC, position + 1)
+            if position < 0:
+                return
 
-def _take(found: _Found, kind: int, body: bytes) -> None:
-    from rlx_logging._journal_format import layout_id
+    def _whole_record(self, position: int) -> int:
+        """Return where the record at `position` ends, 0 if there is none or it is damaged."""
+        if position + FRAME > len(self.data):
+            return 0
+        sync, _, version, length = HEAD.unpack_from(self.data, position)
+        stop: int = position + FRAME + length
+        if sync != SYNC or version != VERSION or stop > len(self.data):
+            return 0
+        body_end = stop - CHECKSUM.size
+        (checksum,) = CHECKSUM.unpack_from(self.data, body_end)
+        return stop if checksum == zlib.crc32(self._view[position:body_end]) else 0
 
-    if kind == Kind.LAYOUT:
-        layout = unpack_layout(body)
-        found.layouts[layout_id(layout)] = layout
-    elif kind == Kind.HPARAMS:
-        found.hparams.update(json.loads(body))
-    elif kind == Kind.ARRAY:
+    def _take(self, position: int, stop: int) -> int:
+        """Take the record, and the rows after it that are of its kind; return where they end."""
+        data = self.data
+        kind = data[position + 2]
+        if kind != Kind.ROW:
+            self._take_other(kind, data[position + HEAD.size : stop - CHECKSUM.size])
+            return stop
+        starts = self.rows.setdefault(data[position + HEAD.size : position + _SAME], array("q"))
+        length = stop - position
+        rows = 1
+        if data[stop : stop + _SAME] == data[position : position + _SAME]:
+            rows = self._count_rows(position, length)
+        starts.extend(range(position, position + rows * length, length))
+        return position + rows * length
+
+    def _count_rows(self, position: int, length: int) -> int:
+        """Return how many whole rows like the one at `position` follow each other."""
         import numpy as np
 
-        head, _, content = body.partition(b"\n")
-        about = json.loads(head)
-        array = np.frombuffer(content, about["dtype"]).reshape(about["shape"])
-        found.arrays.setdefault(about["tag"], []).append((about["step"], array))
+        most = (len(self.data) - position) // length
+        heads = np.ndarray((most, 2), "<u8", self.data, position, (length, 8))
+        alike = _leading((heads == heads[0]).all(axis=1))
+        body_end = length - CHECKSUM.size
+        checksums = np.ndarray((alike,), "<u4", self.data, position + body_end, (length,))
+        view, crc32 = self._view, zlib.crc32
+        ends = range(position + body_end, position + alike * length, length)
+        computed = np.array([crc32(view[end - body_end : end]) for end in ends], np.uint32)
+        return _leading(computed == checksums)
+
+    def _take_other(self, kind: int, body: bytes) -> None:
+        if kind == Kind.LAYOUT:
+            layout = unpack_layout(body)
+            self.layouts[layout_id(layout)] = layout
+        elif kind == Kind.HPARAMS:
+            self.hparams.update(json.loads(body))
+        elif kind == Kind.ARRAY:
+            tag, step, values = _unpack_array(body)
+            self.arrays.setdefault(tag, []).append((step, values))
 
 
-def _series(data: bytes, found: _Found) -> dict[str, Series]:
+def _leading(flags: NDArray[np.bool_]) -> int:
+    """Return how many flags are set before the first that is not."""
+    return len(flags) if flags.all() else int(flags.argmin())
+
+
+def _unpack_array(body: bytes) -> tuple[str, int, NDArray[Any]]:
     import numpy as np
 
-    bytes_ = np.frombuffer(data, np.uint8)
-    parts: dict[str, list[tuple[NDArray[Any], NDArray[Any]]]] = {}
-    for key, positions in found.rows.items():
-        layout = found.layouts.get(key)
-        if layout is None:
-            continue
-        starts = np.array(positions, np.int64)
-        record = np.dtype([("step", "<i8"), ("time", "<f8"), ("values", "<f8", (len(layout.keys),))])
-        window = starts[:, None] + np.arange(16, 16 + record.itemsize)
-        table = np.ascontiguousarray(bytes_[window]).view(record)[:, 0]
-        for column, tag in enumerate(layout.tags):
-            values = table["step"].astype(np.float64) if column == 0 else table["values"][:, column - 1]
-            block = np.rec.fromarrays(
-                [starts, table["step"], table["time"], values], names="at,step,time,value"
-            )
-            parts.setdefault(tag, []).append((starts, block))
-    return {tag: _join([block for _, block in blocks]) for tag, blocks in parts.items()}
+    head, _, content = body.partition(b"\n")
+    about = json.loads(head)
+    return about["tag"], about["step"], np.frombuffer(content, about["dtype"]).reshape(about["shape"])
 
 
-def _join(blocks: list[NDArray[Any]]) -> Series:
+class _Column(NamedTuple):
+    """Values of one tag from rows of one layout, and where the rows are."""
+
+    starts: NDArray[np.int64]
+    steps: NDArray[np.int64]
+    values: NDArray[np.float64]
+    times: NDArray[np.float64]
+
+
+def _series(scan: _Scan) -> dict[str, Series]:
+    columns: dict[str, list[_Column]] = {}
+    for key, starts in scan.rows.items():
+        if key in scan.layouts:
+            for tag, column in _columns(scan, scan.layouts[key], starts):
+                columns.setdefault(tag, []).append(column)
+    return {tag: _joined(parts) for tag, parts in columns.items()}
+
+
+def _columns(scan: _Scan, layout: Layout, rows: array[int]) -> Iterator[tuple[str, _Column]]:
+    """Yield the columns of all rows of a layout, copied out of the file in one go."""
     import numpy as np
 
-    table = blocks[0] if len(blocks) == 1 else np.concatenate(blocks)
-    if len(blocks) > 1:
-        table = table[np.argsort(table["at"], kind="stable")]
-    return Series(
-        np.ascontiguousarray(table["step"]),
-        np.ascontiguousarray(table["value"]),
-        np.ascontiguousarray(table["time"]),
-    )
+    size = ROW_START.size + 8 * len(layout.keys)
+    starts = np.frombuffer(rows, np.int64)
+    every_offset = np.ndarray((len(scan.data) - size + 1,), f"V{size}", scan.data, 0, (1,))
+    words = (
+        every_offset[starts + HEAD.size].view("<u8").reshape(len(starts), -1).T.copy()
+    )  # a row for each field
+    steps, times = words[1].view(np.int64), words[2].view(np.float64)
+    yield layout.tags[0], _Column(starts, steps, steps.astype(np.float64), times)
+    for tag, values in zip(layout.tags[1:], words[3:], strict=True):
+        yield tag, _Column(starts, steps, values.view(np.float64), times)
+
+
+def _joined(parts: list[_Column]) -> Series:
+    """Return one series in the order of the file."""
+    if len(parts) == 1:
+        return Series(parts[0].steps, parts[0].values, parts[0].times)
+    import numpy as np
+
+    order = np.argsort(np.concatenate([part.starts for part in parts]), kind="stable")
+    steps, values, times = (np.concatenate(column)[order] for column in list(zip(*parts, strict=True))[1:])
+    return Series(steps, values, times)

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Mapping
-from typing import Any, Final, Unpack
+from collections.abc import Mapping, Sequence
+from typing import Any, Final, Unpack, cast
 
 from rlx_logging._backend import Backend
 from rlx_logging._folder import LogFolder
@@ -13,6 +13,7 @@ from rlx_logging._numbers import name_if_not_finite, plain
 from rlx_logging._options import LoggerOptions
 from rlx_logging._rows import Row
 from rlx_logging._run_logger import RunLogger
+from rlx_logging._values import is_mapping
 
 FILE_NAME: Final = "metrics.jsonl"
 
@@ -41,30 +42,26 @@ class JsonLinesBackend(Backend):
         if odd:
             members["not_finite"] = odd
         for tag, array in row.arrays.items():
-            members[tag] = _nested(array.tolist())
+            members[tag] = _strict(array.tolist())
         self._append(members)
 
     def log_hparams(self, hparams: Mapping[str, Any]) -> None:
         """Append one line with the arguments of the run; what JSON does not know is kept as its repr."""
-        self._append({"hparams": json.loads(json.dumps(_strict(dict(hparams)), default=repr))})
+        self._append({"hparams": _strict(hparams)})
 
     def _append(self, members: Mapping[str, object]) -> None:
         line = json.dumps(members, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
         self._folder.open(FILE_NAME).append(line.encode() + b"\n")
 
 
-def _nested(value: Any) -> Any:
-    if isinstance(value, list):
-        return [_nested(part) for part in value]
-    return name_if_not_finite(value) or value
-
-
 def _strict(value: Any) -> Any:
-    if isinstance(value, Mapping):
+    if is_mapping(value):
         return {str(key): _strict(part) for key, part in value.items()}
     if isinstance(value, (list, tuple)):
-        return [_strict(part) for part in value]
-    return name_if_not_finite(value) or value if isinstance(value, float) else value
+        return [_strict(part) for part in cast("Sequence[Any]", value)]
+    if isinstance(value, float):
+        return name_if_not_finite(value) or value
+    return value if value is None or isinstance(value, (str, int)) else repr(value)
 
 
 class JsonLinesLogger(RunLogger):

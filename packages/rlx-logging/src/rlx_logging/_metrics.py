@@ -44,8 +44,8 @@ class Metrics(Mapping[str, Series]):
     """
 
     series: Mapping[str, Series]
-    arrays: Mapping[str, list[tuple[int, NDArray[Any]]]] = field(default_factory=dict)
-    hparams: Mapping[str, Any] = field(default_factory=dict)
+    arrays: Mapping[str, list[tuple[int, NDArray[Any]]]] = field(default_factory=dict[str, Any])
+    hparams: Mapping[str, Any] = field(default_factory=dict[str, Any])
     damaged: int = 0
 
     def __getitem__(self, tag: str) -> Series:
@@ -64,13 +64,10 @@ class Metrics(Mapping[str, Series]):
         """Return the values in a dict nested by ``/``; where ``a`` and ``a/b`` are both there, ``a`` is under ``a``, ``""``."""
         tree: dict[str, Any] = {}
         for tag, series in self.series.items():
+            *names, leaf = tag.split("/")
             node = tree
-            *folders, leaf = tag.split("/")
-            for name in folders:
-                below = node.setdefault(name, {})
-                if not isinstance(below, dict):
-                    below = node[name] = {"": below}
-                node = below
+            for name in names:
+                node = _below(node, name)
             _put(node, leaf, series.values)
         return tree
 
@@ -96,10 +93,18 @@ class Metrics(Mapping[str, Series]):
         )
 
 
+def _below(node: dict[str, Any], name: str) -> dict[str, Any]:
+    """Return the dict under `name`; values that stood there move into it under the empty key."""
+    there = node.get(name)
+    if not isinstance(there, dict):
+        node[name] = {} if there is None else {"": there}
+    below: dict[str, Any] = node[name]
+    return below
+
+
 def _put(node: dict[str, Any], leaf: str, values: NDArray[Any]) -> None:
-    there = node.get(leaf)
-    if isinstance(there, dict):
-        there[""] = values
+    if isinstance(node.get(leaf), dict):
+        node[leaf][""] = values
     else:
         node[leaf] = values
 

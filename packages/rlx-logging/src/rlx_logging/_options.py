@@ -5,8 +5,15 @@ from __future__ import annotations
 from typing import Literal, TypedDict
 
 
-class LoggerOptions(TypedDict, total=False):
-    """Options handed on to :class:`RunLogger`."""
+class FailureOptions(TypedDict, total=False):
+    """What a logger does for safety and when it fails."""
+
+    durability: Literal["fsync", "flush"]
+    on_failure: Literal["warn", "raise"]
+
+
+class LoggerOptions(FailureOptions, total=False):
+    """All options handed on to :class:`RunLogger`."""
 
     train_interval: int
     test_interval: int
@@ -14,5 +21,3 @@ class LoggerOptions(TypedDict, total=False):
     info_interval: int
     save_interval: int
     exclude_arrays: bool
-    durability: Literal["fsync", "flush"]
-    on_failure: Literal["warn", "raise"]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import math
 import time
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
@@ -101,9 +102,9 @@ class RowBuilder:
 
 
 def spell(key: object) -> str:
-    """Return the name a key is logged under.
+    r"""Return the name a key is logged under.
 
-    Control characters are written as Python escapes (a newline as ``\\n``), an empty
+    Control characters are written as Python escapes (a newline as ``\n``), an empty
     key as ``(empty)``, and what is longer than 1000 characters is cut and closed with
     a digest of the whole. Other types are spelled by `str`.
     """
@@ -116,9 +117,9 @@ def spell(key: object) -> str:
 
 def _checked_step(step: object, step_type: str) -> int:
     number = as_real(step)
-    if number is None or number != int(number):
+    if number is None or float(number) % 1 != 0:
         raise TypeError(f"the step of {step_type!r} must be a whole number; got {step!r}.")
-    whole = int(number)
+    whole: int = math.trunc(number)  # type: ignore[assignment]
     if not -_INT64 <= whole < _INT64:
         raise ValueError(f"the step of {step_type!r} must fit into 64 bits; got {whole}.")
     return whole

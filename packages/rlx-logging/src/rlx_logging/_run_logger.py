@@ -138,7 +138,7 @@ class RunLogger(BaseLogger):
 
     def flush(self) -> None:
         """Hand everything that is pending to the operating system."""
-        self._each("flush", Backend.flush)
+        self._each("flush", lambda backend: backend.flush())
 
     def committed(self, epoch: int) -> None:
         """Learn that the snapshot taken after `epoch` is durable."""
@@ -146,14 +146,14 @@ class RunLogger(BaseLogger):
 
     def finalize(self) -> None:
         """Close all backends and files, and report what was dropped. A later `write` opens them again."""
-        self._each("close", Backend.close)
+        self._each("close", lambda backend: backend.close())
         self.folder.close()
         for guard in self._guards:
             guard.report()
 
     def _each(self, what: str, call: Callable[[Backend], object]) -> None:
         for guard in self._guards:
-            guard(what, lambda backend=guard.backend: call(backend))
+            guard(what, call)
 
     def save_data(
         self,
@@ -240,7 +240,7 @@ class RunLogger(BaseLogger):
         """
         if state.get("format", FORMAT) != FORMAT:
             raise ValueError(f"this logger state has format {state['format']}; this version reads {FORMAT}.")
-        self._each("close", Backend.close)
+        self._each("close", lambda backend: backend.close())
         self.folder.cut(state.get("files", {}))
         self.gates = state.get("gates", {})
         self.last_save_step = state.get("last_save_step", -1)
@@ -250,7 +250,9 @@ class RunLogger(BaseLogger):
         else:
             remove_sidecar(self.folder.path)
         backends = state.get("backends", {})
-        self._each("go on after a cut", lambda backend: backend.reopen(backends.get(backend.name, {})))
+        self._each(
+            "go on from a state", lambda backend: backend.load_state_dict(backends.get(backend.name, {}))
+        )
 
 
 def _check_choice(name: str, value: str, choices: Sequence[str]) -> None:

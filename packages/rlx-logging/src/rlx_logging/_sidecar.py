@@ -10,6 +10,7 @@ from typing import Any, Final
 from rlx_logging._atomic import write_atomically
 
 SIDECAR: Final = "logs.restore.json"
+_COUNTS: Final = ("epoch", "env_step", "gradient_step", "last_save_step")
 
 
 def write_sidecar(folder: Path, saved: Mapping[str, Any]) -> None:
@@ -21,15 +22,12 @@ def write_sidecar(folder: Path, saved: Mapping[str, Any]) -> None:
 def read_sidecar(folder: Path) -> dict[str, Any] | None:
     """Return the record in `folder`, or None if there is none that can be read."""
     try:
-        saved = json.loads((folder / SIDECAR).read_bytes())
-        if (
-            isinstance(saved, dict)
-            and {"epoch", "env_step", "gradient_step", "gates", "last_save_step"} <= saved.keys()
-        ):
-            return saved
-    except (OSError, ValueError):
-        pass
-    return None
+        saved: dict[str, Any] = json.loads((folder / SIDECAR).read_bytes())
+        counts = {name: int(saved[name]) for name in _COUNTS}
+        gates = {str(scope): int(step) for scope, step in saved["gates"].items()}
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        return None
+    return {**counts, "gates": gates}
 
 
 def remove_sidecar(folder: Path) -> None:

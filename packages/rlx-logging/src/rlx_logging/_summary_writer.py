@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from rlx_logging._backend import Backend
 from rlx_logging._folder import LogFolder
@@ -12,7 +12,44 @@ from rlx_logging._rows import Row
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
-    from torch.utils.tensorboard import SummaryWriter
+
+
+class SummaryWriterLike(Protocol):
+    """What is used of a SummaryWriter, torch's or tensorboardX's."""
+
+    def get_logdir(self) -> str:
+        """Return the folder of the writer."""
+        ...
+
+    def add_scalar(
+        self, tag: Any, scalar_value: Any, global_step: Any = None, walltime: Any = None
+    ) -> object:
+        """Add a number."""
+        ...
+
+    def add_histogram(
+        self, tag: Any, values: Any, global_step: Any = None, bins: Any = ..., walltime: Any = None
+    ) -> object:
+        """Add a histogram."""
+        ...
+
+    def add_image(
+        self, tag: Any, img_tensor: Any, global_step: Any = None, walltime: Any = None, dataformats: Any = ...
+    ) -> object:
+        """Add a picture."""
+        ...
+
+    def add_text(self, tag: Any, text_string: Any, global_step: Any = None) -> object:
+        """Add a text."""
+        ...
+
+    def flush(self) -> object:
+        """Write out what is held back."""
+        ...
+
+    def close(self) -> object:
+        """Close the file."""
+        ...
 
 
 class SummaryWriterBackend(Backend):
@@ -26,7 +63,7 @@ class SummaryWriterBackend(Backend):
 
     name = "tensorboard"
 
-    def __init__(self, writer: SummaryWriter, folder: LogFolder, write_flush: bool = True) -> None:
+    def __init__(self, writer: SummaryWriterLike, folder: LogFolder, write_flush: bool = True) -> None:
         self._writer = writer
         self._folder = folder
         self._write_flush = write_flush
@@ -62,9 +99,6 @@ class SummaryWriterBackend(Backend):
             Path(self._folder.path).glob("events.out.tfevents.*"), key=lambda path: path.stat().st_mtime_ns
         )
         return [files[-1].name] if files else []
-
-    def reopen(self, state: Mapping[str, Any]) -> None:
-        """Nothing to do: `close` made the writer start a new file."""
 
     def close(self) -> None:
         """Close the writer; torch's and tensorboardX's start a new file if rows follow."""

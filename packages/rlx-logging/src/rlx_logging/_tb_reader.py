@@ -82,9 +82,8 @@ class _Scan:
     def _is_head(self, position: int) -> bool:
         if self._data[position + 6 : position + 8] != b"\0\0":  # longer than any file
             return False
-        return _CRC.unpack_from(self._data, position + 8)[0] == mask(
-            self._crc32c(self._view[position : position + 8])
-        )
+        (checksum,) = _CRC.unpack_from(self._data, position + 8)
+        return bool(checksum == mask(self._crc32c(self._view[position : position + 8])))
 
     def _next_head(self, position: int) -> int:
         end = len(self._data)

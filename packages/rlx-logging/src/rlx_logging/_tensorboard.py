@@ -6,21 +6,20 @@ import os
 import socket
 import time
 from collections.abc import Mapping
-from itertools import count
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Unpack
 
 from rlx_logging._append import AppendFile
 from rlx_logging._backend import Backend
 from rlx_logging._folder import LogFolder
-from rlx_logging._options import LoggerOptions
+from rlx_logging._options import FailureOptions
 from rlx_logging._rows import Layout, Row
 from rlx_logging._run_logger import RunLogger
 from rlx_logging._tb_records import ScalarPacker, file_version, frame
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
-    from torch.utils.tensorboard import SummaryWriter
+
+    from rlx_logging._summary_writer import SummaryWriterLike
 
 
 class TensorboardBackend(Backend):
@@ -73,17 +72,12 @@ class TensorboardBackend(Backend):
     def _open(self) -> AppendFile:
         """Start a file whose name no other process and no earlier attempt has."""
         now = time.time()
-        for number in count():
-            name = f"events.out.tfevents.{int(now):010d}.{socket.gethostname()}.{os.getpid()}.{number}"
-            if not (self._folder.path / name).exists():
-                break
-        self._file = self._folder.open(name, exclusive=True)
+        start, number = f"events.out.tfevents.{int(now):010d}.{socket.gethostname()}.{os.getpid()}", 0
+        while (self._folder.path / f"{start}.{number}").exists():
+            number += 1
+        self._file = self._folder.open(f"{start}.{number}", exclusive=True)
         self._file.append(file_version(now))
         return self._file
-
-    def reopen(self, state: Mapping[str, Any]) -> None:
-        """Start a new file, so that a TensorBoard that reads the old one notices nothing odd."""
-        self._file = None
 
     def close(self) -> None:
         """Start a new file if rows follow."""
@@ -107,7 +101,7 @@ class TensorboardLogger(RunLogger):
 
     def __init__(
         self,
-        writer: SummaryWriter | str | os.PathLike[str],
+        writer: SummaryWriterLike | str | os.PathLike[str],
         train_interval: int = 1000,
         test_interval: int = 1,
         update_interval: int = 1000,
@@ -115,20 +109,31 @@ class TensorboardLogger(RunLogger):
         save_interval: int = 1,
         write_flush: bool = True,
         exclude_arrays: bool = True,
-        **options: Unpack[LoggerOptions],
+        **options: Unpack[FailureOptions],
     ) -> None:
-        options = {
-            **options, "train_interval": train_interval, "test_interval": test_interval,
-            "update_interval": update_interval, "info_interval": info_interval,
-            "save_interval": save_interval, "exclude_arrays": exclude_arrays,
-        }  # fmt: skip
         self.writer = writer
         self.write_flush = write_flush
-        if isinstance(writer, (str, os.PathLike)):
-            folder = LogFolder(writer)
-            super().__init__(folder, [TensorboardBackend(folder)], **options)
-        else:
-            from rlx_logging._summary_writer import SummaryWriterBackend
+        folder, backend = _backend_for(writer, write_flush)
+        super().__init__(
+            folder,
+            [backend],
+            train_interval=train_interval,
+            test_interval=test_interval,
+            update_interval=update_interval,
+            info_interval=info_interval,
+            save_interval=save_interval,
+            exclude_arrays=exclude_arrays,
+            **options,
+        )
 
-            folder = LogFolder(Path(writer.get_logdir()))
-            super().__init__(folder, [SummaryWriterBackend(writer, folder, write_flush)], **options)
+
+def _backend_for(
+    writer: SummaryWriterLike | str | os.PathLike[str], write_flush: bool
+) -> tuple[LogFolder, Backend]:
+    if isinstance(writer, (str, os.PathLike)):
+        folder = LogFolder(writer)
+        return folder, TensorboardBackend(folder)
+    from rlx_logging._summary_writer import SummaryWriterBackend
+
+    folder = LogFolder(writer.get_logdir())
+    return folder, SummaryWriterBackend(writer, folder, write_flush)

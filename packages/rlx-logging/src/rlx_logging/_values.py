@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from numbers import Complex, Real
-from typing import TYPE_CHECKING, Any, Final, TypeGuard
+from typing import TYPE_CHECKING, Any, Final, TypeGuard, cast
 
 from rlx_logging._offers import item_of, shape_of
 
@@ -34,7 +34,14 @@ def is_real_array(value: object) -> TypeGuard[NDArray[Any]]:
         return False
     import numpy as np
 
-    return isinstance(value, np.ndarray) and value.dtype.kind in _REAL_KINDS
+    if not isinstance(value, np.ndarray):
+        return False
+    return cast("NDArray[Any]", value).dtype.kind in _REAL_KINDS
+
+
+def is_mapping(value: object) -> TypeGuard[Mapping[Any, Any]]:
+    """Tell whether `value` is a mapping."""
+    return isinstance(value, Mapping)
 
 
 def flatten(
@@ -62,7 +69,7 @@ def flatten(
 def _leaves(data: Mapping[Any, Any], prefix: str, delimiter: str) -> Iterator[tuple[str, Any]]:
     for key, value in data.items():
         name = f"{prefix}{delimiter}{key}" if prefix else str(key)
-        if isinstance(value, Mapping):
+        if is_mapping(value):
             yield from _leaves(value, name, delimiter)
         else:
             yield name, value

@@ -116,16 +116,32 @@ class WandbLogger(RunLogger):
         run: Any = None,
         **options: Unpack[LoggerOptions],
     ) -> None:
-        given = {
-            "project": project,
-            "name": name,
-            "entity": entity,
-            "id": run_id,
-            "config": config,
-            "mode": mode,
-        }
-        settings = {key: value for key, value in given.items() if value is not None}
-        if run_id is not None:
-            settings["resume"] = "allow"
         folder = LogFolder(log_dir)
-        super().__init__(folder, [JournalBackend(folder), WandbBackend(folder, settings, run)], **options)
+        backend = make_wandb(
+            folder,
+            project=project,
+            name=name,
+            entity=entity,
+            run_id=run_id,
+            config=config,
+            mode=mode,
+            run=run,
+        )
+        super().__init__(folder, [JournalBackend(folder), backend], **options)
+
+
+def make_wandb(
+    folder: LogFolder,
+    *,
+    project: str | None = None,
+    name: str | None = None,
+    entity: str | None = None,
+    run_id: str | None = None,
+    config: Mapping[str, Any] | None = None,
+    mode: str | None = None,
+    run: Any = None,
+) -> WandbBackend:
+    """Return the backend for `make_logger`; the arguments are those of :class:`WandbLogger`."""
+    given = {"project": project, "name": name, "entity": entity, "id": run_id, "config": config, "mode": mode}
+    settings = {key: value for key, value in given.items() if value is not None}
+    return WandbBackend(folder, settings | ({"resume": "allow"} if run_id is not None else {}), run)
