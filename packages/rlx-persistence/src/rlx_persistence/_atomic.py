@@ -1,0 +1,38 @@
+"""Replace a file so that a kill at any instant leaves the old one or the new one, whole."""
+
+import contextlib
+import glob
+import os
+import secrets
+import time
+from collections.abc import Generator
+from pathlib import Path
+from typing import BinaryIO
+
+LEFTOVER_AGE = 3600.0  # seconds after which a killed writer's temporary file is cleared away
+
+
+@contextlib.contextmanager
+def replacing(path: str | os.PathLike[str]) -> Generator[BinaryIO, None, None]:
+    """Open a temporary file that becomes `path`, on disk, when the block ends without an error."""
+    target = Path(path)
+    target.parent.mkdir(parents=True, exist_ok=True)
+    for old in target.parent.glob(f".{glob.escape(target.name)}.*.tmp"):
+        if time.time() - old.stat().st_mtime > LEFTOVER_AGE:
+            old.unlink()
+    temporary = target.with_name(f".{target.name}.{secrets.token_hex(8)}.tmp")
+    try:
+        with temporary.open("xb") as file:
+            yield file
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.replace(target)
+    except BaseException:
+        temporary.unlink(missing_ok=True)
+        raise
+    if os.name != "nt":  # Windows cannot open a folder; its rename is on disk without that
+        folder = os.open(target.parent, os.O_RDONLY)
+        try:
+            os.fsync(folder)
+        finally:
+            os.close(folder)

@@ -1,0 +1,158 @@
+"""Further things worth keeping with a policy, each a small persistence of its own."""
+
+import io
+from abc import abstractmethod
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, Protocol
+
+from rlx_persistence._errors import PolicyNotFoundError
+from rlx_persistence._events import Persistence, PersistEvent, RestoreEvent
+from rlx_persistence._files import read_info, write_sealed
+from rlx_persistence._optional import TDevice, import_numpy
+from rlx_persistence._pickled import read_object, write_object
+from rlx_persistence._record import PolicyInfo
+from rlx_persistence._restoring import copy_state
+from rlx_persistence._seal import SealingFile
+from rlx_persistence._state_dicts import read_state_dict, write_state_dict
+from rlx_persistence._world import World
+
+
+class FilePersistence(Persistence):
+    """Keeps something in one sealed file; inherit and say how it is written and read.
+
+    Args:
+        filename: Name of the file in the world's folders.
+        kind: What the file's record calls its content.
+    """
+
+    def __init__(self, filename: str, kind: str) -> None:
+        self.filename = filename
+        self.kind = kind
+
+    def persist(self, event: PersistEvent, world: World) -> None:
+        """Replace the file."""
+        write_sealed(world.persist_path(self.filename), PolicyInfo(self.kind), self.write)
+
+    def restore(self, event: RestoreEvent, world: World) -> None:
+        """Check the file and read it.
+
+        Raises:
+            FileNotFoundError: If there is none.
+            DamagedFileError: If it is not what was written.
+        """
+        path = world.restore_path(self.filename)
+        if not Path(path).exists():
+            raise PolicyNotFoundError(path)
+        read_info(path)
+        self.read(path)
+
+    @abstractmethod
+    def write(self, file: SealingFile) -> None:
+        """Write the content."""
+
+    @abstractmethod
+    def read(self, path: str) -> None:
+        """Read the content of the file `path`, which has been checked."""
+
+
+class HasStateDict(Protocol):
+    """A torch optimiser or scheduler, or anything else with a state dict."""
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return the state."""
+        ...
+
+    def load_state_dict(self, state_dict: dict[str, Any], /) -> object:
+        """Take the state."""
+
+
+class OptimizerPersistence(FilePersistence):
+    """Keeps an optimiser's (or a scheduler's) state dict; reading it executes nothing.
+
+    Args:
+        optimizer: A torch optimiser. Restore the policy first: its parameters stay the optimiser's.
+        filename: Give each its own if there are several.
+        device: Where tensors are put on the way.
+    """
+
+    def __init__(
+        self, optimizer: HasStateDict, filename: str = "optimizer.pt", *, device: TDevice = "cpu"
+    ) -> None:
+        super().__init__(filename, "optimizer")
+        self._optimizer = optimizer
+        self._device: TDevice = device
+
+    def write(self, file: SealingFile) -> None:
+        """Write the state dict as torch does."""
+        write_state_dict(self._optimizer.state_dict(), file)
+
+    def read(self, path: str) -> None:
+        """Load the state dict."""
+        self._optimizer.load_state_dict(dict(read_state_dict(path, self._device, mapped=False)))
+
+
+class ReplayBufferPersistence(FilePersistence):
+    """Keeps a replay buffer, or any other picklable object, as a pickle.
+
+    Restoring executes code that the file names: only for files that you trust.
+
+    Args:
+        buffer: The buffer; its state is replaced in place.
+        filename: Name of the file.
+    """
+
+    def __init__(self, buffer: object, filename: str = "replay_buffer.pkl") -> None:
+        super().__init__(filename, "replay_buffer")
+        self._buffer = buffer
+
+    def write(self, file: SealingFile) -> None:
+        """Pickle the buffer."""
+        write_object(self._buffer, file)
+
+    def read(self, path: str) -> None:
+        """Give the buffer the state of the pickled one."""
+        copy_state(read_object(path, "cpu"), self._buffer, path)
+
+
+class NormalizerPersistence(FilePersistence):
+    """Keeps the running statistics of an observation or reward normaliser as an npz file.
+
+    Args:
+        normalizer: The object that holds the statistics: the ``RunningMeanStd`` of
+            gymnasium, tianshou or Stable-Baselines3, or one of your own.
+        fields: Its attributes to keep, arrays or numbers.
+        filename: Name of the file.
+
+    Raises:
+        AttributeError: If the normaliser lacks one of the fields.
+    """
+
+    def __init__(
+        self,
+        normalizer: object,
+        fields: Sequence[str] = ("mean", "var", "count"),
+        filename: str = "normalizer.npz",
+    ) -> None:
+        super().__init__(filename, "normalizer")
+        self._normalizer = normalizer
+        self._fields = tuple(fields)
+        self._values()
+
+    def write(self, file: SealingFile) -> None:
+        """Write the fields as arrays."""
+        buffer = io.BytesIO()  # NumPy takes nothing that cannot be read as well
+        import_numpy("NormalizerPersistence").savez(buffer, **self._values())
+        file.write(buffer.getbuffer())
+
+    def read(self, path: str) -> None:
+        """Set the fields; a number stays a number."""
+        with import_numpy("NormalizerPersistence").load(path, allow_pickle=False) as archive:
+            loaded = {name: archive[name] for name in self._fields}
+        for name, value in loaded.items():
+            number = isinstance(self._values()[name], int | float)
+            setattr(self._normalizer, name, value.item() if number else value)
+
+    def _values(self) -> Mapping[str, Any]:
+        # Which attributes there are is the caller's word, so this is no guess.
+        return {name: getattr(self._normalizer, name) for name in self._fields}
