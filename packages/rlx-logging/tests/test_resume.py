@@ -31,3 +31,23 @@ def test_nothing_committed_takes_own_files_away_and_no_others(tmp_path: Path) ->
     logger.load_state_dict({})
     assert sorted(path.name for path in tmp_path.iterdir()) == ["discarded", "logs.manifest", "notes.txt"]
     assert (tmp_path / "discarded/1/progress.csv").is_file()
+
+
+def test_fork_begins_with_the_other_runs_rows_and_leaves_it_alone(tmp_path: Path) -> None:
+    """A run that goes on in a folder of its own has the rows up to the snapshot, the source keeps all."""
+    parent = make_logger("csv,tensorboard", log_dir=tmp_path / "parent")
+    for epoch in range(2):
+        parent.write("info/epoch", epoch, {"r": float(epoch)})
+    state = parent.state_dict()
+    parent.write("info/epoch", 2, {"r": 2.0})
+    parent.finalize()
+    before = {path.name: path.read_bytes() for path in (tmp_path / "parent").iterdir() if path.is_file()}
+    child = make_logger("csv,tensorboard", log_dir=tmp_path / "child")
+    child.write("info/epoch", 9, {"r": 9.0})
+    child.fork_from(tmp_path / "parent", state)
+    child.write("info/epoch", 2, {"r": -2.0})
+    child.finalize()
+    assert read_metrics(tmp_path / "child")["info/r"].values.tolist() == [0.0, 1.0, -2.0]
+    assert {
+        path.name: path.read_bytes() for path in (tmp_path / "parent").iterdir() if path.is_file()
+    } == before

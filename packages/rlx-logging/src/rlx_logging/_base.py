@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
@@ -142,6 +143,11 @@ class BaseLogger(ABC):
     def load_state_dict(self, state: Mapping[str, Any], /) -> None:
         """Cut every log back to `state`; an empty one means that nothing was committed."""
         self.gates = state.get("gates", {})
+
+    def fork_from(self, from_dir: str | os.PathLike[str], state: Mapping[str, Any]) -> None:
+        """Go on from another run's `state`; a logger with files begins with a copy of the other's."""
+        del from_dir
+        self.load_state_dict(state)
 
     @property
     def gates(self) -> dict[str, int]:

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Final
 
 from rlx_logging._append import AppendFile
-from rlx_logging._atomic import sync_folder
+from rlx_logging._atomic import sync_folder, write_atomically
 from rlx_logging._errors import ShorterLogWarning
 
 MANIFEST: Final = "logs.manifest"
@@ -96,6 +96,19 @@ class LogFolder:
                 _truncate(path, positions[name])
         if attic.used:
             sync_folder(self.path)
+
+    def copy_from(self, source: Path, positions: Mapping[str, int]) -> None:
+        """Take over the first bytes of another folder's files, in place of all own ones.
+
+        A file that is missing there is left out: the next `cut` warns of it.
+        """
+        self.cut({})
+        self.path.mkdir(parents=True, exist_ok=True)
+        for name, position in positions.items():
+            if (source / name).is_file():
+                self.adopt(name)
+                with (source / name).open("rb") as file:
+                    write_atomically(self.path / name, file.read(position))
 
     def _check_length(self, name: str, position: int) -> None:
         path = self.path / name

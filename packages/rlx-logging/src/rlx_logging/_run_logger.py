@@ -6,6 +6,7 @@ import logging
 import os
 import time
 from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias
 
 from rlx_logging._backend import Backend
@@ -238,8 +239,7 @@ class RunLogger(BaseLogger):
         Raises:
             ValueError: If `state` is of a newer format.
         """
-        if state.get("format", FORMAT) != FORMAT:
-            raise ValueError(f"this logger state has format {state['format']}; this version reads {FORMAT}.")
+        _check_format(state)
         self._each("close", lambda backend: backend.close())
         self.folder.cut(state.get("files", {}))
         self.gates = state.get("gates", {})
@@ -253,6 +253,29 @@ class RunLogger(BaseLogger):
         self._each(
             "go on from a state", lambda backend: backend.load_state_dict(backends.get(backend.name, {}))
         )
+
+    def fork_from(self, from_dir: str | os.PathLike[str], state: Mapping[str, Any]) -> None:
+        """Begin with a copy of another run's logs up to `state`, and leave that run as it is.
+
+        Logs that this logger's folder already has are put away under ``discarded/``.
+
+        Args:
+            from_dir: Folder of the other run's logs.
+            state: Where the other run's logger stood, as its `state_dict` said.
+
+        Raises:
+            ValueError: If `state` is of a newer format.
+            OSError: If a log cannot be copied.
+        """
+        _check_format(state)
+        self._each("close", lambda backend: backend.close())
+        self.folder.copy_from(Path(from_dir), state.get("files", {}))
+        self.load_state_dict(state)
+
+
+def _check_format(state: Mapping[str, Any]) -> None:
+    if state.get("format", FORMAT) != FORMAT:
+        raise ValueError(f"this logger state has format {state['format']}; this version reads {FORMAT}.")
 
 
 def _check_choice(name: str, value: str, choices: Sequence[str]) -> None:

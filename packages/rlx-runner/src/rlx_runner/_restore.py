@@ -50,9 +50,9 @@ def rewind_logs(logger: Any, position: Mapping[str, Any] | None, *, from_dir: st
     restorable = stateful(logger)
     if restorable is None or position is None:
         return
-    adopt = method(logger, "adopt")
-    if adopt is not None and not same_directory(from_dir, own_dir):
-        adopt(from_dir, position)
+    fork_from = method(logger, "fork_from")
+    if fork_from is not None and not same_directory(from_dir, own_dir):
+        fork_from(from_dir, position)
     else:
         restorable.load_state_dict(position)
 
