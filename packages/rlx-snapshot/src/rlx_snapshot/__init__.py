@@ -6,6 +6,8 @@ from rlx_snapshot._errors import (
     NotAFileError,
     SnapshotFallbackWarning,
     SnapshotNotFoundError,
+    SnapshotVersionError,
+    UntrustedSnapshotError,
 )
 from rlx_snapshot._pickler import exact_copy, exact_dumps, exact_loads
 from rlx_snapshot._snapshotter import Snapshotter
@@ -16,7 +18,9 @@ __all__ = [
     "SnapshotConfig",
     "SnapshotFallbackWarning",
     "SnapshotNotFoundError",
+    "SnapshotVersionError",
     "Snapshotter",
+    "UntrustedSnapshotError",
     "exact_copy",
     "exact_dumps",
     "exact_loads",

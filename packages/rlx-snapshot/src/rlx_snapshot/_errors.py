@@ -4,7 +4,10 @@
 Exception
 ├── NotAFileError
 ├── OSError ─ FileNotFoundError ── SnapshotNotFoundError
-└── pickle.PickleError ─ UnpicklingError ── DamagedSnapshotError
+└── pickle.PickleError ─ UnpicklingError
+    ├── DamagedSnapshotError
+    ├── SnapshotVersionError
+    └── UntrustedSnapshotError
 UserWarning ── SnapshotFallbackWarning
 ```
 """
@@ -49,6 +52,33 @@ class DamagedSnapshotError(pickle.UnpicklingError):
 
     def __reduce__(self) -> tuple[type["DamagedSnapshotError"], tuple[str, str]]:
         return type(self), (self.path, self.problem)
+
+
+class SnapshotVersionError(pickle.UnpicklingError):
+    """A later version of this package wrote the file; `path` and `version` are attributes."""
+
+    def __init__(self, path: str | Path, version: int, known: int) -> None:
+        super().__init__(
+            f"{path} has format {version}, this rlx-snapshot reads up to {known}: upgrade rlx-snapshot"
+        )
+        self.path = str(path)
+        self.version = version
+        self.known = known
+
+    def __reduce__(self) -> tuple[type["SnapshotVersionError"], tuple[str, int, int]]:
+        return type(self), (self.path, self.version, self.known)
+
+
+class UntrustedSnapshotError(pickle.UnpicklingError):
+    """A snapshot was refused before anything in it could run; `path` and `reason` are attributes."""
+
+    def __init__(self, path: str | Path, reason: str) -> None:
+        super().__init__(f"{path} is refused: {reason}")
+        self.path = str(path)
+        self.reason = reason
+
+    def __reduce__(self) -> tuple[type["UntrustedSnapshotError"], tuple[str, str]]:
+        return type(self), (self.path, self.reason)
 
 
 class SnapshotFallbackWarning(UserWarning):

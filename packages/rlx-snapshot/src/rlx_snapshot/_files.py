@@ -5,8 +5,8 @@ import stat
 from pathlib import Path
 from typing import IO, Final
 
-from rlx_snapshot._errors import NotAFileError, SnapshotNotFoundError
-from rlx_snapshot._modes import LATEST, iteration_of, numbered
+from rlx_snapshot._errors import NotAFileError
+from rlx_snapshot._modes import LATEST, iteration_of
 
 _KINDS: Final = {
     stat.S_IFDIR: "directory",
@@ -19,35 +19,22 @@ _KINDS: Final = {
 
 def numbered_iterations(directory: Path) -> list[int]:
     """The iterations that have a file of their own, in ascending order of number."""
+    if not directory.is_dir():
+        return []
     found = (iteration_of(path.name) for path in directory.iterdir())
     return sorted(itr for itr in found if itr is not None)
 
 
-def path_of(directory: Path, itr: int | str) -> Path:
-    """The file of iteration `itr`, a number, a string of digits, 'first' or 'last'.
-
-    Raises:
-        ValueError: If `itr` is another string.
-        SnapshotNotFoundError: If there is no such file.
-    """
-    name = _name_of(directory, itr)
-    if name is None or not os.path.lexists(directory / name):
-        raise SnapshotNotFoundError(itr, str(directory), available(directory))
-    return directory / name
-
-
-def available(directory: Path) -> list[str]:
-    """What `path_of` would find in `directory`, for a message."""
-    if not directory.is_dir():
-        return []
-    held = [str(itr) for itr in numbered_iterations(directory)]
-    return [*held, LATEST] if os.path.lexists(directory / LATEST) else held
+def latest_path(directory: Path) -> Path | None:
+    """The file that is replaced at each save, if there is one."""
+    path = directory / LATEST
+    return path if os.path.lexists(path) else None
 
 
 def open_regular(path: Path) -> IO[bytes]:
     """Open a regular file for reading; anything else raises NotAFileError at once, without blocking."""
     _refuse_other_kinds(path)
-    descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0))
+    descriptor = os.open(path, os.O_RDONLY | _flag("O_NONBLOCK") | _flag("O_BINARY"))
     file = os.fdopen(descriptor, "rb")
     try:
         _refuse_kind(path, os.fstat(descriptor).st_mode)
@@ -57,22 +44,8 @@ def open_regular(path: Path) -> IO[bytes]:
     return file
 
 
-def _name_of(directory: Path, itr: int | str) -> str | None:
-    if isinstance(itr, str) and not (itr.isascii() and itr.isdigit()):
-        if itr not in {"first", "last"}:
-            raise ValueError(f"itr is {itr!r}: it must be an iteration number, 'first' or 'last'")
-        return _end_of(directory, itr)
-    return numbered(int(itr))
-
-
-def _end_of(directory: Path, end: str) -> str | None:
-    held = numbered_iterations(directory) if directory.is_dir() else []
-    has_latest = os.path.lexists(directory / LATEST)
-    if has_latest and (end == "last" or not held):
-        return LATEST
-    if not held:
-        return None
-    return numbered(held[0] if end == "first" else held[-1])
+def _flag(name: str) -> int:
+    return int(vars(os).get(name, 0))
 
 
 def _refuse_other_kinds(path: Path) -> None:

@@ -1,6 +1,6 @@
-"""How NumPy's random generators are written: as plain state, through public constructors.
+"""How NumPy's objects are written: as plain state, through public constructors.
 
-NumPy's own pickles of generators name private functions that differ between its
+NumPy's own pickles name private functions that differ between its
 versions; these load on every NumPy from 1.26 on.
 """
 
@@ -10,12 +10,15 @@ from collections.abc import Callable
 from typing import Any, Final
 
 from rlx_snapshot._calls import Call, Reduced, Reducer, built_then, class_of, method
+from rlx_snapshot._numpy_arrays import array
 
 _BIT_GENERATORS: Final = frozenset({"MT19937", "PCG64", "PCG64DXSM", "Philox", "SFC64"})
 
 
 def numpy_reducer(cls: type) -> Reducer | None:
     """The reducer for exactly this class of NumPy, None where NumPy's own will do."""
+    if cls.__module__ == "numpy" and cls.__name__ == "ndarray":
+        return array
     if not cls.__module__.startswith("numpy.random"):
         return None
     if cls.__name__ in _BIT_GENERATORS:

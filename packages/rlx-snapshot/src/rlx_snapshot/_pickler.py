@@ -3,21 +3,30 @@
 import io
 import pickle
 import types
-from typing import IO, Any
+from typing import Any, Protocol
 
 from rlx_snapshot._calls import Reducer, class_of
 from rlx_snapshot._cloud import CloudPickler
 from rlx_snapshot._environment_reducers import EnvironmentReducers
 from rlx_snapshot._main_module import by_name_or_copy, lives_in_main
 from rlx_snapshot._numpy_reducers import numpy_reducer
+from rlx_snapshot._torch_reducers import TorchReducers
+
+
+class Writable(Protocol):
+    """What a pickler writes to."""
+
+    def write(self, data: bytes, /) -> object:
+        """Take the next bytes, or an object that holds them."""
 
 
 class ExactPickler(CloudPickler):
     """Writes one object graph; what it writes loads with `pickle.load` and without this package."""
 
-    def __init__(self, file: IO[bytes]) -> None:
+    def __init__(self, file: Writable) -> None:
         super().__init__(file, protocol=5)
         self._environments = EnvironmentReducers()
+        self._torch: TorchReducers | None = None
         self._reducers: dict[type, Reducer] = {}
 
     def reducer_override(self, obj: Any) -> Any:
@@ -32,6 +41,9 @@ class ExactPickler(CloudPickler):
     def _choose(self, cls: type[object]) -> Reducer:
         if issubclass(cls, type) or cls is types.FunctionType:
             return self._code
+        if cls.__module__.partition(".")[0] == "torch":
+            self._torch = self._torch or TorchReducers()
+            return self._torch(cls) or _by_itself
         return numpy_reducer(cls) or self._environments(cls) or _by_itself
 
     def _code(self, obj: Any) -> Any:

@@ -3,22 +3,26 @@
 import functools
 import operator
 import os
-import pickle
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Literal, Self
+from typing import Any, Self
 
-from rlx_snapshot._atomic import replace_file
-from rlx_snapshot._errors import DamagedSnapshotError
-from rlx_snapshot._files import numbered_iterations, open_regular, path_of
-from rlx_snapshot._modes import FILES_FOR_MODE, numbered
-from rlx_snapshot._pickler import exact_dumps
-from rlx_snapshot._temporary import sweep_abandoned, write_all
-from rlx_snapshot._writer import BackgroundWriter
-
-Incremental = Literal["auto", "never"]
-Durability = Literal["fsync", "rename"]
-Verification = Literal["full", "index"]
+from rlx_snapshot._arena import Arena
+from rlx_snapshot._background import Background
+from rlx_snapshot._container import check_buffers
+from rlx_snapshot._loading import load_snapshot
+from rlx_snapshot._modes import FILES_FOR_MODE
+from rlx_snapshot._settings import (
+    Durability,
+    Incremental,
+    Settings,
+    SigningKey,
+    Verification,
+    check_verification,
+    key_from,
+)
+from rlx_snapshot._store import Store
+from rlx_snapshot._stream import capture
 
 
 class Snapshotter:
@@ -36,13 +40,16 @@ class Snapshotter:
             `snapshot_gap` iterations) or 'none'.
         snapshot_gap: Iterations from one kept snapshot to the next, at least 1.
         background: Whether `save_itr_params` returns once it holds a copy of the
-            state, and a thread writes it. Errors are raised by the next call.
+            state, and a thread writes it. Costs memory for one copy of the large
+            arrays. Errors are raised by the next call.
         incremental: 'auto' writes only what changed of large arrays where the
             system can tell; 'never' writes all of them each time.
         durability: 'fsync' survives a power cut; 'rename' only the end of the process.
         keep: How many numbered files stay; older ones are removed once a newer
             one is safe. All of them by default.
-        signing_key: Secret with which snapshots are signed and checked.
+        signing_key: Secret bytes, or the path of a file that holds them, with
+            which snapshots are signed and checked. Defaults to the file that the
+            environment variable RLX_SNAPSHOT_KEY_FILE names, if any.
 
     Raises:
         ValueError: If the mode is unknown, or the gap or `keep` is below 1.
@@ -58,21 +65,16 @@ class Snapshotter:
         incremental: Incremental = "auto",
         durability: Durability = "fsync",
         keep: int | None = None,
-        signing_key: bytes | None = None,
+        signing_key: SigningKey | None = None,
     ) -> None:
-        _refuse_bad_settings(snapshot_mode, snapshot_gap, incremental, durability, keep)
+        key = key_from(signing_key)
+        self._settings = Settings(snapshot_mode, snapshot_gap, incremental, durability, keep, key).checked()
         self._directory = Path.cwd() / "data/local/experiment" if snapshot_dir is None else Path(snapshot_dir)
-        self._mode = snapshot_mode
-        self._gap = operator.index(snapshot_gap)
-        self._background = background
-        self._incremental: Incremental = incremental
-        self._durability: Durability = durability
-        self._keep = keep
-        self._signing_key = signing_key
-        self._writer = BackgroundWriter()
-        self._last_committed: int | None = None
         self._directory.mkdir(parents=True, exist_ok=True)
-        self._swept = False
+        self._store = Store(self._directory, self._settings)
+        self._arena = Arena() if background else None
+        self._saving = Background("saving a snapshot")
+        self._checking = Background("checking a loaded snapshot")
 
     @property
     def snapshot_dir(self) -> str:
@@ -82,17 +84,17 @@ class Snapshotter:
     @property
     def snapshot_mode(self) -> str:
         """Which iterations are kept: 'all', 'last', 'gap', 'gap_and_last', 'gap_overwrite' or 'none'."""
-        return self._mode
+        return self._settings.mode
 
     @property
     def snapshot_gap(self) -> int:
         """Iterations from one kept snapshot to the next."""
-        return self._gap
+        return self._settings.gap
 
     @property
     def last_committed(self) -> int | None:
         """The newest iteration that this object has saved for good, None before the first."""
-        return self._last_committed
+        return self._store.last_committed
 
     def save_itr_params(self, itr: int, params: object) -> None:
         """Save `params` as iteration `itr`, if the mode keeps that iteration.
@@ -105,19 +107,16 @@ class Snapshotter:
             ValueError: If `itr` is negative.
             OSError: If the file cannot be written, now or (in the background)
                 for the iteration before. What was saved earlier stays.
+            DamagedSnapshotError: If the snapshot loaded with ``verify='index'``
+                turned out to be damaged.
         """
         itr = operator.index(itr)
         if itr < 0:
             raise ValueError(f"itr is {itr}: iterations count from 0")
-        names = FILES_FOR_MODE[self._mode](itr, self._gap)
-        if not names:
-            return
-        self._writer.wait()
-        commit = functools.partial(self._commit, itr, names, exact_dumps(params))
-        if self._background:
-            self._writer.submit(commit)
-        else:
-            commit()
+        self._checking.raise_failure()
+        names = FILES_FOR_MODE[self._settings.mode](itr, self._settings.gap)
+        if names:
+            self._save(itr, names, params)
 
     def load(
         self, load_dir: str | os.PathLike[str], itr: int | str = "last", *, verify: Verification = "full"
@@ -126,32 +125,39 @@ class Snapshotter:
 
         Args:
             load_dir: Directory of the snapshots; need not be this object's own.
-            itr: A number (or its digits), 'first' or 'last', by number.
-            verify: 'full' checks every byte before anything is unpickled.
+            itr: A number (or its digits), 'first' or 'last', by number. For
+                'last' a damaged file is passed over with a SnapshotFallbackWarning.
+            verify: 'full' checks every byte before anything is unpickled. 'index'
+                checks all but the contents of large arrays, which a thread checks
+                while training goes on; `wait` or the next save raises what it finds.
 
         Raises:
             ValueError: If `itr` is neither a number nor 'first' nor 'last'.
             FileNotFoundError: If there is no such snapshot.
             NotAFileError: If its name belongs to something that is not a regular file.
             DamagedSnapshotError: If the file is not what was saved.
+            UntrustedSnapshotError: If there is a signing key and the file is not signed with it.
         """
-        if verify not in {"full", "index"}:
-            raise ValueError(f"verify is {verify!r}: it must be 'full' or 'index'")
+        check_verification(verify)
         self.wait()
-        path = path_of(Path(load_dir), itr)
-        with open_regular(path) as file:
-            try:
-                return pickle.load(file)
-            except (pickle.UnpicklingError, EOFError) as error:
-                raise DamagedSnapshotError(path, str(error)) from error
+        state, container = load_snapshot(Path(load_dir), itr, self._settings.key, full=verify == "full")
+        if verify == "index":
+            self._checking.submit(functools.partial(check_buffers, container))
+        return state
 
     def wait(self) -> None:
-        """Return when every save is done; raises the error of one that failed."""
-        self._writer.wait()
+        """Return when every save and check is done; raises the error of one that failed."""
+        self._saving.wait()
+        self._checking.wait()
 
     def close(self) -> None:
-        """Finish every save and end the writing thread. The object can still be used."""
-        self._writer.close()
+        """Finish every save, end the threads and free their memory. The object can still be used."""
+        try:
+            self._saving.close()
+            self._checking.close()
+        finally:
+            if self._arena is not None:
+                self._arena.release()
 
     def __enter__(self) -> Self:
         return self
@@ -161,31 +167,11 @@ class Snapshotter:
     ) -> None:
         self.close()
 
-    def _commit(self, itr: int, names: tuple[str, ...], data: bytes) -> None:
-        if not self._swept:
-            sweep_abandoned(self._directory)
-            self._swept = True
-        for name in names:
-            path = self._directory / name
-            replace_file(path, lambda file: write_all(file, data), durable=self._durability == "fsync")
-        self._last_committed = itr
-        if self._keep is not None:
-            self._remove_all_but(self._keep, itr)
-
-    def _remove_all_but(self, keep: int, itr: int) -> None:
-        older = [held for held in numbered_iterations(self._directory) if held != itr]
-        for held in older[: max(0, len(older) + 1 - keep)]:
-            (self._directory / numbered(held)).unlink(missing_ok=True)
-
-
-def _refuse_bad_settings(mode: str, gap: int, incremental: str, durability: str, keep: int | None) -> None:
-    if mode not in FILES_FOR_MODE:
-        raise ValueError(f"snapshot_mode is {mode!r}: it must be one of {', '.join(FILES_FOR_MODE)}")
-    if operator.index(gap) < 1:
-        raise ValueError(f"snapshot_gap is {gap}: it must be at least 1")
-    if incremental not in {"auto", "never"}:
-        raise ValueError(f"incremental is {incremental!r}: it must be 'auto' or 'never'")
-    if durability not in {"fsync", "rename"}:
-        raise ValueError(f"durability is {durability!r}: it must be 'fsync' or 'rename'")
-    if keep is not None and keep < 1:
-        raise ValueError(f"keep is {keep}: it must be at least 1, or None to keep every snapshot")
+    def _save(self, itr: int, names: tuple[str, ...], params: object) -> None:
+        self._saving.wait()
+        captured = capture(params)
+        if self._arena is None:
+            self._store.commit(itr, names, captured)
+        else:
+            copy = self._arena.copy_of(captured)
+            self._saving.submit(functools.partial(self._store.commit, itr, names, copy))

@@ -75,10 +75,3 @@ def _lock(descriptor: int, *, wait: bool) -> bool:
     except OSError:
         return wait
     return True
-
-
-def write_all(file: IO[bytes], data: bytes | memoryview) -> None:
-    """Write every byte of `data` to an unbuffered file, which may take it in several pieces."""
-    rest = memoryview(data)
-    while rest:
-        rest = rest[file.write(rest) :]

@@ -1,20 +1,26 @@
-"""One thread that carries out saves in order, and hands their errors back."""
+"""One thread that carries out jobs in order, and hands their errors back."""
 
 import logging
 import os
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
+from typing import Final
 
-_log = logging.getLogger(__name__)
+_log: Final = logging.getLogger(__name__)
 
 
-class BackgroundWriter:
+class Background:
     """Runs one job at a time in a thread that lives until `close` or the end of the program.
 
-    Jobs handed over before the program ends are finished before it ends.
+    Jobs handed over before the program ends are finished before it ends. An error
+    is logged at once and raised once, by the next call.
+
+    Args:
+        purpose: What the jobs do, for the thread's name and the log.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, purpose: str) -> None:
+        self._purpose = purpose
         self._threads: ThreadPoolExecutor | None = None
         self._pending: Future[None] | None = None
         self._process = os.getpid()
@@ -23,8 +29,10 @@ class BackgroundWriter:
         """Start `job` once the one before it is done; raises the error of that one."""
         self.wait()
         if self._threads is None:
-            self._threads = ThreadPoolExecutor(max_workers=1, thread_name_prefix="rlx-snapshot")
-        self._pending = self._threads.submit(_logged, job)
+            self._threads = ThreadPoolExecutor(
+                max_workers=1, thread_name_prefix=f"rlx-snapshot {self._purpose}"
+            )
+        self._pending = self._threads.submit(self._run, job)
 
     def wait(self) -> None:
         """Return when nothing is left to do; raises the error of the last job, once."""
@@ -33,6 +41,11 @@ class BackgroundWriter:
         pending, self._pending = self._pending, None
         if pending is not None:
             pending.result()
+
+    def raise_failure(self) -> None:
+        """Raise the error of a job that has failed; returns at once while one is running."""
+        if self._pending is not None and self._pending.done():
+            self.wait()
 
     def close(self) -> None:
         """Finish the work and end the thread; a later `submit` starts another."""
@@ -43,10 +56,9 @@ class BackgroundWriter:
             if threads is not None:
                 threads.shutdown()
 
-
-def _logged(job: Callable[[], None]) -> None:
-    try:
-        job()
-    except BaseException:
-        _log.exception("a snapshot could not be saved in the background")
-        raise
+    def _run(self, job: Callable[[], None]) -> None:
+        try:
+            job()
+        except BaseException:
+            _log.exception("failed in the background: %s", self._purpose)
+            raise
