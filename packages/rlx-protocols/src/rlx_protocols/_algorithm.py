@@ -19,11 +19,21 @@ class TrainingLoop(Protocol[LoopBatchT_co]):
             loop.step_itr += 1
     """
 
-    step_itr: int
-    """Iterations done so far, counted by the algorithm; restored at a resume."""
+    @property
+    def step_itr(self) -> int:
+        """Iterations done so far, counted by the algorithm; restored at a resume."""
+        ...
 
-    step_episode: Any
-    """Newest batch, kept in the snapshot when the run stores episodes."""
+    @step_itr.setter
+    def step_itr(self, itr: int, /) -> None: ...
+
+    @property
+    def step_episode(self) -> Any:
+        """Newest batch, kept in the snapshot when the run stores episodes."""
+        ...
+
+    @step_episode.setter
+    def step_episode(self, batch: Any, /) -> None: ...
 
     def step_epochs(self) -> Iterator[int]:
         """Yield each epoch that is still to be done; logs and snapshots follow each one."""

@@ -1,7 +1,7 @@
 """Small working parts to test other parts with: no mocks, no dependencies but NumPy."""
 
 import copy
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Self, TypeGuard
 
@@ -60,7 +60,7 @@ class SteadyPolicy:
         return self.value + float(rng.normal()), {}
 
     def get_actions(
-        self, observations: object, /, *, rngs: list[np.random.Generator]
+        self, observations: object, /, *, rngs: Sequence[np.random.Generator]
     ) -> tuple[NDArray[np.float64], dict[str, Any]]:
         """Return one action a generator."""
         return np.array([self.get_action(observations, rng=rng)[0] for rng in rngs]), {}
