@@ -118,7 +118,7 @@ class CEM:
         return float(batch.undiscounted_returns.mean())
 
 
-@wrap_experiment(name_parameters="passed")
+@wrap_experiment
 def cem_cartpole(
     ctxt: ExperimentContext,
     *,

@@ -156,11 +156,11 @@ class DQN:
         discount: float = 0.99,
         learning_rate: float = 1e-3,
         minibatch_size: int = 64,
-        steps_per_update: int = 1,
-        updates_per_target: int = 250,
+        steps_per_update: int = 2,
+        updates_per_target: int = 125,
         warm_up_steps: int = 1000,
         exploring_steps: int = 10_000,
-        final_epsilon: float = 0.02,
+        final_epsilon: float = 0.04,
         max_episode_length: int = 500,
     ) -> None:
         self.policy = policy
@@ -220,12 +220,12 @@ class DQN:
         self.policy.epsilon.fill_(1.0 + share * (self._final_epsilon - 1.0))
 
 
-@wrap_experiment(name_parameters="passed")
+@wrap_experiment
 def dqn_cartpole(
     ctxt: ExperimentContext,
     *,
     seed: int = 1,
-    n_epochs: int = 100,
+    n_epochs: int = 120,
     batch_size: int = 250,
     n_workers: int = 1,
     sampler: Literal["local", "multiprocessing", "ray"] = "local",

@@ -182,7 +182,7 @@ class PPO:
         return as_float(advantages[:-1]), as_float(advantages[:-1] + values)
 
 
-@wrap_experiment(name_parameters="passed")
+@wrap_experiment
 def ppo_cartpole(
     ctxt: ExperimentContext,
     *,

@@ -1,0 +1,181 @@
+"""Prints the digest of every value that a run left: its last snapshot, and its logs as stock readers see them.
+
+Usage: fingerprint.py SCRIPT FOLDER...
+"""
+
+import csv
+import hashlib
+import json
+import random
+import runpy
+import sys
+import types
+import weakref
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+from rlx_logging import read_metrics
+from rlx_snapshot import Snapshotter
+
+WALL_CLOCK: Final = ("EpochTime", "TotalTime")
+"""Logged values that are outside the promise."""
+NOT_COMPARED: Final = ("/exact/elapsed", "/exact/logger", "/train_args/start_epoch")
+"""Wall-clock time; positions in files that hold it; where the last life began."""
+PLAIN: Final = (type(None), bool, int, str, bytes, complex, type, types.FunctionType, types.BuiltinFunctionType)
+
+
+class Walk:
+    """Visits every value below one, and names it by its path.
+
+    An object met again is noted as the same as the first one: an optimiser that no longer
+    holds the parameters of its policy has another fingerprint, although all numbers agree.
+    """
+
+    def __init__(self) -> None:
+        self.digests: dict[str, str] = {}
+        self._paths: dict[int, str] = {}
+        self._kept: list[object] = []
+
+    def visit(self, path: str, value: Any) -> None:
+        """Note the digest of `value` and of everything below it."""
+        if path.startswith(NOT_COMPARED):
+            return
+        if isinstance(value, PLAIN):
+            self.digests[path] = _plain(value)
+        elif isinstance(value, float):
+            self.digests[path] = value.hex()
+        elif isinstance(value, np.generic):
+            self.digests[path] = f"{value.dtype} {value.tobytes().hex()}"
+        elif id(value) in self._paths:
+            self.digests[path] = f"same as {self._paths[id(value)]}"
+        else:
+            self._paths[id(value)] = path
+            self._kept.append(value)
+            self.digests[path] = type(value).__qualname__
+            for name, part in _parts(value):
+                self.visit(f"{path}/{name}", part)
+
+
+def _plain(value: Any) -> str:
+    if isinstance(value, type | types.FunctionType | types.BuiltinFunctionType):
+        return f"{value.__module__}.{value.__qualname__}"
+    return repr(value)
+
+
+def _parts(value: Any) -> Iterator[tuple[str, Any]]:
+    """Yield the parts of a value that is no plain one, by name."""
+    torch: Any = sys.modules.get("torch")
+    if isinstance(value, np.ndarray):
+        yield "array", _array(value)
+    elif torch is not None and isinstance(value, torch.Tensor):
+        yield "tensor", f"{value.dtype} {value.requires_grad} {_array(value.detach().cpu().numpy())}"
+        yield "grad", value.grad
+    elif torch is not None and isinstance(value, torch.Generator):
+        yield "state", value.get_state()
+    elif isinstance(value, np.random.Generator):
+        yield "state", value.bit_generator.state
+    elif isinstance(value, random.Random):
+        yield "state", value.getstate()
+    elif isinstance(value, Mapping):
+        yield from _items(value)
+    elif isinstance(value, set | frozenset):
+        yield from enumerate_names(sorted(value, key=repr))
+    elif isinstance(value, list | tuple):
+        yield from enumerate_names(value)
+    elif not isinstance(value, weakref.ref | types.ModuleType):
+        yield from _fields(value)
+
+
+def _items(mapping: Mapping[Any, Any]) -> Iterator[tuple[str, Any]]:
+    for number, (key, part) in enumerate(mapping.items()):
+        if isinstance(key, str | int | float | bool | tuple | type(None)):
+            yield str(key), part
+        else:
+            yield f"key {number}", key
+            yield f"value {number}", part
+
+
+def _fields(value: Any) -> Iterator[tuple[str, Any]]:
+    try:
+        yield from vars(value).items()
+    except TypeError:  # no __dict__: what a pickle would hold
+        try:
+            yield from enumerate_names(value.__reduce_ex__(2)[1:])
+        except TypeError:
+            return
+
+
+def enumerate_names(values: Any) -> Iterator[tuple[str, Any]]:
+    """Yield values with their places as names."""
+    yield from ((str(number), value) for number, value in enumerate(values))
+
+
+def _array(array: np.ndarray[Any, Any]) -> str:
+    content = repr(array.tolist()).encode() if array.dtype.hasobject else np.ascontiguousarray(array).tobytes()
+    return f"{array.dtype} {array.shape} {hashlib.sha256(content).hexdigest()}"
+
+
+def journal(folder: Path) -> dict[str, str]:
+    """Return every point of the journal, by tag and place."""
+    points: dict[str, str] = {}
+    for tag, series in read_metrics(folder).items():
+        for number, (step, value) in enumerate(zip(series.steps, series.values, strict=True)):
+            points[f"{tag} {number}"] = f"{int(step)} {_point(value)}"
+    return points
+
+
+def _point(value: Any) -> str:
+    array = np.asarray(value)
+    return float(array).hex() if array.ndim == 0 else _array(array)
+
+
+def csv_rows(folder: Path) -> dict[str, str]:
+    """Return every cell of progress.csv, by column and row."""
+    path = folder / "progress.csv"
+    if not path.exists():
+        return {}
+    with path.open(newline="") as file:
+        return {
+            f"{column} {number}": str(cell)
+            for number, row in enumerate(csv.DictReader(file))
+            for column, cell in row.items()
+        }
+
+
+def tensorboard(folder: Path) -> dict[str, str]:
+    """Return every scalar that TensorBoard's own reader finds, by tag and place."""
+    if not any(folder.rglob("*tfevents*")):
+        return {}
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+    reader: Any = EventAccumulator(str(folder), size_guidance={"scalars": 0})
+    reader.Reload()
+    return {
+        f"{tag} {number}": f"{event.step} {float(event.value).hex()}"
+        for tag in reader.Tags()["scalars"]
+        for number, event in enumerate(reader.Scalars(tag))
+    }
+
+
+def timeless(points: dict[str, str]) -> dict[str, str]:
+    """Leave out wall-clock times."""
+    return {name: value for name, value in points.items() if not any(clock in name for clock in WALL_CLOCK)}
+
+
+def fingerprint(folder: Path) -> dict[str, dict[str, str]]:
+    """Return the digests of everything that the run in `folder` left."""
+    walk = Walk()
+    walk.visit("", Snapshotter(folder).load(folder, "last"))
+    logs = {"journal": journal, "csv": csv_rows, "tensorboard": tensorboard}
+    return {"snapshot": walk.digests, **{name: timeless(read(folder)) for name, read in logs.items()}}
+
+
+if __name__ == "__main__":
+    script, *folders = sys.argv[1:]
+    # Snapshots name the classes of a script as those of __main__, which for this moment is here.
+    vars(sys.modules["__main__"]).update(
+        {name: value for name, value in runpy.run_path(script).items() if not name.startswith("__")}
+    )
+    json.dump([fingerprint(Path(folder)) for folder in folders], sys.stdout)

@@ -1,0 +1,210 @@
+"""Runs training scripts as children, kills them, and compares what is left of two runs."""
+
+import contextlib
+import json
+import os
+import random
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+HERE = Path(__file__).parent
+EXAMPLES = HERE.parent / "examples"
+POLL_SECONDS = 0.002
+PATIENCE_SECONDS = 240.0
+DONE, STOPPED = 0, 75
+
+Fingerprint = dict[str, dict[str, str]]
+Files = frozenset[tuple[str, int, int]]
+
+
+@dataclass(frozen=True)
+class Program:
+    """A training script and its options.
+
+    Args:
+        script: An experiment with the usual command line.
+        options: What all its lives have in common.
+        mutant: Fault of :mod:`mutants` that each life runs with; None for the real thing.
+    """
+
+    script: Path
+    options: tuple[str, ...] = ()
+    mutant: str | None = None
+
+    def command(self, folder: Path, more: tuple[str, ...]) -> list[str]:
+        """Return the command that starts the run in `folder`, or goes on with it."""
+        faulty = [str(HERE / "mutants.py"), self.mutant] if self.mutant else []
+        where = ["--log-dir", str(folder), "--resume"]
+        return [sys.executable, *faulty, str(self.script), *self.options, *more, *where]
+
+
+class Life:
+    """One process of a run, from its start to its end.
+
+    Args:
+        program: What to run.
+        folder: Folder of the run.
+        options: What only this life is given.
+        hash_seed: Value of PYTHONHASHSEED.
+    """
+
+    def __init__(
+        self, program: Program, folder: Path, options: tuple[str, ...] = (), *, hash_seed: int = 0
+    ) -> None:
+        self._folder = folder
+        self._before = snapshots(folder)
+        self._said = tempfile.TemporaryFile()  # noqa: SIM115 - closed by `close`
+        self._process = subprocess.Popen(
+            program.command(folder, options),
+            env={**os.environ, "PYTHONHASHSEED": str(hash_seed), "CUDA_VISIBLE_DEVICES": ""},
+            stdin=subprocess.DEVNULL,
+            stdout=self._said,
+            stderr=subprocess.STDOUT,
+        )
+
+    def wait_for(self, happened: Callable[[], bool]) -> bool:
+        """Return True once `happened()`, or False if the process ends first."""
+        end = time.monotonic() + PATIENCE_SECONDS
+        while not happened():
+            if self._process.poll() is not None:
+                return False
+            if time.monotonic() > end:
+                raise TimeoutError(f"nothing happened for {PATIENCE_SECONDS} s; it said: {self.said()}")
+            time.sleep(POLL_SECONDS)
+        return True
+
+    def wait_for_snapshot(self) -> bool:
+        """Return whether a snapshot that was not there before appears before the process ends."""
+        return self.wait_for(lambda: snapshots(self._folder) != self._before)
+
+    def wait_for_words(self, words: str) -> bool:
+        """Return whether the process says `words` before it ends."""
+        return self.wait_for(lambda: words in self.said())
+
+    def send(self, number: signal.Signals) -> None:
+        """Send a signal."""
+        self._process.send_signal(number)
+
+    def kill(self) -> bool:
+        """Kill with SIGKILL; return whether the process was still running."""
+        self._process.kill()
+        return self.end() == -signal.SIGKILL
+
+    def end(self) -> int:
+        """Wait for the end; return the exit code."""
+        try:
+            return self._process.wait(PATIENCE_SECONDS)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            raise
+
+    def said(self) -> str:
+        """Return everything written to standard output and standard error so far."""
+        return os.pread(self._said.fileno(), 1 << 20, 0).decode(errors="replace")
+
+    def close(self) -> None:
+        """Leave nothing behind."""
+        if self._process.poll() is None:
+            self._process.kill()
+            self._process.wait()
+        self._said.close()
+
+
+@contextlib.contextmanager
+def life(program: Program, folder: Path, *options: str, hash_seed: int = 0) -> Iterator[Life]:
+    """Start a process, and make sure that it is gone afterwards."""
+    process = Life(program, folder, options, hash_seed=hash_seed)
+    try:
+        yield process
+    finally:
+        process.close()
+
+
+def snapshots(folder: Path) -> Files:
+    """Identify the snapshots in `folder`: a new one has another inode or time."""
+    found: set[tuple[str, int, int]] = set()
+    for path in folder.glob("*.pkl"):
+        with contextlib.suppress(FileNotFoundError):
+            status = path.stat()
+            found.add((path.name, status.st_ino, status.st_mtime_ns))
+    return frozenset(found)
+
+
+@dataclass(frozen=True)
+class Killer:
+    """Kills runs at random moments.
+
+    Args:
+        seed: Of the moments and the hash seeds.
+        longest_delay: From a new snapshot to the kill, in seconds, at most.
+        options: What life number n is given.
+    """
+
+    seed: int
+    longest_delay: float = 0.1
+    options: Callable[[int], tuple[str, ...]] = lambda number: ()
+
+    def kill_before_progress(self, program: Program, folder: Path, kills: int) -> None:
+        """Kill `kills` times before the first snapshot, ever later in the launch."""
+        dice = random.Random(self.seed)
+        with tempfile.TemporaryDirectory() as elsewhere:
+            began = time.monotonic()
+            with life(program, Path(elsewhere) / "run") as process:
+                process.wait_for_snapshot()
+                seconds = time.monotonic() - began
+        for number in range(kills):
+            with life(program, folder, *self.options(number), hash_seed=dice.randrange(2**32)) as process:
+                latest = time.monotonic() + seconds * (number + dice.random()) / kills
+                process.wait_for(lambda: time.monotonic() > latest or bool(snapshots(folder)))  # noqa: B023
+                process.kill()
+
+    def kill_after_progress(self, program: Program, folder: Path, kills: int) -> int:
+        """Kill up to `kills` times, each after a new snapshot; return how often it did not come too late."""
+        dice = random.Random(self.seed)
+        done = 0
+        while done < kills:
+            with life(program, folder, *self.options(done), hash_seed=dice.randrange(2**32)) as process:
+                if not process.wait_for_snapshot():
+                    break
+                time.sleep(dice.uniform(0, self.longest_delay))
+                done += process.kill()
+        return done
+
+
+def finish(program: Program, folder: Path, *options: str, hash_seed: int = 0) -> None:
+    """Run to the end.
+
+    Raises:
+        RuntimeError: If the exit code is not 0; says what the program said.
+    """
+    with life(program, folder, *options, hash_seed=hash_seed) as process:
+        code = process.end()
+        if code != DONE:
+            raise RuntimeError(f"{program.script.name} ended with {code}: {process.said()[-3000:]}")
+
+
+def fingerprints(script: Path, *folders: Path) -> list[Fingerprint]:
+    """Return what is left of runs of `script`: the digest of every value, by kind and name."""
+    command = [sys.executable, str(HERE / "fingerprint.py"), str(script), *map(str, folders)]
+    result = subprocess.run(command, capture_output=True, text=True, check=False, stdin=subprocess.DEVNULL)
+    if result.returncode != 0:
+        raise RuntimeError(f"no fingerprint of {script.name}: {result.stderr[-3000:]}")
+    found: list[Any] = json.loads(result.stdout)
+    return found
+
+
+def differences(left: Fingerprint, right: Fingerprint) -> list[str]:
+    """Name every value that two runs do not have in common."""
+    return [
+        f"{kind}: {name}"
+        for kind in sorted(left.keys() | right.keys())
+        for name in sorted(left.get(kind, {}).keys() | right.get(kind, {}).keys())
+        if left.get(kind, {}).get(name) != right.get(kind, {}).get(name)
+    ]

@@ -1,0 +1,89 @@
+"""A small run that draws on every kind of state a resume must bring back, in a few milliseconds an epoch."""
+
+import random
+from collections.abc import Mapping, Sequence
+from typing import Any, Literal
+
+import gymnasium
+import numpy as np
+from numpy.typing import NDArray
+
+from rlx_experiment import ExperimentContext, wrap_experiment
+from rlx_protocols import TrainingLoop
+from rlx_runner import LocalRunner, set_seed
+from rlx_sampler import EpisodeBatch, LocalSampler
+
+Array = NDArray[np.float64]
+
+
+class NoisyPolicy:
+    """Leans to one side of the cart, with noise."""
+
+    def __init__(self) -> None:
+        self.weights: Array = np.zeros(4)
+
+    def get_actions(
+        self, observations: Array, /, *, rngs: Sequence[np.random.Generator]
+    ) -> tuple[NDArray[np.int64], dict[str, Any]]:
+        """Return one action a row."""
+        scores = (observations * self.weights).sum(axis=1) + [rng.normal() for rng in rngs]
+        return (scores > 0).astype(np.int64), {}
+
+    def get_param_values(self) -> dict[str, Array]:
+        """Return the weights."""
+        return {"weights": self.weights}
+
+    def set_param_values(self, values: Mapping[str, Array], /) -> None:
+        """Take over the weights, in place."""
+        self.weights[:] = values["weights"]
+
+
+class Probe:
+    """Changes its weights by everything that is random, and by what was sampled."""
+
+    def __init__(self, *, seed: int) -> None:
+        self.policy = NoisyPolicy()
+        self.max_episode_length = 50
+        self._optimised = self.policy.weights  # as an optimiser holds the parameters of a policy
+        self._momentum: Array = np.zeros(4)
+        self._rng = np.random.default_rng(seed)
+        self._visited: set[str] = set()
+
+    def train(self, loop: TrainingLoop[EpisodeBatch], /) -> float:
+        """Train until the loop ends; return the sum of the weights."""
+        for epoch in loop.step_epochs():
+            batch = loop.obtain_episodes(epoch)
+            noise = [random.gauss(0, 1), np.random.normal(), self._rng.normal(), batch.rewards.mean() / 100]
+            self._momentum = 0.9 * self._momentum + np.array(noise)
+            self._optimised += 0.01 * self._momentum
+            self._visited.add(f"epoch {epoch}")
+            for name in sorted(self._visited)[-2:]:
+                loop.log({f"Visited/{len(name)}": float(self._optimised.sum())})
+            loop.log({"Weights": float(self._optimised.sum()), "Visits": len(self._visited)})
+            loop.step_itr += 1
+        return float(self._optimised.sum())
+
+
+@wrap_experiment
+def probe(
+    ctxt: ExperimentContext,
+    *,
+    seed: int = 1,
+    n_epochs: int = 60,
+    batch_size: int = 60,
+    n_workers: int = 1,
+    logger: Literal["csv", "tensorboard"] = "csv",
+) -> float:
+    """Run the probe."""
+    runner = LocalRunner(ctxt, logger=ctxt.logger(logger), stop_requested=lambda: ctxt.stop_requested)
+    if ctxt.resuming and runner.try_restore(
+        ctxt.snapshot_dir, sampler_cls=LocalSampler, n_workers=n_workers
+    ):
+        return runner.resume(n_epochs=n_epochs, batch_size=batch_size)
+    set_seed(seed)
+    runner.setup(Probe(seed=seed), gymnasium.make("CartPole-v1"), sampler_cls=LocalSampler, n_workers=n_workers)
+    return runner.train(n_epochs=n_epochs, batch_size=batch_size)
+
+
+if __name__ == "__main__":
+    raise SystemExit(probe.main())
