@@ -16,14 +16,25 @@ from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
+
 from rlx_logging import read_metrics
 from rlx_snapshot import Snapshotter
 
-WALL_CLOCK: Final = ("EpochTime", "TotalTime")
+WALL_CLOCK: Final = ("EpochTime", "TotalTime", "_time")
 """Logged values that are outside the promise."""
 NOT_COMPARED: Final = ("/exact/elapsed", "/exact/logger", "/train_args/start_epoch")
 """Wall-clock time; positions in files that hold it; where the last life began."""
-PLAIN: Final = (type(None), bool, int, str, bytes, complex, type, types.FunctionType, types.BuiltinFunctionType)
+PLAIN: Final = (
+    type(None),
+    bool,
+    int,
+    str,
+    bytes,
+    complex,
+    type,
+    types.FunctionType,
+    types.BuiltinFunctionType,
+)
 
 
 class Walk:
@@ -48,7 +59,7 @@ class Walk:
             self.digests[path] = value.hex()
         elif isinstance(value, np.generic):
             self.digests[path] = f"{value.dtype} {value.tobytes().hex()}"
-        elif id(value) in self._paths:
+        elif id(value) in self._paths and not isinstance(value, tuple | frozenset):
             self.digests[path] = f"same as {self._paths[id(value)]}"
         else:
             self._paths[id(value)] = path
@@ -113,7 +124,9 @@ def enumerate_names(values: Any) -> Iterator[tuple[str, Any]]:
 
 
 def _array(array: np.ndarray[Any, Any]) -> str:
-    content = repr(array.tolist()).encode() if array.dtype.hasobject else np.ascontiguousarray(array).tobytes()
+    content = (
+        repr(array.tolist()).encode() if array.dtype.hasobject else np.ascontiguousarray(array).tobytes()
+    )
     return f"{array.dtype} {array.shape} {hashlib.sha256(content).hexdigest()}"
 
 

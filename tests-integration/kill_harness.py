@@ -11,6 +11,7 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -81,8 +82,10 @@ class Life:
         return True
 
     def wait_for_snapshot(self) -> bool:
-        """Return whether a snapshot that was not there before appears before the process ends."""
-        return self.wait_for(lambda: snapshots(self._folder) != self._before)
+        """Return whether a snapshot that was not there before, or at the last call, appears before the end."""
+        appeared = self.wait_for(lambda: snapshots(self._folder) != self._before)
+        self._before = snapshots(self._folder)
+        return appeared
 
     def wait_for_words(self, words: str) -> bool:
         """Return whether the process says `words` before it ends."""
@@ -117,6 +120,12 @@ class Life:
         self._said.close()
 
 
+def no_options(number: int) -> tuple[str, ...]:
+    """Give every life the same."""
+    del number
+    return ()
+
+
 @contextlib.contextmanager
 def life(program: Program, folder: Path, *options: str, hash_seed: int = 0) -> Iterator[Life]:
     """Start a process, and make sure that it is gone afterwards."""
@@ -137,45 +146,76 @@ def snapshots(folder: Path) -> Files:
     return frozenset(found)
 
 
-@dataclass(frozen=True)
 class Killer:
     """Kills runs at random moments.
 
     Args:
         seed: Of the moments and the hash seeds.
-        longest_delay: From a new snapshot to the kill, in seconds, at most.
-        options: What life number n is given.
     """
 
-    seed: int
-    longest_delay: float = 0.1
-    options: Callable[[int], tuple[str, ...]] = lambda number: ()
+    def __init__(self, seed: int) -> None:
+        self._dice = random.Random(seed)
+        self._epoch_seconds = 0.0
 
     def kill_before_progress(self, program: Program, folder: Path, kills: int) -> None:
         """Kill `kills` times before the first snapshot, ever later in the launch."""
-        dice = random.Random(self.seed)
         with tempfile.TemporaryDirectory() as elsewhere:
-            began = time.monotonic()
-            with life(program, Path(elsewhere) / "run") as process:
-                process.wait_for_snapshot()
-                seconds = time.monotonic() - began
+            seconds = self._seconds_to_snapshot(program, Path(elsewhere) / "run")
         for number in range(kills):
-            with life(program, folder, *self.options(number), hash_seed=dice.randrange(2**32)) as process:
-                latest = time.monotonic() + seconds * (number + dice.random()) / kills
-                process.wait_for(lambda: time.monotonic() > latest or bool(snapshots(folder)))  # noqa: B023
+            with life(program, folder, hash_seed=self._hash_seed()) as process:
+                latest = time.monotonic() + seconds * (number + self._dice.random()) / kills
+                process.wait_for(partial(_late_or_saved, latest, folder))
                 process.kill()
 
-    def kill_after_progress(self, program: Program, folder: Path, kills: int) -> int:
-        """Kill up to `kills` times, each after a new snapshot; return how often it did not come too late."""
-        dice = random.Random(self.seed)
+    def kill_after_progress(
+        self,
+        program: Program,
+        folder: Path,
+        kills: int,
+        options: Callable[[int], tuple[str, ...]] = no_options,
+    ) -> int:
+        """Kill up to `kills` times, each within an epoch after a new snapshot.
+
+        Args:
+            program: What to run.
+            folder: Folder of the run.
+            kills: How often.
+            options: What life number n is given.
+
+        Returns:
+            How often the kill did not come too late.
+        """
         done = 0
         while done < kills:
-            with life(program, folder, *self.options(done), hash_seed=dice.randrange(2**32)) as process:
-                if not process.wait_for_snapshot():
+            with life(program, folder, *options(done), hash_seed=self._hash_seed()) as process:
+                if not self._wait_for_progress(process, measure=done % 3 == 0):
                     break
-                time.sleep(dice.uniform(0, self.longest_delay))
+                time.sleep(self._dice.uniform(0, self._epoch_seconds))
                 done += process.kill()
         return done
+
+    def _wait_for_progress(self, process: Life, *, measure: bool) -> bool:
+        if not process.wait_for_snapshot():
+            return False
+        if measure:
+            began = time.monotonic()
+            if not process.wait_for_snapshot():
+                return False
+            self._epoch_seconds = time.monotonic() - began
+        return True
+
+    def _seconds_to_snapshot(self, program: Program, folder: Path) -> float:
+        began = time.monotonic()
+        with life(program, folder) as process:
+            process.wait_for_snapshot()
+            return time.monotonic() - began
+
+    def _hash_seed(self) -> int:
+        return self._dice.randrange(2**32)
+
+
+def _late_or_saved(latest: float, folder: Path) -> bool:
+    return time.monotonic() > latest or bool(snapshots(folder))
 
 
 def finish(program: Program, folder: Path, *options: str, hash_seed: int = 0) -> None:

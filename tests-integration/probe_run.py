@@ -1,6 +1,7 @@
 """A small run that draws on every kind of state a resume must bring back, in a few milliseconds an epoch."""
 
 import random
+import signal
 from collections.abc import Mapping, Sequence
 from typing import Any, Literal
 
@@ -41,6 +42,9 @@ class NoisyPolicy:
 class Probe:
     """Changes its weights by everything that is random, and by what was sampled."""
 
+    hold_at = -1
+    """Epoch that never ends; set on the class, so that no snapshot holds it."""
+
     def __init__(self, *, seed: int) -> None:
         self.policy = NoisyPolicy()
         self.max_episode_length = 50
@@ -52,6 +56,8 @@ class Probe:
     def train(self, loop: TrainingLoop[EpisodeBatch], /) -> float:
         """Train until the loop ends; return the sum of the weights."""
         for epoch in loop.step_epochs():
+            if epoch == self.hold_at:
+                hold()
             batch = loop.obtain_episodes(epoch)
             noise = [random.gauss(0, 1), np.random.normal(), self._rng.normal(), batch.rewards.mean() / 100]
             self._momentum = 0.9 * self._momentum + np.array(noise)
@@ -64,6 +70,13 @@ class Probe:
         return float(self._optimised.sum())
 
 
+def hold() -> None:
+    """Say so, and do nothing until a signal ends the program."""
+    print("holding", flush=True)
+    while True:
+        signal.pause()
+
+
 @wrap_experiment
 def probe(
     ctxt: ExperimentContext,
@@ -73,15 +86,17 @@ def probe(
     batch_size: int = 60,
     n_workers: int = 1,
     logger: Literal["csv", "tensorboard"] = "csv",
+    hold_at: int = -1,
 ) -> float:
-    """Run the probe."""
+    """Run the probe; epoch `hold_at` never ends."""
+    Probe.hold_at = hold_at
     runner = LocalRunner(ctxt, logger=ctxt.logger(logger), stop_requested=lambda: ctxt.stop_requested)
-    if ctxt.resuming and runner.try_restore(
-        ctxt.snapshot_dir, sampler_cls=LocalSampler, n_workers=n_workers
-    ):
+    if ctxt.resuming and runner.try_restore(ctxt.snapshot_dir, sampler_cls=LocalSampler, n_workers=n_workers):
         return runner.resume(n_epochs=n_epochs, batch_size=batch_size)
     set_seed(seed)
-    runner.setup(Probe(seed=seed), gymnasium.make("CartPole-v1"), sampler_cls=LocalSampler, n_workers=n_workers)
+    runner.setup(
+        Probe(seed=seed), gymnasium.make("CartPole-v1"), sampler_cls=LocalSampler, n_workers=n_workers
+    )
     return runner.train(n_epochs=n_epochs, batch_size=batch_size)
 
 

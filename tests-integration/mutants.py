@@ -1,0 +1,143 @@
+"""Runs a script with one fault put into rlx: what a test of exact resume must notice.
+
+Usage: mutants.py NAME SCRIPT [ARGUMENT...]
+"""
+
+import copy
+import os
+import runpy
+import sys
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import IO, Any, Final
+
+import rlx_logging._folder as folders
+import rlx_runner._loop as loops
+import rlx_runner._runner as runners
+import rlx_runner._setup as setups
+import rlx_snapshot._snapshotter as snapshotters
+
+
+def replace(owner: Any, name: str, mutant: Callable[..., Any]) -> Any:
+    """Put `mutant` in the place of `owner.name`, which must exist; return what was there."""
+    original = vars(owner)[name]
+    setattr(owner, name, mutant)
+    return original
+
+
+def seed_reset_at_restore() -> None:
+    """A resumed run seeds the global generators again, as garage's runner does."""
+    from rlx_runner import get_seed, set_seed
+
+    replace(runners, "restore_random", lambda states: set_seed(get_seed() or 0))
+
+
+def without_random_state(kind: str) -> Callable[[], None]:
+    """One of the global generators is not brought back."""
+
+    def mutate() -> None:
+        from rlx_runner._random import capture_random, restore_random
+
+        def restore_others(states: Mapping[str, Any]) -> None:
+            if kind not in states:
+                raise KeyError(f"no state of {kind!r} was saved, only {sorted(states)}")
+            restore_random({**states, kind: capture_random()[kind]})
+
+        replace(runners, "restore_random", restore_others)
+
+    return mutate
+
+
+def sampler_starts_again() -> None:
+    """The sampler's state is not brought back: it counts its calls from 0."""
+    replace(setups.Setup, "load", lambda self, exact, **_: None)
+
+
+def snapshot_before_log() -> None:
+    """The snapshot is taken before the row of its epoch is written."""
+
+    class LateLogger:
+        def __init__(self, logger: Any) -> None:
+            self._logger = logger
+            self._row: tuple[Any, ...] = ()
+
+        def write(self, *row: Any) -> None:
+            self._row = row
+
+        def write_late(self) -> None:
+            self._logger.write(*self._row)
+
+        def __getattr__(self, name: str) -> Any:
+            return getattr(self._logger, name)
+
+    def end_epoch(self: Any, epoch: int) -> None:
+        logger = self._logger
+        self._logger = LateLogger(logger)
+        try:
+            original(self, epoch)
+            self._logger.write_late()
+        finally:
+            self._logger = logger
+
+    original = replace(loops.EpochLoop, "_end_epoch", end_epoch)
+
+
+def logs_not_cut() -> None:
+    """A resumed run appends to the logs as they lie there."""
+    replace(folders.LogFolder, "cut", lambda self, positions: None)
+
+
+def non_atomic_write() -> None:
+    """A snapshot is written over the one before, piece by piece."""
+
+    def overwrite(target: Path, write: Callable[[IO[bytes]], object], *, durable: bool) -> None:
+        with target.open("wb", buffering=0) as file:
+            write(_SlowFile(file))
+            os.fsync(file.fileno())
+
+    replace(snapshotters, "replace_file", overwrite)
+
+
+class _SlowFile:
+    """Takes a few bytes at a time."""
+
+    def __init__(self, file: IO[bytes]) -> None:
+        self._file = file
+
+    def write(self, data: bytes) -> int:
+        time.sleep(0.05)
+        return self._file.write(data[:4096])
+
+    def fileno(self) -> int:
+        return self._file.fileno()
+
+
+def two_pickles() -> None:
+    """Policy and optimiser are saved apart, so that they no longer share their parameters."""
+
+    def take_over(self: Any, state: Any, *args: Any) -> Any:
+        state.algo.policy = copy.deepcopy(state.algo.policy)
+        return original(self, state, *args)
+
+    original = replace(runners.LocalRunner, "_take_over", take_over)
+
+
+MUTANTS: Final[Mapping[str, Callable[[], None]]] = {
+    "seed-reset-at-restore": seed_reset_at_restore,
+    "no-python-random-state": without_random_state("python"),
+    "no-numpy-random-state": without_random_state("numpy"),
+    "no-torch-random-state": without_random_state("torch"),
+    "sampler-starts-again": sampler_starts_again,
+    "snapshot-before-log": snapshot_before_log,
+    "logs-not-cut": logs_not_cut,
+    "non-atomic-write": non_atomic_write,
+    "two-pickles": two_pickles,
+}
+
+if __name__ == "__main__":
+    _, mutant, script, *arguments = sys.argv
+    MUTANTS[mutant]()
+    sys.argv = [script, *arguments]
+    sys.path[0] = str(Path(script).parent)
+    runpy.run_path(script, run_name="__main__")

@@ -1,0 +1,196 @@
+"""A run that is killed again and again ends bit for bit like one that was left alone."""
+
+import importlib.util
+import signal
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from kill_harness import (
+    DONE,
+    EXAMPLES,
+    HERE,
+    STOPPED,
+    Fingerprint,
+    Killer,
+    Program,
+    differences,
+    fingerprints,
+    finish,
+    life,
+)
+
+KILLS = 10
+N_EPOCHS = 40
+
+PROBE = Program(HERE / "probe_run.py", ("--n-epochs", "40", "--logger", "csv"))
+CEM = Program(
+    EXAMPLES / "cem_cartpole.py", ("--n-epochs", "40", "--batch-size", "20", "--logger", "tensorboard")
+)
+PPO = Program(
+    EXAMPLES / "ppo_cartpole.py", ("--n-epochs", "40", "--batch-size", "100", "--logger", "tensorboard")
+)
+DQN = Program(EXAMPLES / "dqn_cartpole.py", ("--n-epochs", "40", "--batch-size", "60", "--logger", "csv"))
+
+needs_torch = pytest.mark.skipif(
+    importlib.util.find_spec("torch") is None, reason="No module named 'torch': the example learns with it"
+)
+PROGRAMS = [
+    pytest.param(PROBE, id="probe"),
+    pytest.param(CEM, id="cem"),
+    pytest.param(PPO, id="ppo", marks=needs_torch),
+    pytest.param(DQN, id="dqn", marks=needs_torch),
+]
+MUTANTS = [
+    "seed-reset-at-restore",
+    "no-python-random-state",
+    "no-numpy-random-state",
+    "sampler-starts-again",
+    "snapshot-before-log",
+    "logs-not-cut",
+    "two-pickles",
+]
+TORCH_MUTANTS = ["seed-reset-at-restore", "no-torch-random-state", "two-pickles"]
+
+Twin = Callable[[Program], Path]
+
+
+@pytest.fixture(scope="module")
+def unbroken(tmp_path_factory: pytest.TempPathFactory) -> Twin:
+    """Return the folder of a run that nobody disturbed; each program runs once."""
+    folders: dict[Program, Path] = {}
+
+    def run(program: Program) -> Path:
+        if program not in folders:
+            folder = tmp_path_factory.mktemp(program.script.stem) / "unbroken"
+            finish(program, folder, hash_seed=1)
+            folders[program] = folder
+        return folders[program]
+
+    return run
+
+
+def compare(program: Program, twin: Path, folder: Path) -> list[str]:
+    """Name what differs between two runs, after a look that there is something to compare."""
+    left, right = fingerprints(program.script, twin, folder)
+    assert_complete(left)
+    return differences(left, right)
+
+
+def assert_complete(found: Fingerprint) -> None:
+    """Fail where a run left less than it should: nothing is easily equal to nothing."""
+    logged = {"journal"} | ({"csv"} if found["csv"] else {"tensorboard"})
+    assert len(found["snapshot"]) > 100
+    for log in logged:
+        assert sum("AverageReturn" in name for name in found[log]) == N_EPOCHS
+
+
+@pytest.mark.parametrize("program", PROGRAMS)
+def test_a_killed_run_ends_like_an_unbroken_one(program: Program, unbroken: Twin, tmp_path: Path) -> None:
+    """Three kills in the launch, ten later: weights, optimiser, random states, progress and logs are equal."""
+    killer = Killer(seed=11)
+    killer.kill_before_progress(program, tmp_path / "run", kills=3)
+    assert killer.kill_after_progress(program, tmp_path / "run", KILLS) == KILLS
+    finish(program, tmp_path / "run", hash_seed=2)
+    assert compare(program, unbroken(program), tmp_path / "run") == []
+
+
+def test_a_run_killed_before_its_first_snapshot_begins_again(unbroken: Twin, tmp_path: Path) -> None:
+    """Kills in the launch, and between launch and first snapshot, leave nothing behind that counts."""
+    Killer(seed=5).kill_before_progress(PROBE, tmp_path / "run", kills=8)
+    finish(PROBE, tmp_path / "run", hash_seed=3)
+    assert compare(PROBE, unbroken(PROBE), tmp_path / "run") == []
+
+
+@pytest.mark.parametrize("options", [("gap", "3"), ("all", "1")], ids=lambda it: it[0])
+def test_epochs_after_the_last_snapshot_are_done_again(
+    options: tuple[str, str], unbroken: Twin, tmp_path: Path
+) -> None:
+    """In every snapshot mode, work that no snapshot covers is repeated, and logged once."""
+    mode = ("--snapshot-mode", options[0], "--snapshot-gap", options[1], "--n-epochs", "37")
+    program = replace(PROBE, options=(*PROBE.options[2:], *mode))
+    assert Killer(seed=3).kill_after_progress(program, tmp_path / "run", 3) == 3
+    finish(program, tmp_path / "run", "--n-epochs", "40", "--snapshot-mode", "last")
+    left, right = fingerprints(PROBE.script, unbroken(PROBE), tmp_path / "run")
+    assert differences(left, right) == []
+
+
+@pytest.mark.parametrize("mutant", MUTANTS)
+def test_a_fault_is_noticed(mutant: str, unbroken: Twin, tmp_path: Path) -> None:
+    """The comparison above fails for a runner that gets one thing wrong."""
+    mode = ("--snapshot-mode", "gap_overwrite", "--snapshot-gap", "4", "--n-epochs", "37")
+    program = replace(PROBE, options=(*PROBE.options[2:], *mode), mutant=mutant)
+    assert Killer(seed=7).kill_after_progress(program, tmp_path / "run", 1) == 1
+    finish(program, tmp_path / "run", "--n-epochs", "40", "--snapshot-mode", "last")
+    assert compare(PROBE, unbroken(PROBE), tmp_path / "run") != []
+
+
+@needs_torch
+@pytest.mark.parametrize("mutant", TORCH_MUTANTS)
+def test_a_fault_is_noticed_with_torch(mutant: str, unbroken: Twin, tmp_path: Path) -> None:
+    """The same with an optimiser and torch's generator."""
+    program = replace(PPO, mutant=mutant)
+    assert Killer(seed=7).kill_after_progress(program, tmp_path / "run", 1) == 1
+    finish(program, tmp_path / "run")
+    assert compare(PPO, unbroken(PPO), tmp_path / "run") != []
+
+
+def test_a_torn_snapshot_is_noticed(tmp_path: Path) -> None:
+    """A snapshot written in place is torn by a kill, and the run says so instead of going on wrongly."""
+    program = replace(PROBE, mutant="non-atomic-write")
+    assert Killer(seed=1).kill_after_progress(program, tmp_path / "run", 1) == 1
+    with pytest.raises(RuntimeError, match=r"params\.pkl"):
+        finish(PROBE, tmp_path / "run")
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT], ids=lambda number: number.name)
+def test_a_stopped_run_goes_on_exactly(number: signal.Signals, unbroken: Twin, tmp_path: Path) -> None:
+    """One signal ends the run after its epoch with code 75; what follows is as if it had never been sent."""
+    with life(PROBE, tmp_path / "run") as process:
+        assert process.wait_for_snapshot()
+        process.send(number)
+        assert process.end() == STOPPED
+    finish(PROBE, tmp_path / "run")
+    assert compare(PROBE, unbroken(PROBE), tmp_path / "run") == []
+
+
+@pytest.mark.parametrize(
+    ("number", "code"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)], ids=["SIGTERM", "SIGINT"]
+)
+def test_a_second_signal_ends_the_run_at_once(
+    number: signal.Signals, code: int, unbroken: Twin, tmp_path: Path
+) -> None:
+    """In the middle of a long epoch the second signal does not wait for its end, and nothing is torn."""
+    with life(PROBE, tmp_path / "run", "--hold-at", "5") as process:
+        assert process.wait_for_words("holding")
+        process.send(number)
+        assert process.wait_for_words("once more")
+        process.send(number)
+        assert process.end() == code
+    finish(PROBE, tmp_path / "run", "--hold-at", "-1")
+    assert compare(PROBE, unbroken(PROBE), tmp_path / "run") == []
+
+
+def test_a_finished_run_is_left_alone(unbroken: Twin) -> None:
+    """Going on with a run that is complete changes nothing and succeeds."""
+    folder = unbroken(PROBE)
+    (before,) = fingerprints(PROBE.script, folder)
+    with life(PROBE, folder) as process:
+        assert process.end() == DONE
+        assert "nothing is left to train" in process.said()
+    (after,) = fingerprints(PROBE.script, folder)
+    assert differences(before, after) == []
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("program", PROGRAMS)
+@pytest.mark.parametrize("seed", range(5))
+def test_many_kills(program: Program, seed: int, unbroken: Twin, tmp_path: Path) -> None:
+    """Fifty more kills a program, before and after progress."""
+    killer = Killer(seed=100 + seed)
+    killer.kill_before_progress(program, tmp_path / "run", kills=3)
+    assert killer.kill_after_progress(program, tmp_path / "run", KILLS) == KILLS
+    finish(program, tmp_path / "run", hash_seed=seed)
+    assert compare(program, unbroken(program), tmp_path / "run") == []
