@@ -128,7 +128,7 @@ def cem_cartpole(
     n_workers: int = 1,
     sampler: Literal["local", "multiprocessing", "ray"] = "local",
     logger: Literal["csv", "tensorboard", "wandb", "none"] = "csv",
-) -> float:
+) -> Any:
     """Train a linear policy on CartPole-v1 with the cross-entropy method.
 
     Args:

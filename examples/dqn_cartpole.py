@@ -230,7 +230,7 @@ def dqn_cartpole(
     n_workers: int = 1,
     sampler: Literal["local", "multiprocessing", "ray"] = "local",
     logger: Literal["csv", "tensorboard", "wandb", "none"] = "csv",
-) -> float:
+) -> Any:
     """Train a policy on CartPole-v1 with DQN.
 
     Args:

@@ -192,7 +192,7 @@ def ppo_cartpole(
     n_workers: int = 1,
     sampler: Literal["local", "multiprocessing", "ray"] = "local",
     logger: Literal["csv", "tensorboard", "wandb", "none"] = "csv",
-) -> float:
+) -> Any:
     """Train a policy on CartPole-v1 with PPO.
 
     Args:

@@ -1,3 +1,4 @@
+# pyright: reportUnknownArgumentType=false, reportUnknownMemberType=false
 """Prints the digest of every value that a run left: its last snapshot, and its logs as stock readers see them.
 
 Usage: fingerprint.py SCRIPT FOLDER...

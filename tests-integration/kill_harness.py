@@ -9,7 +9,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -127,7 +127,7 @@ def no_options(number: int) -> tuple[str, ...]:
 
 
 @contextlib.contextmanager
-def life(program: Program, folder: Path, *options: str, hash_seed: int = 0) -> Iterator[Life]:
+def life(program: Program, folder: Path, *options: str, hash_seed: int = 0) -> Generator[Life]:
     """Start a process, and make sure that it is gone afterwards."""
     process = Life(program, folder, options, hash_seed=hash_seed)
     try:

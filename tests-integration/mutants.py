@@ -19,18 +19,26 @@ import rlx_runner._setup as setups
 import rlx_snapshot._snapshotter as snapshotters
 
 
-def replace(owner: Any, name: str, mutant: Callable[..., Any]) -> Any:
+def replace(owner: Any, name: str, mutant: Any) -> Any:
     """Put `mutant` in the place of `owner.name`, which must exist; return what was there."""
-    original = vars(owner)[name]
+    members: dict[str, Any] = dict(vars(owner))
     setattr(owner, name, mutant)
-    return original
+    return members[name]
+
+
+def nothing(*args: object, **kwargs: object) -> None:
+    """Take the place of something that should be done."""
 
 
 def seed_reset_at_restore() -> None:
     """A resumed run seeds the global generators again, as garage's runner does."""
     from rlx_runner import get_seed, set_seed
 
-    replace(runners, "restore_random", lambda states: set_seed(get_seed() or 0))
+    def seed_again(states: object) -> None:
+        del states
+        set_seed(get_seed() or 0)
+
+    replace(runners, "restore_random", seed_again)
 
 
 def without_random_state(kind: str) -> Callable[[], None]:
@@ -51,7 +59,7 @@ def without_random_state(kind: str) -> Callable[[], None]:
 
 def sampler_starts_again() -> None:
     """The sampler's state is not brought back: it counts its calls from 0."""
-    replace(setups.Setup, "load", lambda self, exact, **_: None)
+    replace(setups.Setup, "load", nothing)
 
 
 def snapshot_before_log() -> None:
@@ -85,13 +93,13 @@ def snapshot_before_log() -> None:
 
 def logs_not_cut() -> None:
     """A resumed run appends to the logs as they lie there."""
-    replace(folders.LogFolder, "cut", lambda self, positions: None)
+    replace(folders.LogFolder, "cut", nothing)
 
 
 def non_atomic_write() -> None:
     """A snapshot is written over the one before, piece by piece."""
 
-    def overwrite(target: Path, write: Callable[[IO[bytes]], object], *, durable: bool) -> None:
+    def overwrite(target: Path, write: Callable[[Any], object], *, durable: bool) -> None:
         with target.open("wb", buffering=0) as file:
             write(_SlowFile(file))
             os.fsync(file.fileno())

@@ -87,7 +87,7 @@ def probe(
     n_workers: int = 1,
     logger: Literal["csv", "tensorboard"] = "csv",
     hold_at: int = -1,
-) -> float:
+) -> Any:
     """Run the probe; epoch `hold_at` never ends."""
     Probe.hold_at = hold_at
     runner = LocalRunner(ctxt, logger=ctxt.logger(logger), stop_requested=lambda: ctxt.stop_requested)
