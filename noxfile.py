@@ -142,7 +142,7 @@ def install_torch(session: nox.Session) -> bool:
     By pip, because uv reads none of pip's configuration.
     """
     session.install("pip")
-    constraints = pathlib.Path(session.create_tmp()).resolve() / "torch.txt"
+    constraints = pathlib.Path(session.bin).parent / "torch.txt"
     constraints.write_text(TORCH + "\n")
     report = session.run(
         *(
@@ -228,7 +228,9 @@ def run_each(session: nox.Session, commands: list[list[str]]) -> None:
 
 def run_pytest(session: nox.Session, *args: str | pathlib.Path) -> None:
     """Run pytest isolated from the checkout; a test that skips for a library that is here is an error."""
-    report = pathlib.Path(session.create_tmp()).resolve() / "report.xml"
+    report = (
+        pathlib.Path(session.bin).parent / "report.xml"
+    )  # not in create_tmp(), which moves TMPDIR into the checkout
     session.env["PYTHONDONTWRITEBYTECODE"] = ""
     session.run("python", "-I", "-m", "pytest", "-q", "-p", "no:cacheprovider", "-c", ROOT / "pyproject.toml",
                 "--rootdir", ROOT, f"--junitxml={report}", *args, *session.posargs, success_codes=[0, 5])  # fmt: skip
@@ -293,7 +295,12 @@ def types(session: nox.Session) -> None:
     """Mypy and pyright, both strict, over sources, tests and examples."""
     require_torch(session)
     install_beside_torch(
-        session, "mypy>=2.4,<3", "pyright[nodejs]==1.1.414", "types-psutil", "nox", *everything(torch=True, editable=True)
+        session,
+        "mypy>=2.4,<3",
+        "pyright[nodejs]==1.1.414",
+        "types-psutil",
+        "nox",
+        *everything(torch=True, editable=True),
     )
     python = str(pathlib.Path(session.bin) / "python")
     folders = [[f"packages/{package}/{part}" for part in ("src", "tests")] for package in PACKAGES]
@@ -349,7 +356,7 @@ def build(session: nox.Session) -> None:
     """Source distributions and wheels, as they would be published."""
     session.install("twine>=6", "check-wheel-contents>=0.6", "validate-pyproject[all]>=0.24")
     session.run("validate-pyproject", *(str(pyproject(package)) for package in PACKAGES))
-    folder = pathlib.Path(session.create_tmp()).resolve() / uuid.uuid4().hex
+    folder = pathlib.Path(session.bin).parent / uuid.uuid4().hex
     session.run("uv", "build", "-q", "--all-packages", "--no-sources", "--out-dir", folder, external=True)
     made = sorted(map(str, folder.glob("rlx_*")))
     if len(made) != 2 * len(PACKAGES):
@@ -482,6 +489,4 @@ def docs(session: nox.Session) -> None:
     if not (ROOT / "mkdocs.yml").exists():
         session.skip("there is no mkdocs.yml")
     session.install("mkdocs-material>=9.6", "mkdocstrings[python]>=0.29")
-    session.run(
-        "mkdocs", "build", "--strict", "--site-dir", pathlib.Path(session.create_tmp()).resolve() / "site"
-    )
+    session.run("mkdocs", "build", "--strict", "--site-dir", pathlib.Path(session.bin).parent / "site")
