@@ -75,6 +75,27 @@ def test_env_steps_and_itr_go_on(make_run: Any, tmp_path: Path) -> None:
     assert (runner.total_env_steps, runner.step_itr) == (30, 3)
 
 
+def test_going_back_in_place_puts_later_snapshots_away(make_run: Any, tmp_path: Path) -> None:
+    """The newest snapshot after going back to epoch 1 is that of epoch 1, until epoch 2 is done again."""
+    make_run().setup().train(4, batch_size=10)
+    make_run().runner.restore(str(tmp_path / "run"), 1)
+    assert make_run().runner.restore(str(tmp_path / "run")).start_epoch == 2
+    assert sorted(path.name for path in (tmp_path / "run/discarded/1").iterdir()) == [
+        "itr_2.pkl",
+        "itr_3.pkl",
+    ]
+
+
+def test_fork_leaves_the_parent_alone(make_run: Any, tmp_path: Path) -> None:
+    """A run that goes on in another folder takes no snapshot of its parent away."""
+    make_run("parent").setup().train(4, batch_size=10)
+    runner = make_run("child").runner
+    runner.restore(str(tmp_path / "parent"), 1)
+    runner.resume(n_epochs=3)
+    assert make_run("parent").runner.restore(str(tmp_path / "parent")).start_epoch == 4
+    assert make_run("child").runner.restore(str(tmp_path / "child")).start_epoch == 3
+
+
 def test_missing_snapshot_is_a_file_not_found_error(make_run: Any, tmp_path: Path) -> None:
     """Restoring from an empty folder says what was looked for."""
     with pytest.raises(FileNotFoundError, match="empty"):

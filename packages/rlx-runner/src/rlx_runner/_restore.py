@@ -60,8 +60,8 @@ def rewind_logs(logger: Any, position: Mapping[str, Any] | None, *, from_dir: st
 def rewind(state: RunState, logger: Any, snapshots: Snapshots, from_dir: str) -> None:
     """Cut logs, put later snapshots away and take over the root seed, as `state` has them."""
     exact: Mapping[str, Any] = state.exact or {}
+    snapshots.go_back_to(state.stats.total_epoch, from_dir)  # first: cut short, it leaves an earlier end
     rewind_logs(logger, exact["logger"], from_dir=from_dir, own_dir=snapshots.directory)
-    snapshots.go_back_to(state.stats.total_epoch, from_dir)
     restore_seed(state.setup_args.seed)
 
 

@@ -10,6 +10,7 @@ from typing import Any, Self
 from rlx_snapshot._arena import Arena
 from rlx_snapshot._background import Background
 from rlx_snapshot._container import check_buffers
+from rlx_snapshot._discard import discard_after
 from rlx_snapshot._loading import load_snapshot
 from rlx_snapshot._modes import FILES_FOR_MODE
 from rlx_snapshot._settings import (
@@ -95,6 +96,19 @@ class Snapshotter:
     def last_committed(self) -> int | None:
         """The newest iteration that this object has saved for good, None before the first."""
         return self._store.last_committed
+
+    def keeps(self, itr: int) -> bool:
+        """Whether the mode keeps iteration `itr`: the state of one that it does not need not be gathered."""
+        return bool(FILES_FOR_MODE[self._settings.mode](itr, self._settings.gap))
+
+    def discard_after(self, itr: int) -> None:
+        """Put the snapshots of later iterations away under ``discarded/``, to go on from `itr`.
+
+        Raises:
+            OSError: If a file cannot be moved; those that are left are of earlier iterations.
+        """
+        self.wait()
+        discard_after(Path(self.snapshot_dir), itr)
 
     def save_itr_params(self, itr: int, params: object) -> None:
         """Save `params` as iteration `itr`, if the mode keeps that iteration.
