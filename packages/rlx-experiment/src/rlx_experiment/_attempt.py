@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any, Final, Literal
 
 from rlx_experiment import _git, _metadata, _record
-from rlx_experiment._archive import make_launcher_archive
 from rlx_experiment._context import ExperimentContext
 from rlx_experiment._debug_log import debug_log
 from rlx_experiment._encoder import write_json
@@ -18,10 +17,11 @@ from rlx_experiment._lock import RunLock
 from rlx_experiment._run import Run
 from rlx_experiment._rundir import make_run_dir
 from rlx_experiment._signals import StopRequest
+from rlx_experiment._source import capture_source, share_source
 from rlx_experiment._status import now, where, write_status
 
 EXIT_STOPPED: Final = 75
-"""Exit status of a run that stopped and can go on (EX_TEMPFAIL of sysexits.h)."""
+"""Exit status of a run that stopped and can go on (EX_TEMPFAIL of sysexits.h: launchers that requeue look for it)."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -30,6 +30,8 @@ class RunPlan:
 
     experiment: str
     """``file.py:function``, by which a folder's run is recognised as the same."""
+    place: Mapping[str, object]
+    """Module, name and file of the function, by which another process finds it."""
     folder: Path
     reuse: bool
     """Whether to use `folder` even if it exists, rather than the next free number."""
@@ -38,14 +40,20 @@ class RunPlan:
     snapshot_mode: str
     snapshot_gap: int
     archive: bool
+    source_store: Path
+    """Folder that keeps one archive per code state."""
     command_line: bool = False
     """Whether to refuse a folder with a run that is not of this experiment, and to say where the run goes."""
+
+    source_from: Path | None = None
+    """Run folder whose source this run shares, instead of capturing its own."""
 
     @property
     def identity(self) -> dict[str, object]:
         """What ``arguments.json`` says about the run besides its arguments."""
         return {
             "experiment": self.experiment,
+            **self.place,
             "snapshot_mode": self.snapshot_mode,
             "snapshot_gap": self.snapshot_gap,
         }
@@ -136,11 +144,14 @@ class _Attempt:
             raise
 
     def _capture(self) -> dict[str, Any]:
+        if self.plan.source_from:
+            described = share_source(self.plan.source_from, self.folder)
+            return {**_metadata.describe_process(self.plan.arguments), **described}
         launcher = _metadata.main_script()
         root = _git.find_root(launcher.parent) if launcher else None
         tree = _git.read_tree(root) if root else None
         if tree and self.plan.archive:
-            make_launcher_archive(git_root_path=str(tree.root), log_dir=str(self.folder))
+            capture_source(tree, self.folder, self.plan.source_store)
         described = _metadata.describe_launcher(launcher, tree) if launcher else {}
         return {**described, **_metadata.describe_process(self.plan.arguments)}
 

@@ -73,6 +73,16 @@ def list_files(root: Path) -> list[str]:
     return sorted(set(_walk_files(root)))
 
 
+def list_ignored(root: Path) -> list[str]:
+    """Return the ignored files of `root`; a folder that is ignored as a whole is one name that ends in ``/``."""
+    listing = run_git(
+        root,
+        ("ls-files", "-z", "--others", "--ignored", "--exclude-standard", "--directory"),
+        ("--", ".", f":(exclude){RUNS_FOLDER}"),
+    )
+    return sorted(os.fsdecode(name) for name in (listing or b"").split(b"\0") if name)
+
+
 def _walk_files(root: Path) -> Iterator[str]:
     listing = run_git(
         root,

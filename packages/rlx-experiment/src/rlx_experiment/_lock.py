@@ -44,6 +44,22 @@ else:
         return True
 
 
+class FileLock:
+    """A lock among processes, waited for, on a file that is made for it and stays."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._descriptor = -1
+
+    def __enter__(self) -> None:
+        self._descriptor = os.open(self._path, os.O_RDWR | os.O_CREAT, 0o644)
+        while not _try_lock(self._descriptor):
+            time.sleep(0.01)
+
+    def __exit__(self, *_: object) -> None:
+        os.close(self._descriptor)
+
+
 class RunLock:
     """The lock of one run folder, held from construction to :meth:`close`.
 

@@ -19,8 +19,6 @@ from rlx_experiment._rundir import numbered_dirs
 if TYPE_CHECKING:
     from rlx_experiment._template import ExperimentTemplate
 
-"""EX_TEMPFAIL of sysexits.h: try again. Launchers that requeue look for it."""
-
 SnapshotMode = Literal["all", "last", "gap", "gap_and_last", "gap_overwrite", "none"]
 _BUILT_IN: Final = ("log_dir", "snapshot_mode", "snapshot_gap", "resume")
 
@@ -48,20 +46,40 @@ def main(template: "ExperimentTemplate", argv: Sequence[str]) -> int:
     else:
         options["log_dir"] = str(options["log_dir"])
     passed = _passed(template.__signature__, chosen, argv)
+    again = [sys.executable, sys.argv[0], "--resume", "--log-dir"]
+    return launch_for_exit_code(template, options, passed, again=again)
+
+
+def launch_for_exit_code(
+    template: "ExperimentTemplate",
+    options: Mapping[str, Any],
+    kwargs: Mapping[str, Any],
+    *,
+    again: Sequence[str],
+    source_from: Path | None = None,
+) -> int:
+    """Launch a run for a command line: 0 finished, 75 stopped, 1 or 2 and a message for what is refused.
+
+    Args:
+        template: The experiment.
+        options: Changes to the template's options.
+        kwargs: Arguments of the experiment.
+        again: Command that, with the run's folder appended, goes on with a stopped run.
+        source_from: Run folder whose source this run shares, instead of capturing its own.
+    """
     try:
         updated = template.options.updated(options)
     except ValueError as error:
         return _complain(error, 2)
     try:
-        outcome = template.launch(updated, passed, command_line=True)
+        outcome = template.launch(updated, kwargs, command_line=True, source_from=source_from)
     except RunLiveError as error:
         return _complain(error, 1)
     except _record.ForeignRunError as error:
         return _complain(error, 2)
     if outcome.state == "finished":
         return 0
-    again = shlex.join([sys.executable, sys.argv[0], "--log-dir", str(outcome.path), "--resume"])
-    print(f"stopped; go on with: {again}", file=sys.stderr)
+    print(f"stopped; go on with: {shlex.join([*again, str(outcome.path)])}", file=sys.stderr)
     return EXIT_STOPPED
 
 

@@ -1,14 +1,19 @@
 """The files that say what a run is: arguments, variant, attempts, and the identity of its experiment."""
 
 import json
+import math
 import os
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, Final, cast
 
+from rlx_experiment import _atomic
 from rlx_experiment._encoder import to_plain, write_json
+from rlx_experiment._pickling import dump
 
 ARGUMENTS_FILE: Final = "arguments.json"
+PICKLED_ARGUMENTS_FILE: Final = "arguments.pkl"
 VARIANT_FILE: Final = "variant.json"
 METADATA_FILE: Final = "metadata.json"
 ATTEMPTS_FILE: Final = "attempts.jsonl"
@@ -29,7 +34,22 @@ class ForeignRunError(ValueError):
 
 def write_arguments(folder: Path, arguments: Mapping[str, object], identity: Mapping[str, object]) -> None:
     """Write the file that makes `folder` a run of an experiment: all arguments, and `identity`."""
+    pickled = folder / PICKLED_ARGUMENTS_FILE
+    pickled.unlink(missing_ok=True)
+    if not all(map(_is_plain, arguments.values())):
+        with suppress(Exception):  # what cannot be pickled can still run; it is only not resumed by itself
+            _atomic.write_bytes(pickled, dump(dict(arguments)))
     write_json(folder / ARGUMENTS_FILE, {**arguments, IDENTITY_KEY: identity})
+
+
+def _is_plain(value: object) -> bool:
+    """Return whether JSON gives `value` back as it is, whatever type is declared."""
+    if isinstance(value, list):
+        return all(map(_is_plain, cast("list[object]", value)))
+    if isinstance(value, dict):
+        entries = cast("dict[object, object]", value)
+        return all(type(key) is str for key in entries) and all(map(_is_plain, entries.values()))
+    return value is None or type(value) in (bool, int, str) or (type(value) is float and math.isfinite(value))
 
 
 def read_arguments(folder: Path) -> tuple[dict[str, Any], dict[str, Any]] | None:
@@ -43,6 +63,15 @@ def read_arguments(folder: Path) -> tuple[dict[str, Any], dict[str, Any]] | None
     arguments = cast("dict[str, Any]", record)
     identity: Any = arguments.pop(IDENTITY_KEY, None)
     return (arguments, cast("dict[str, Any]", identity)) if isinstance(identity, dict) else None
+
+
+def read_variant(folder: Path) -> dict[str, Any]:
+    """Return the passed arguments of the run in `folder`, as JSON has them; empty where none are recorded."""
+    try:
+        variant: dict[str, Any] = json.loads((folder / VARIANT_FILE).read_bytes())
+    except FileNotFoundError:
+        return {}
+    return variant
 
 
 def check_same_experiment(folder: Path, experiment: str) -> bool:

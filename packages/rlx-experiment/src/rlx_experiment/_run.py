@@ -1,11 +1,17 @@
 """A run folder, read."""
 
 import json
+import subprocess
+import sys
+import tempfile
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Self
 
 from rlx_experiment import _record
+from rlx_experiment._archive import ARCHIVE_FILE
+from rlx_experiment._rebuild import extract_archive
+from rlx_experiment._source import SOURCE_FILE
 from rlx_experiment._status import RunStatus, read_status
 
 
@@ -54,7 +60,7 @@ class Run:
     @cached_property
     def variant(self) -> dict[str, Any]:
         """The arguments that were passed, as JSON has them."""
-        return self._read_json(_record.VARIANT_FILE)
+        return _record.read_variant(self.path)
 
     @cached_property
     def metadata(self) -> dict[str, Any]:
@@ -65,6 +71,61 @@ class Run:
     def attempts(self) -> list[dict[str, Any]]:
         """Starts and ends of all attempts, oldest first."""
         return _record.read_attempts(self.path)
+
+    def resume(self) -> int:
+        """Go on with the run in a new process, with its recorded arguments and the code as it is now.
+
+        Returns:
+            The exit code: 0 finished, 75 stopped again, anything else an error.
+        """
+        return self._replay("resume", str(self.path))
+
+    def rerun(self, log_dir: str | Path | None = None, *, tree: str | Path | None = None) -> int:
+        """Start the same call again in a new process and folder, with the code as it was when the run was launched.
+
+        Only for folders that you trust: it runs their code.
+
+        Args:
+            log_dir: Folder of the new run; that of this run by default. If it exists, a number is appended.
+            tree: Where to rebuild the launch tree, and leave it; a temporary folder by default.
+
+        Returns:
+            The exit code: 0 finished, 75 stopped, anything else an error.
+
+        Raises:
+            FileNotFoundError: The run kept no source.
+        """
+        if tree is None:
+            with tempfile.TemporaryDirectory(prefix="rlx-tree-") as temporary:
+                return self.rerun(log_dir, tree=temporary)
+        self.rebuild(tree)
+        root = str(self._read_json(SOURCE_FILE)["root"])
+        wanted = str(Path(log_dir).absolute() if log_dir else self.path)
+        cwd = Path(self.metadata["cwd"])
+        if cwd.is_relative_to(root) and (Path(tree) / cwd.relative_to(root)).is_dir():
+            cwd = Path(tree) / cwd.relative_to(root)
+        options = ("--tree", str(Path(tree).absolute()), "--root", root, "--log-dir", wanted)
+        return self._replay("rerun", str(self.path), *options, cwd=cwd)
+
+    def rebuild(self, tree: str | Path) -> None:
+        """Write the launch tree, as it was, into `tree`, a new or empty folder.
+
+        Raises:
+            FileNotFoundError: The run kept no source.
+            UnsafeArchiveError: Its archive holds what a launch archive never holds.
+        """
+        archive = self.path / ARCHIVE_FILE
+        if not archive.exists():
+            raise FileNotFoundError(
+                f"{self.path} has no {ARCHIVE_FILE}: it was launched outside of a git repository, "
+                "or with archive_launch_repo=False"
+            )
+        extract_archive(archive, Path(tree))
+
+    def _replay(self, *arguments: str, cwd: Path | None = None) -> int:
+        folder = cwd or Path(self.metadata.get("cwd", "."))
+        command = (sys.executable, "-m", "rlx_experiment._replay", *arguments)
+        return subprocess.run(command, cwd=folder if folder.is_dir() else None, check=False).returncode
 
     def _read_json(self, name: str) -> dict[str, Any]:
         try:

@@ -13,6 +13,8 @@ from rlx_experiment._attempt import Outcome, RunPlan, run_attempt
 from rlx_experiment._context import ExperimentContext, check_snapshot_options
 from rlx_experiment._naming import check_name_parameters, run_name
 from rlx_experiment._pickling import dump
+from rlx_experiment._record import read_arguments
+from rlx_experiment._source import STORE_FOLDER
 
 Function = Callable[..., Any]
 
@@ -30,6 +32,7 @@ class Options:
     archive_launch_repo: bool
     name_parameters: str | None
     use_existing_dir: bool
+    source_store: str | None
 
     def __post_init__(self) -> None:
         check_snapshot_options(self.snapshot_mode, self.snapshot_gap)
@@ -66,6 +69,7 @@ class ExperimentTemplate:
         archive_launch_repo: bool,
         name_parameters: str | None,
         use_existing_dir: bool,
+        source_store: str | None = None,
     ) -> None:
         self.options: Final = Options(
             function=None,
@@ -77,6 +81,7 @@ class ExperimentTemplate:
             archive_launch_repo=archive_launch_repo,
             name_parameters=name_parameters,
             use_existing_dir=use_existing_dir,
+            source_store=source_store,
         )
         self.function: Function | None = None
         self.__signature__ = inspect.Signature()
@@ -112,7 +117,14 @@ class ExperimentTemplate:
             )
         return self.options.updated(cast("dict[str, Any]", args[0]))
 
-    def launch(self, options: Options, kwargs: Mapping[str, Any], *, command_line: bool = False) -> Outcome:
+    def launch(
+        self,
+        options: Options,
+        kwargs: Mapping[str, Any],
+        *,
+        command_line: bool = False,
+        source_from: Path | None = None,
+    ) -> Outcome:
         """Run the experiment with `kwargs` in a folder as `options` say; return its value, state and folder.
 
         Raises:
@@ -125,6 +137,7 @@ class ExperimentTemplate:
         passed, arguments = bind(signature, kwargs)
         plan = RunPlan(
             experiment=experiment_identity(function),
+            place=_recorded_place(source_from) if source_from else _place(function),
             folder=self.folder(options, passed, arguments),
             reuse=options.use_existing_dir,
             passed=passed,
@@ -132,7 +145,9 @@ class ExperimentTemplate:
             snapshot_mode=options.snapshot_mode,
             snapshot_gap=options.snapshot_gap,
             archive=options.archive_launch_repo,
+            source_store=self.source_store(options),
             command_line=command_line,
+            source_from=source_from,
         )
         return run_attempt(plan, lambda context: _call(function, context, kwargs))
 
@@ -148,6 +163,16 @@ class ExperimentTemplate:
             arguments=arguments,
         )
         return Path("data", "local", options.prefix, name).absolute()
+
+    @staticmethod
+    def source_store(options: Options) -> Path:
+        """Return the folder of source archives: beside the runs, unless another was asked for."""
+        if options.source_store:
+            return Path(options.source_store).absolute()
+        beside = (
+            Path(options.log_dir).absolute().parent if options.log_dir else Path("data", "local").absolute()
+        )
+        return beside / STORE_FOLDER
 
     @property
     def identity(self) -> str:
@@ -200,6 +225,7 @@ def wrap_experiment(
     archive_launch_repo: bool = True,
     name_parameters: str | None = None,
     use_existing_dir: bool = False,
+    source_store: str | None = None,
 ) -> ExperimentTemplate: ...
 def wrap_experiment(
     function: Function | None = None,
@@ -212,6 +238,7 @@ def wrap_experiment(
     archive_launch_repo: bool = True,
     name_parameters: str | None = None,
     use_existing_dir: bool = False,
+    source_store: str | None = None,
 ) -> ExperimentTemplate:
     """Decorate a function so that each call of it is a recorded run in its own folder.
 
@@ -228,6 +255,7 @@ def wrap_experiment(
         archive_launch_repo: Whether to keep the launcher's repository with the run, which makes it repeatable.
         name_parameters: Parameters to append to the name: None, 'all' or 'passed'.
         use_existing_dir: Use the folder even if it exists, instead of appending ``_1``, ``_2`` … to its name.
+        source_store: Folder that keeps one archive per state of the code; ``.source`` beside the runs by default.
 
     Raises:
         ValueError: An option is out of range, or the function's first parameter is not `ctxt`.
@@ -242,6 +270,7 @@ def wrap_experiment(
         archive_launch_repo=archive_launch_repo,
         name_parameters=name_parameters,
         use_existing_dir=use_existing_dir,
+        source_store=source_store,
     )
 
 
@@ -303,6 +332,21 @@ def experiment_identity(function: Function) -> str:
     except TypeError:
         file = ""
     return f"{file}:{_qualname(function)}"
+
+
+def _place(function: Function) -> dict[str, object]:
+    """Return where another process finds `function`."""
+    try:
+        file = str(Path(inspect.getfile(function)).absolute())
+    except TypeError:
+        file = ""
+    return {"module": function.__module__, "function": _qualname(function), "file": file}
+
+
+def _recorded_place(run_folder: Path) -> dict[str, object]:
+    """Return where the function of an earlier run was; a rebuilt tree of it is gone after the run."""
+    recorded = read_arguments(run_folder)
+    return {key: recorded[1][key] for key in ("module", "function", "file")} if recorded else {}
 
 
 def _qualname(function: Function) -> str:

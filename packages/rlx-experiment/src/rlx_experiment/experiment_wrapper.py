@@ -11,6 +11,7 @@ from typing import Any
 
 from rlx_experiment._attempt import RunPlan, run_attempt
 from rlx_experiment._context import SNAPSHOT_MODES
+from rlx_experiment._source import STORE_FOLDER
 from rlx_experiment._template import experiment_identity
 
 
@@ -26,15 +27,18 @@ def run_experiment(argv: Sequence[str]) -> None:
     if args.seed is not None:
         _seed(args.seed)
     parameters: dict[str, Any] = dict(variant or {})
+    folder = Path(args.log_dir or Path("data", "local", "experiment", args.exp_name)).absolute()
     plan = RunPlan(
         experiment=experiment_identity(call),
-        folder=Path(args.log_dir or Path("data", "local", "experiment", args.exp_name)).absolute(),
+        place={"module": call.__module__, "function": call.__qualname__, "file": ""},
+        folder=folder,
         reuse=False,
         passed=parameters,
         arguments=parameters,
         snapshot_mode=args.snapshot_mode,
         snapshot_gap=args.snapshot_gap,
         archive=True,
+        source_store=folder.parent / STORE_FOLDER,
     )
     run_attempt(plan, lambda ctxt: call(ctxt, variant, args.resume_from_dir, args.resume_from_epoch))
 

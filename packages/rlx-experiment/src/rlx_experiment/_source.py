@@ -1,0 +1,150 @@
+"""A run's source code, stored once per state of the code.
+
+The store, a folder beside the runs, has one archive per code state, and every run of that state a hard link to it.
+A run folder is whole by itself: copied elsewhere, it takes the archive along.
+"""
+
+import hashlib
+import json
+import os
+import shutil
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any, Final
+
+from rlx_experiment import _git
+from rlx_experiment._archive import ARCHIVE_FILE, Piece, warn_if_large, write_archive
+from rlx_experiment._encoder import write_json
+from rlx_experiment._files import LARGE, read_entries, without_runs
+from rlx_experiment._lock import FileLock
+from rlx_experiment._record import METADATA_FILE
+
+SOURCE_FILE: Final = "source.json"
+STORE_FOLDER: Final = ".source"
+_FORMAT: Final = "1"
+
+
+def capture_source(tree: _git.WorkingTree, run_folder: Path, store: Path) -> None:
+    """Give the run a link to the archive of the code state `tree`, and a record of that state.
+
+    Args:
+        tree: State of the launcher's repository.
+        run_folder: Gets ``launch_archive.tar.xz`` and ``source.json``.
+        store: Folder of the archives; made if need be.
+    """
+    key = state_key(tree)
+    index = _SourceStore(store).require(key, tree)
+    warn_if_large(str(tree.root), index["total_size"])
+    _link(store / f"{key}.tar.xz", run_folder / ARCHIVE_FILE)
+    write_json(run_folder / SOURCE_FILE, {"state": key, **describe(tree), "left_out": index["left_out"]})
+
+
+def share_source(origin: Path, run_folder: Path) -> dict[str, Any]:
+    """Give a run the source of the run `origin`; return what that run's metadata says about it."""
+    for name in (ARCHIVE_FILE, SOURCE_FILE):
+        if (origin / name).exists():
+            _link(origin / name, run_folder / name)
+    metadata: dict[str, Any] = json.loads((origin / METADATA_FILE).read_bytes())
+    return {
+        **{key: metadata[key] for key in ("githash", "launcher", "cwd") if key in metadata},
+        "rerun_of": str(origin),
+    }
+
+
+def describe(tree: _git.WorkingTree) -> dict[str, object]:
+    """Return what is recorded about a working tree besides its files."""
+    return {
+        "root": str(tree.root),
+        "commit": tree.commit,
+        "branch": tree.branch,
+        "changed": without_runs(tree.root, tree.changed),
+        "deleted": without_runs(tree.root, tree.deleted),
+        "untracked": without_runs(tree.root, tree.untracked),
+    }
+
+
+def state_key(tree: _git.WorkingTree) -> str:
+    """Return the name of a code state: equal for equal files. Only files that differ from the commit are read."""
+    digest = hashlib.sha256()
+    for item in _differences(tree):
+        digest.update(item.encode("utf-8", "surrogateescape") + b"\0")
+    return digest.hexdigest()[:32]
+
+
+def _differences(tree: _git.WorkingTree) -> Iterator[str]:
+    yield f"{_FORMAT} {tree.commit}"
+    for name in sorted(without_runs(tree.root, tree.deleted)):
+        yield f"deleted {name}"
+    for name in sorted(without_runs(tree.root, (*tree.changed, *tree.untracked))):
+        yield f"{name} {_fingerprint(tree.root / name)}"
+
+
+def _fingerprint(path: Path) -> str:
+    """Return what tells one content of a file, link or repository from another."""
+    try:
+        status = path.lstat()
+        if path.is_symlink():
+            return f"link {os.readlink(path)}"  # noqa: PTH115 - Path.readlink changes the text
+        if path.is_dir():  # a submodule, or a repository inside this one
+            inner = _git.read_tree(path)
+            return state_key(inner) if inner else "empty"
+        if status.st_size >= LARGE:
+            return f"large {status.st_size} {status.st_mtime_ns}"
+        return f"{status.st_mode & 0o100} {hashlib.sha256(path.read_bytes()).hexdigest()}"
+    except OSError:
+        return "unreadable"
+
+
+def _link(source: Path, target: Path) -> None:
+    """Make `target` the same file as `source`, or a copy where links cannot be made."""
+    target.unlink(missing_ok=True)
+    try:
+        target.hardlink_to(source)
+    except OSError:  # another file system, or none that knows links
+        shutil.copyfile(source, target)
+
+
+class _SourceStore:
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+
+    def require(self, key: str, tree: _git.WorkingTree) -> Mapping[str, Any]:
+        """Return the index of the state `key`, building its archive if nobody has."""
+        index = self._read_index(key)
+        if index is not None:
+            return index
+        self._folder.mkdir(parents=True, exist_ok=True)
+        ignore = self._folder / ".gitignore"
+        if not ignore.exists():
+            ignore.write_text("*\n")
+        with FileLock(self._folder / "lock"):  # of many launches at once, one builds
+            return self._read_index(key) or self._build(key, tree)
+
+    def _read_index(self, key: str) -> dict[str, Any] | None:
+        try:
+            index: dict[str, Any] = json.loads((self._folder / f"{key}.json").read_bytes())
+        except FileNotFoundError:
+            return None
+        return index if (self._folder / f"{key}.tar.xz").exists() else None
+
+    def _build(self, key: str, tree: _git.WorkingTree) -> dict[str, Any]:
+        files = read_entries(tree.root)
+        pieces = write_archive(self._folder / f"{key}.tar.xz", tree.root, files.entries, self._known_pieces())
+        index: dict[str, Any] = {
+            "total_size": files.total_size,
+            "left_out": files.left_out,
+            "pieces": {name: (piece.offset, piece.size) for name, piece in pieces.items()},
+        }
+        write_json(self._folder / f"{key}.json", index)
+        return index
+
+    def _known_pieces(self) -> dict[str, Piece]:
+        """Return the streams of the newest archives."""
+        indexes = sorted(self._folder.glob("*.json"), key=lambda path: path.stat().st_mtime_ns)[-8:]
+        known: dict[str, Piece] = {}
+        for path in indexes:
+            archive = path.with_suffix(".tar.xz")
+            if archive.exists():
+                pieces: dict[str, tuple[int, int]] = json.loads(path.read_bytes())["pieces"]
+                known |= {name: Piece(archive, *place) for name, place in pieces.items()}
+        return known
