@@ -3,7 +3,7 @@
 
 def dump(value: object) -> bytes:
     """Return a pickle of `value` that may hold functions."""
-    import cloudpickle  # type: ignore[import-untyped]
+    import cloudpickle
 
     data: bytes = cloudpickle.dumps(value)  # pyright: ignore[reportUnknownMemberType]
     return data
