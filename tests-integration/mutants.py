@@ -12,18 +12,30 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import IO, Any, Final
 
-import rlx_logging._folder as folders
-import rlx_runner._loop as loops
-import rlx_runner._runner as runners
-import rlx_runner._setup as setups
-import rlx_snapshot._snapshotter as snapshotters
+from rlx_logging._folder import LogFolder
+from rlx_runner import LocalRunner, get_seed, set_seed
+from rlx_runner._loop import EpochLoop
+from rlx_runner._random import capture_random, restore_random
+from rlx_runner._setup import Setup
 
 
-def replace(owner: Any, name: str, mutant: Any) -> Any:
-    """Put `mutant` in the place of `owner.name`, which must exist; return what was there."""
-    members: dict[str, Any] = dict(vars(owner))
+def replace(owner: type[Any], name: str, mutant: Any) -> Any:
+    """Put `mutant` in the place of a method, which must exist; return the method."""
+    members: Mapping[str, Any] = owner.__dict__
+    original = members[name]
     setattr(owner, name, mutant)
-    return members[name]
+    return original
+
+
+def replace_function(package: str, name: str, mutant: Any) -> None:
+    """Put `mutant` in the place of a function in every module of `package` that knows it."""
+    modules = [
+        module for key, module in sys.modules.items() if key.startswith(package) and name in vars(module)
+    ]
+    if not modules:
+        raise LookupError(f"no module of {package} has a function {name!r}: this mutant changes nothing.")
+    for module in modules:
+        setattr(module, name, mutant)
 
 
 def nothing(*args: object, **kwargs: object) -> None:
@@ -32,34 +44,31 @@ def nothing(*args: object, **kwargs: object) -> None:
 
 def seed_reset_at_restore() -> None:
     """A resumed run seeds the global generators again, as garage's runner does."""
-    from rlx_runner import get_seed, set_seed
 
     def seed_again(states: object) -> None:
         del states
         set_seed(get_seed() or 0)
 
-    replace(runners, "restore_random", seed_again)
+    replace_function("rlx_runner", "restore_random", seed_again)
 
 
 def without_random_state(kind: str) -> Callable[[], None]:
     """One of the global generators is not brought back."""
 
     def mutate() -> None:
-        from rlx_runner._random import capture_random, restore_random
-
         def restore_others(states: Mapping[str, Any]) -> None:
             if kind not in states:
                 raise KeyError(f"no state of {kind!r} was saved, only {sorted(states)}")
             restore_random({**states, kind: capture_random()[kind]})
 
-        replace(runners, "restore_random", restore_others)
+        replace_function("rlx_runner", "restore_random", restore_others)
 
     return mutate
 
 
 def sampler_starts_again() -> None:
     """The sampler's state is not brought back: it counts its calls from 0."""
-    replace(setups.Setup, "load", nothing)
+    replace(Setup, "load", nothing)
 
 
 def snapshot_before_log() -> None:
@@ -88,12 +97,12 @@ def snapshot_before_log() -> None:
         finally:
             self._logger = logger
 
-    original = replace(loops.EpochLoop, "_end_epoch", end_epoch)
+    original = replace(EpochLoop, "_end_epoch", end_epoch)
 
 
 def logs_not_cut() -> None:
     """A resumed run appends to the logs as they lie there."""
-    replace(folders.LogFolder, "cut", nothing)
+    replace(LogFolder, "cut", nothing)
 
 
 def non_atomic_write() -> None:
@@ -104,7 +113,7 @@ def non_atomic_write() -> None:
             write(_SlowFile(file))
             os.fsync(file.fileno())
 
-    replace(snapshotters, "replace_file", overwrite)
+    replace_function("rlx_snapshot", "replace_file", overwrite)
 
 
 class _SlowFile:
@@ -128,7 +137,7 @@ def two_pickles() -> None:
         state.algo.policy = copy.deepcopy(state.algo.policy)
         return original(self, state, *args)
 
-    original = replace(runners.LocalRunner, "_take_over", take_over)
+    original = replace(LocalRunner, "_take_over", take_over)
 
 
 MUTANTS: Final[Mapping[str, Callable[[], None]]] = {
