@@ -1,6 +1,7 @@
 """Whole-run snapshots that are fast, atomic, verified and ordinary pickles."""
 
 from rlx_snapshot._config import SnapshotConfig
+from rlx_snapshot._description import BufferDescription, Description, describe, verify
 from rlx_snapshot._errors import (
     DamagedSnapshotError,
     NotAFileError,
@@ -11,9 +12,12 @@ from rlx_snapshot._errors import (
 )
 from rlx_snapshot._pickler import exact_copy, exact_dumps, exact_loads
 from rlx_snapshot._snapshotter import Snapshotter
+from rlx_snapshot._untrusted import load_untrusted
 
 __all__ = [
+    "BufferDescription",
     "DamagedSnapshotError",
+    "Description",
     "NotAFileError",
     "SnapshotConfig",
     "SnapshotFallbackWarning",
@@ -21,7 +25,10 @@ __all__ = [
     "SnapshotVersionError",
     "Snapshotter",
     "UntrustedSnapshotError",
+    "describe",
     "exact_copy",
     "exact_dumps",
     "exact_loads",
+    "load_untrusted",
+    "verify",
 ]

@@ -1,0 +1,190 @@
+"""Files of unknown origin: data comes out, code does not run."""
+
+import collections
+import pickle
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from rlx_snapshot import Snapshotter, UntrustedSnapshotError, describe, load_untrusted, verify
+from rlx_snapshot._inert import NotInertError, walk
+
+
+def reread(directory: Path, state: object) -> Any:
+    """`state` saved and loaded as if it came from a stranger."""
+    Snapshotter(directory).save_itr_params(0, state)
+    return load_untrusted(directory / "params.pkl")
+
+
+class Call:
+    """Pickles as a call of any function."""
+
+    def __init__(self, function: Callable[..., object], *arguments: object) -> None:
+        self.call = (function, arguments)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return self.call
+
+
+class TestData:
+    @pytest.mark.parametrize(
+        "value",
+        [  # pyright: ignore[reportUnknownArgumentType]
+            {"a": [1, 2.5, None, True], "b": (b"x", "y"), 3: {4, 5}, "c": frozenset({6})},
+            collections.OrderedDict(a=1, b=[2]),
+            collections.deque([1, 2], maxlen=3),
+            collections.defaultdict(list, {1: [2]}),
+            [1j, bytearray(b"z"), range(3), slice(1, 2)],
+        ],
+    )
+    def test_plain_containers_are_rebuilt(self, tmp_path: Path, value: object) -> None:
+        """Values and classes come back."""
+        loaded = reread(tmp_path, value)
+        assert loaded == value
+        assert type(loaded) is type(value)
+
+    @settings(max_examples=60, deadline=None)
+    @given(
+        st.recursive(
+            st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text() | st.binary(),
+            lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner) | st.tuples(inner, inner),
+            max_leaves=20,
+        ),
+        st.integers(0, 5),
+    )
+    def test_any_plain_pickle_of_any_protocol_is_walked(self, value: object, protocol: int) -> None:
+        """The walker understands what every protocol of pickle writes for plain values."""
+        if protocol > 2 or b"_codecs" not in pickle.dumps(value, protocol):
+            assert walk(pickle.dumps(value, protocol)) == value
+
+    def test_aliases_and_cycles_survive(self, tmp_path: Path) -> None:
+        """What was one object is one object, even if it holds itself."""
+        shared = [1]
+        state: dict[str, Any] = {"a": shared, "b": shared}
+        state["self"] = state
+        loaded = reread(tmp_path, state)
+        assert loaded["a"] is loaded["b"]
+        assert loaded["self"] is loaded
+
+    def test_arrays_are_rebuilt(self, tmp_path: Path) -> None:
+        """NumPy arrays of plain and structured types, and scalars."""
+        np: Any = pytest.importorskip("numpy", reason="needs numpy")
+        arrays = [
+            np.arange(70_000).reshape(7, -1),
+            np.asfortranarray(np.ones((3, 4))),
+            np.zeros(3, dtype=[("a", "i4"), ("b", "f8", 3)]),
+            np.arange(3, dtype=">f4"),
+            np.arange(3).astype("M8[s]"),
+            np.array(["a", "é"]),
+            np.float32(3),
+        ]
+        for loaded, array in zip(reread(tmp_path, arrays), arrays, strict=True):
+            assert (loaded.dtype, loaded.shape) == (array.dtype, array.shape)
+            assert loaded.tobytes() == array.tobytes()
+
+    def test_tensors_are_rebuilt_and_share(self, tmp_path: Path) -> None:
+        """A tensor, its view, a parameter and an empty tensor."""
+        torch: Any = pytest.importorskip("torch", reason="needs torch")
+        tensor = torch.randn(300, 300)
+        state = [
+            tensor,
+            tensor[3],
+            torch.nn.Parameter(torch.ones(3)),
+            torch.zeros(0, 2).bfloat16(),
+            tensor.shape,
+        ]
+        loaded = reread(tmp_path, state)
+        assert all(a.equal(b) for a, b in zip(loaded[:4], state[:4], strict=True))
+        loaded[0][3, 0] = 5
+        assert loaded[1][0] == 5
+
+
+class TestRefusal:
+    def test_named_code_does_not_run(self, tmp_path: Path) -> None:
+        """A call of any function refuses the file and leaves no trace."""
+        ran = tmp_path / "ran"
+        with pytest.raises(UntrustedSnapshotError, match=r"makes a .*open"):
+            reread(tmp_path / "run", {"n": 1, "bad": Call(open, str(ran), "w")})
+        assert not ran.exists()
+
+    def test_objects_are_refused(self, tmp_path: Path) -> None:
+        """An instance of a class is not plain data."""
+        with pytest.raises(UntrustedSnapshotError, match=r"names \S*Call, which is not plain data|makes a"):
+            reread(tmp_path, [collections.Counter("ab")])
+
+    @pytest.mark.parametrize("name", ["tofile", "__class__", "dump"])
+    def test_methods_that_rebuild_nothing_are_refused(self, tmp_path: Path, name: str) -> None:
+        """A method called by name is one of the few that make tensors, or none."""
+        import operator
+
+        np: Any = pytest.importorskip("numpy", reason="needs numpy")
+        with pytest.raises(UntrustedSnapshotError, match=f"method {name!r}"):
+            reread(tmp_path, Call(operator.methodcaller(name, "target"), np.ones(3)))
+
+    def test_object_arrays_are_refused(self, tmp_path: Path) -> None:
+        """Bytes are never taken for pointers."""
+        np: Any = pytest.importorskip("numpy", reason="needs numpy")
+        with pytest.raises(UntrustedSnapshotError, match="type 'O8'"):
+            reread(tmp_path, Call(np.ndarray, (1,), np.dtype("O"), b"x" * 8))
+
+    def test_tensor_beyond_its_storage_is_refused(self, tmp_path: Path) -> None:
+        """Shape, strides and offset must lie inside of the bytes that are there."""
+        import operator
+
+        torch: Any = pytest.importorskip("torch", reason="needs torch")
+        storage = torch.ones(4).untyped_storage()
+        forged = Call(operator.methodcaller("set_", storage, 2, (4,), (1,)), torch.ones(0))
+        with pytest.raises(UntrustedSnapshotError, match="beyond its storage"):
+            reread(tmp_path, forged)
+
+    def test_deep_nesting_is_refused(self, tmp_path: Path) -> None:
+        """A file cannot exhaust the stack of the program that reads it."""
+        path = tmp_path / "deep.pkl"
+        path.write_bytes(b"\x80\x05" + b"]" * 100_000 + b"a" * 99_999 + b".")
+        with pytest.raises(UntrustedSnapshotError, match="nested more than 200 deep"):
+            load_untrusted(path)
+
+    @pytest.mark.parametrize(
+        "pickled", [b"", b"x", b"\x80\x05R.", b"h\x00.", b"P1\n.", b"]}b.", b"(.", b"\x97."]
+    )
+    def test_senseless_opcodes_are_an_error_of_their_own(self, pickled: bytes) -> None:
+        """Whatever the bytes are, the walker raises one kind of error."""
+        with pytest.raises(NotInertError, match=r"makes no sense|outside of the file|has none"):
+            walk(pickled)
+
+    @settings(max_examples=200, deadline=None)
+    @given(st.binary(max_size=60))
+    def test_random_bytes_never_break_the_walker(self, pickled: bytes) -> None:
+        """Any bytes are walked or refused, in no other way."""
+        try:
+            walk(b"\x80\x05" + pickled + b".")
+        except NotInertError:
+            return
+
+
+class TestDescription:
+    def test_describe_reads_without_unpickling(self, tmp_path: Path) -> None:
+        """Size, iteration, versions and buffers are known, and nothing ran."""
+        ran = tmp_path / "ran"
+        Snapshotter(tmp_path / "run").save_itr_params(4, Call(open, str(ran), "w"))
+        description = describe(tmp_path / "run/params.pkl")
+        assert (description.iteration, description.signed, description.format_version) == (4, False, 1)
+        assert description.size == (tmp_path / "run/params.pkl").stat().st_size
+        assert "python" in description.versions
+        assert not ran.exists()
+
+    def test_verify_counts_the_buffers(self, tmp_path: Path) -> None:
+        """An intact file is described, with one checksum for each MiB."""
+        np: Any = pytest.importorskip("numpy", reason="needs numpy")
+        Snapshotter(tmp_path).save_itr_params(0, np.zeros(3 * (1 << 20) + 1, dtype="u1"))
+        (buffer,) = verify(tmp_path / "params.pkl").buffers
+        assert (buffer.length, buffer.readonly, len(buffer.checksums)) == (3 * (1 << 20) + 1, False, 4)
+
+    def test_plain_pickle_has_no_checksums(self, tmp_path: Path) -> None:
+        """Another program's file is described by what can be known."""
+        (tmp_path / "a.pkl").write_bytes(pickle.dumps(1))
+        assert verify(tmp_path / "a.pkl").format_version is None
