@@ -424,23 +424,23 @@ def torch(session: nox.Session) -> None:
 @nox.parametrize("version", ["1.2.0", "2.0.1"], ids=["1.2", "2.0"])
 def tianshou(session: nox.Session, version: str) -> None:
     """Our parts in the hands of tianshou's trainers."""
-    check_client(session, f"tianshou=={version}", "test_tianshou.py")
+    check_client(session, f"tianshou=={version}", "test_tianshou_*.py")
 
 
 @nox.session(python=TORCH_PYTHON, venv_backend="uv", requires=["wheels"], default=False, tags=["ci"])
 def sb3(session: nox.Session) -> None:
     """Our parts in the hands of Stable-Baselines3."""
-    check_client(session, "stable-baselines3==2.9.2", "test_sb3.py")
+    check_client(session, "stable-baselines3==2.9.2", "test_sb3_*.py")
 
 
-def check_client(session: nox.Session, client: str, file: str) -> None:
+def check_client(session: nox.Session, client: str, pattern: str) -> None:
     """Run the tests of one client library, which share an environment with nothing that it does not want."""
     require_torch(session)
     packages = ["-c", fresh_wheels() / "siblings.txt", *PACKAGES]
     install_beside_torch(
         session, client, *packages, "tensorboard", "pytest>=8", "pytest-randomly", "pytest-timeout"
     )
-    run_pytest(session, INTEGRATION / "clients" / file)
+    run_pytest(session, *sorted((INTEGRATION / "clients").glob(pattern)))
 
 
 @nox.session(venv_backend="uv", requires=["wheels"], default=False, tags=["ci"])

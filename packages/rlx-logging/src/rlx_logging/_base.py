@@ -101,6 +101,10 @@ class BaseLogger(ABC):
             self.write(STEP_TYPES[DataScope.TRAIN], step, self.prepare_dict_for_logging(log_data))
             self.last_log_train_step = step
 
+    def log_training_data(self, log_data: dict[str, Any], step: int) -> None:
+        """Do what `log_train_data` does, under the name that tianshou 2 calls."""
+        self.log_train_data(log_data, step)
+
     def log_test_data(self, log_data: dict[str, Any], step: int) -> None:
         """Log what the collector returned in evaluation, `step` in environment steps."""
         if step - self.last_log_test_step >= self.test_interval:

@@ -2,11 +2,9 @@
 
 from typing import TYPE_CHECKING
 
-import cloudpickle
-
 if TYPE_CHECKING:
     from pickle import Pickler as CloudPickler
 else:
-    CloudPickler = cloudpickle.Pickler
+    from cloudpickle import Pickler as CloudPickler
 
 __all__ = ["CloudPickler"]
