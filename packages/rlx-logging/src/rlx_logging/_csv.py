@@ -14,7 +14,7 @@ from rlx_logging._append import AppendFile
 from rlx_logging._atomic import create_once
 from rlx_logging._backend import Backend
 from rlx_logging._folder import LogFolder
-from rlx_logging._numbers import as_text, name_if_not_finite, plain
+from rlx_logging._numbers import BUILTIN_NUMBERS, as_text, name_if_not_finite, plain
 from rlx_logging._options import LoggerOptions
 from rlx_logging._rows import Layout, Row
 from rlx_logging._run_logger import RunLogger
@@ -62,6 +62,7 @@ class _Table:
     def __init__(self, file: AppendFile, columns: list[str]) -> None:
         self._file = file
         self._columns = columns
+        self._fitting: Layout | None = None  # the layout whose keys are the columns, in their order
 
     @classmethod
     def open(cls, folder: LogFolder, layout: Layout) -> _Table:
@@ -76,9 +77,18 @@ class _Table:
         return cls(file, _read_header(path))
 
     def append(self, row: Row) -> None:
+        if row.layout is self._fitting and BUILTIN_NUMBERS.issuperset(map(type, row.values)):
+            line = f"{row.step},{','.join(map(repr, row.values))},{row.time!r},\n"
+        else:
+            line = self._line(row)
+        self._file.append(line.encode())
+
+    def _line(self, row: Row) -> str:
+        if row.layout.keys and [row.layout.step_name, *row.layout.keys] == self._columns[:-2]:
+            self._fitting = row.layout
         named = {row.layout.step_name: row.step, **dict(zip(row.layout.keys, row.values, strict=True))}
         cells = [as_text(named.pop(column)) if column in named else "" for column in self._columns[:-2]]
-        self._file.append(_line([*cells, repr(row.time), _more(named)]).encode())
+        return _line([*cells, repr(row.time), _more(named)])
 
 
 def _more(late: Mapping[str, object]) -> str:

@@ -7,6 +7,7 @@ import struct
 from collections.abc import Mapping
 from typing import Any, Unpack
 
+from rlx_logging._append import AppendFile
 from rlx_logging._backend import Backend
 from rlx_logging._folder import LogFolder
 from rlx_logging._journal_format import (
@@ -31,15 +32,16 @@ class JournalBackend(Backend):
 
     def __init__(self, folder: LogFolder) -> None:
         self._folder = folder
+        self._file: AppendFile | None = None
         self._packers: dict[Layout, RowPacker] = {}
 
     def write(self, row: Row) -> None:
         """Append one row; names go along with the first row that has them."""
         packer = self._packers.get(row.layout)
-        if packer is None or row.arrays:
+        if packer is None or self._file is None or row.arrays:
             self._write_more(row)
         else:
-            self._folder.open(FILE_NAME).append(_pack(packer, row))
+            self._file.append(_pack(packer, row))
 
     def _write_more(self, row: Row) -> None:
         packer = self._packers.get(row.layout) or RowPacker(row.layout)
@@ -56,11 +58,13 @@ class JournalBackend(Backend):
         self._append(pack_json(Kind.HPARAMS, {str(key): _plain(value) for key, value in hparams.items()}))
 
     def _append(self, piece: bytes) -> None:
-        file = self._folder.open(FILE_NAME)
-        file.append(piece if file.size else file_record() + piece)
+        if self._file is None:
+            self._file = self._folder.open(FILE_NAME)
+        self._file.append(piece if self._file.size else file_record() + piece)
 
     def close(self) -> None:
-        """Write names anew if rows follow."""
+        """Open anew and write names anew if rows follow: those in the file may be cut off."""
+        self._file = None
         self._packers.clear()
 
 

@@ -7,7 +7,7 @@ import zlib
 from array import array
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, NamedTuple
+from typing import TYPE_CHECKING, Any, Final
 
 from rlx_logging._journal_format import (
     CHECKSUM,
@@ -22,6 +22,7 @@ from rlx_logging._journal_format import (
 )
 from rlx_logging._metrics import Metrics, Series
 from rlx_logging._rows import Layout
+from rlx_logging._series import Column, join_columns
 
 if TYPE_CHECKING:
     import numpy as np
@@ -141,25 +142,16 @@ def _unpack_array(body: bytes) -> tuple[str, int, NDArray[Any]]:
     return about["tag"], about["step"], np.frombuffer(content, about["dtype"]).reshape(about["shape"])
 
 
-class _Column(NamedTuple):
-    """Values of one tag from rows of one layout, and where the rows are."""
-
-    starts: NDArray[np.int64]
-    steps: NDArray[np.int64]
-    values: NDArray[np.float64]
-    times: NDArray[np.float64]
-
-
 def _series(scan: _Scan) -> dict[str, Series]:
-    columns: dict[str, list[_Column]] = {}
+    columns: dict[str, list[Column]] = {}
     for key, starts in scan.rows.items():
         if key in scan.layouts:
             for tag, column in _columns(scan, scan.layouts[key], starts):
                 columns.setdefault(tag, []).append(column)
-    return {tag: _joined(parts) for tag, parts in columns.items()}
+    return {tag: join_columns(parts) for tag, parts in columns.items()}
 
 
-def _columns(scan: _Scan, layout: Layout, rows: array[int]) -> Iterator[tuple[str, _Column]]:
+def _columns(scan: _Scan, layout: Layout, rows: array[int]) -> Iterator[tuple[str, Column]]:
     """Yield the columns of all rows of a layout, copied out of the file in one go."""
     import numpy as np
 
@@ -170,17 +162,6 @@ def _columns(scan: _Scan, layout: Layout, rows: array[int]) -> Iterator[tuple[st
         every_offset[starts + HEAD.size].view("<u8").reshape(len(starts), -1).T.copy()
     )  # a row for each field
     steps, times = words[1].view(np.int64), words[2].view(np.float64)
-    yield layout.tags[0], _Column(starts, steps, steps.astype(np.float64), times)
+    yield layout.tags[0], Column(starts, steps, steps.astype(np.float64), times)
     for tag, values in zip(layout.tags[1:], words[3:], strict=True):
-        yield tag, _Column(starts, steps, values.view(np.float64), times)
-
-
-def _joined(parts: list[_Column]) -> Series:
-    """Return one series in the order of the file."""
-    if len(parts) == 1:
-        return Series(parts[0].steps, parts[0].values, parts[0].times)
-    import numpy as np
-
-    order = np.argsort(np.concatenate([part.starts for part in parts]), kind="stable")
-    steps, values, times = (np.concatenate(column)[order] for column in list(zip(*parts, strict=True))[1:])
-    return Series(steps, values, times)
+        yield tag, Column(starts, steps, values.view(np.float64), times)

@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from numbers import Integral
 from typing import Final
 
+BUILTIN_NUMBERS: Final = frozenset({float, int, bool})
 _NAMES: Final = {math.inf: "Infinity", -math.inf: "-Infinity"}
 
 

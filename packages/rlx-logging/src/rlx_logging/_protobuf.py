@@ -1,46 +1,54 @@
-"""Just enough of protobuf's wire format to read TensorBoard events without its library."""
+"""Just enough of protobuf's wire format to find things in a message without its library."""
 
 from __future__ import annotations
 
-import struct
 from collections.abc import Iterator
-from typing import Final
+from typing import Final, NamedTuple
 
-_FIXED64: Final = 1
-_BYTES: Final = 2
-_FIXED32: Final = 5
+VARINT: Final = 0
+FIXED64: Final = 1
+BYTES: Final = 2
+FIXED32: Final = 5
+_SIZES: Final = {FIXED64: 8, FIXED32: 4}
 
 
-def fields(data: memoryview) -> Iterator[tuple[int, int | memoryview]]:
-    """Yield number and content of every field: an int for a varint, the raw bytes for others.
+class Field(NamedTuple):
+    """Where the content of a field is."""
+
+    number: int
+    wire: int
+    start: int
+    stop: int
+
+
+def fields(data: bytes | memoryview, start: int, stop: int) -> Iterator[Field]:
+    """Yield the fields of the message that is ``data[start:stop]``.
 
     Raises:
         ValueError: If the message is cut short or uses a wire type that is not known.
     """
-    position, end = 0, len(data)
-    while position < end:
-        key, position = varint(data, position)
+    while start < stop:
+        key, start = varint(data, start, stop)
         number, wire = key >> 3, key & 7
-        if wire == 0:
-            value, position = varint(data, position)
-            yield number, value
-            continue
-        if wire == _BYTES:
-            length, position = varint(data, position)
-        elif wire in (_FIXED64, _FIXED32):
-            length = 8 if wire == _FIXED64 else 4
+        if wire == VARINT:
+            end = varint(data, start, stop)[1]
+        elif wire == BYTES:
+            length, start = varint(data, start, stop)
+            end = start + length
+        elif wire in _SIZES:
+            end = start + _SIZES[wire]
         else:
-            raise ValueError(f"unknown wire type {wire} at byte {position}.")
-        if position + length > end:
-            raise ValueError(f"field {number} is cut short at byte {position}.")
-        yield number, data[position : position + length]
-        position += length
+            raise ValueError(f"unknown wire type {wire} before byte {start}.")
+        if end > stop:
+            raise ValueError(f"field {number} is cut short at byte {start}.")
+        yield Field(number, wire, start, end)
+        start = end
 
 
-def varint(data: memoryview, position: int) -> tuple[int, int]:
+def varint(data: bytes | memoryview, position: int, stop: int) -> tuple[int, int]:
     """Return the number at `position` and the position after it."""
     value = shift = 0
-    while position < len(data) and shift < 70:
+    while position < stop and shift < 70:
         byte = data[position]
         position += 1
         value |= (byte & 0x7F) << shift
@@ -48,21 +56,3 @@ def varint(data: memoryview, position: int) -> tuple[int, int]:
             return value, position
         shift += 7
     raise ValueError(f"a number is cut short at byte {position}.")
-
-
-def as_signed(value: int) -> int:
-    """Return a 64-bit varint as the signed number it stands for."""
-    value &= 0xFFFFFFFFFFFFFFFF
-    return value - 2**64 if value >= 2**63 else value
-
-
-def as_double(data: memoryview) -> float:
-    """Return the float64 in 8 bytes."""
-    number: float = struct.unpack("<d", data)[0]
-    return number
-
-
-def as_float(data: memoryview) -> float:
-    """Return the float32 in 4 bytes."""
-    number: float = struct.unpack("<f", data)[0]
-    return number

@@ -8,6 +8,7 @@ import time
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
+from rlx_logging._numbers import BUILTIN_NUMBERS
 from rlx_logging._scopes import StepType
 from rlx_logging._values import as_real, is_real_array
 
@@ -52,7 +53,7 @@ class RowBuilder:
 
     def __init__(self) -> None:
         self._layouts: dict[tuple[str, tuple[str, ...]], Layout] = {}
-        self._plain: set[type] = {float, int, bool}
+        self._plain: set[type] = set(BUILTIN_NUMBERS)
 
     def build(self, step_type: str, step: int, data: Mapping[str, Any]) -> Row:
         """Return the row of one call.

@@ -2,136 +2,95 @@
 
 from __future__ import annotations
 
-import struct
+from array import array
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Final, NamedTuple
+from typing import TYPE_CHECKING, Any
 
-from rlx_logging._crc32c import fastest_crc32c, mask
-from rlx_logging._metrics import Metrics, Series
-from rlx_logging._protobuf import as_double, as_float, as_signed, fields
+from rlx_logging._metrics import Metrics
+from rlx_logging._series import Column, join_columns
+from rlx_logging._tb_scan import RecordScan
+from rlx_logging._tb_template import Template, numbers
 
-_LENGTH: Final = struct.Struct("<Q")
-_CRC: Final = struct.Struct("<I")
-_HEAD: Final = 12
-_FRAME: Final = 16
-_DT_FLOAT: Final = 1
-_DT_DOUBLE: Final = 2
-
-
-class Event(NamedTuple):
-    """The scalars of one record."""
-
-    time: float
-    step: int
-    scalars: list[tuple[str, float]]
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
 
 
 def read_event_files(paths: Sequence[Path]) -> Metrics:
     """Return the scalars of several files, one file after the other; damaged records are counted."""
+    columns: dict[str, list[Column]] = {}
+    damaged = offset = 0
+    for path in paths:
+        data = path.read_bytes()
+        scan = RecordScan(data)
+        scan.run()
+        damaged += scan.damaged
+        for length, starts in scan.starts.items():
+            for tag, column in _columns(data, length, starts):
+                columns.setdefault(tag, []).append(column._replace(starts=column.starts + offset))
+        offset += len(data)
+    return Metrics({tag: join_columns(parts) for tag, parts in columns.items()}, damaged=damaged)
+
+
+def _columns(data: bytes, length: int, found: array[int]) -> Iterator[tuple[str, Column]]:
+    """Yield the scalars of all records of one length."""
     import numpy as np
 
-    columns: dict[str, tuple[list[int], list[float], list[float]]] = {}
-    damaged = 0
-    for path in paths:
-        scan = _Scan(path.read_bytes())
-        for record in scan:
-            event = parse_event(record)
-            for tag, value in event.scalars:
-                steps, values, times = columns.setdefault(tag, ([], [], []))
-                steps.append(event.step)
-                values.append(value)
-                times.append(event.time)
-        damaged += scan.damaged
-    series = {
-        tag: Series(np.array(steps, np.int64), np.array(values, np.float64), np.array(times, np.float64))
-        for tag, (steps, values, times) in columns.items()
-    }
-    return Metrics(series, damaged=damaged)
-
-
-class _Scan:
-    """Walks the undamaged records of a file; finds the next one after damage by its own checksum."""
-
-    def __init__(self, data: bytes) -> None:
-        self._data = data
-        self._view = memoryview(data)
-        self._crc32c = fastest_crc32c()
-        self.damaged = 0
-
-    def __iter__(self) -> Iterator[memoryview]:
-        position, end = 0, len(self._data)
-        while position + _FRAME <= end:
-            if not self._is_head(position):
-                self.damaged += 1
-                position = self._next_head(position + 1)
-                continue
-            length = _LENGTH.unpack_from(self._data, position)[0]
-            stop = position + _FRAME + length
-            if stop > end:
-                self.damaged += 1
-                return
-            body = self._view[position + _HEAD : stop - 4]
-            if _CRC.unpack_from(self._data, stop - 4)[0] == mask(self._crc32c(body)):
-                yield body
-            else:
-                self.damaged += 1
-            position = stop
-        self.damaged += position < end
-
-    def _is_head(self, position: int) -> bool:
-        if self._data[position + 6 : position + 8] != b"\0\0":  # longer than any file
-            return False
-        (checksum,) = _CRC.unpack_from(self._data, position + 8)
-        return bool(checksum == mask(self._crc32c(self._view[position : position + 8])))
-
-    def _next_head(self, position: int) -> int:
-        end = len(self._data)
-        while position + _FRAME <= end:
-            if self._is_head(position):
-                return position
-            position += 1
-        return end
-
-
-def parse_event(record: memoryview) -> Event:
-    """Return the scalars of an ``Event`` message; other contents give none."""
-    time, step, scalars = 0.0, 0, []
-    for number, content in fields(record):
-        if isinstance(content, int):
-            step = as_signed(content) if number == 2 else step
-        elif number == 1:
-            time = as_double(content)
-        elif number == 5:
-            scalars = [point for field, value in fields(content) if field == 1 for point in _scalar(value)]
-    return Event(time, step, scalars)
-
-
-def _scalar(message: int | memoryview) -> Iterator[tuple[str, float]]:
-    if isinstance(message, int):
-        return
-    tag, value = "", None
-    for number, content in fields(message):
-        if isinstance(content, int):
+    starts = np.frombuffer(found, np.int64)
+    while len(starts):
+        first = int(starts[0])
+        try:
+            template = Template.parse(data[first : first + length])
+        except ValueError:
+            template = Template(None, None, ())
+        if not template.points:
+            starts = starts[1:]
             continue
-        if number == 1:
-            tag = str(content, "utf-8", "replace")
-        elif number == 2:
-            value = as_float(content)
-        elif number == 8:
-            value = _tensor_scalar(content)
-    if value is not None:
-        yield tag, value
+        every_offset = np.ndarray((len(data) - length + 1,), f"V{length}", data, 0, (1,))
+        rows = every_offset[starts].view(np.uint8).reshape(len(starts), length)
+        alike = template.alike(rows)
+        whole = bool(alike.all())
+        yield from _scalars(template, starts if whole else starts[alike], rows if whole else rows[alike])
+        starts = starts[~alike]
 
 
-def _tensor_scalar(message: memoryview) -> float | None:
-    """Return the number in a ``TensorProto`` of one float32 or float64, None for other tensors."""
-    kind, value, size = _DT_FLOAT, None, 1
-    for number, content in fields(message):
-        if number == 1 and isinstance(content, int):
-            kind = content
-        elif number == 2 and not isinstance(content, int):
-            size = len(content)  # a shape with dimensions has bytes in it
-        elif number in (4, 5, 6) and not isinstance(content, int) and len(content) in (4, 8):
-            value = as_float(content) if len(content) == 4 else as_double(content)
-    return value if kind in (_DT_FLOAT, _DT_DOUBLE) and not (size and value is None) else None
+def _scalars(
+    template: Template, starts: NDArray[np.int64], rows: NDArray[np.uint8]
+) -> Iterator[tuple[str, Column]]:
+    """Yield the scalars of records that are alike, by their tags."""
+    steps, times = template.steps(rows), template.times(rows)
+    for point in template.points:
+        values = numbers(rows, point.value, point.dtype)
+        for tag, chosen in _by_tag(rows[:, point.tag]):
+            yield tag, Column(starts[chosen], steps[chosen], values[chosen], times[chosen])
+
+
+def _by_tag(letters: NDArray[np.uint8]) -> Iterator[tuple[str, Any]]:
+    """Yield each tag with an index of the rows, (N, letters), that have it."""
+    import numpy as np
+
+    if (letters == letters[0]).all():
+        yield _text(letters[0]), slice(None)
+        return
+    keys = _hashes(letters)
+    order = np.argsort(keys, kind="stable")
+    bounds = np.flatnonzero(np.diff(keys[order])) + 1
+    for group in np.split(order, bounds):
+        same = (letters[group] == letters[group[0]]).all(axis=1)
+        yield _text(letters[group[0]]), group[same]
+        if not same.all():  # two tags with one hash
+            yield from ((tag, group[~same][chosen]) for tag, chosen in _by_tag(letters[group[~same]]))
+
+
+def _hashes(letters: NDArray[np.uint8]) -> NDArray[np.uint64]:
+    import numpy as np
+
+    keys = np.zeros(len(letters), np.uint64)
+    for column in range(letters.shape[1]):
+        keys = keys * np.uint64(0x100000001B3) + letters[:, column]
+    return keys
+
+
+def _text(letters: NDArray[np.uint8]) -> str:
+    return letters.tobytes().decode("utf-8", "replace")

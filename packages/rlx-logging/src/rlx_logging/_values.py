@@ -6,12 +6,14 @@ from collections.abc import Callable, Iterator, Mapping
 from numbers import Complex, Real
 from typing import TYPE_CHECKING, Any, Final, TypeGuard, cast
 
+from rlx_logging._numbers import BUILTIN_NUMBERS
 from rlx_logging._offers import item_of, shape_of
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 _REAL_KINDS: Final = "biuf"
+_NAMES: Final = frozenset({str})
 
 
 def as_real(value: object) -> Real | float | None:
@@ -53,6 +55,12 @@ def flatten(
     left_out: Callable[[str, object], None] = lambda _key, _value: None,
 ) -> dict[str, Any]:
     """Return the loggable values of a nested mapping under joined keys; `left_out` hears of the others."""
+    if (
+        not prefix
+        and BUILTIN_NUMBERS.issuperset(map(type, data.values()))
+        and _NAMES.issuperset(map(type, data))
+    ):
+        return dict(data)
     flat: dict[str, Any] = {}
     for key, value in _leaves(data, prefix, delimiter):
         if type(value) in (float, int):
