@@ -50,6 +50,7 @@ def wandb_rows() -> Callable[[Path], list[dict[str, Any]]]:
     """Return a function that gives the rows of all offline runs below a folder, without what W&B adds."""
 
     def rows(folder: Path) -> list[dict[str, Any]]:
+        import_module("wandb").teardown()  # its service writes the last records after `finish` has returned
         return [
             {key: value for key, value in row.items() if not key.startswith("_")} for row in _history(folder)
         ]

@@ -4,18 +4,21 @@ Usage: kill_harness.py train FOLDER EPOCHS
        kill_harness.py sweep FOLDER STRIDE OFFSET
 """
 
+import csv
 import json
 import os
 import pickle
 import random
 import signal
 import sys
+from importlib import import_module
 from pathlib import Path
 from types import FrameType
 from typing import Any
 
 import rlx_logging
-from rlx_logging import make_logger
+from rlx_logging import make_logger, read_metrics
+from rlx_logging._tb_reader import read_event_files
 
 PACKAGE = str(Path(rlx_logging.__file__).parent)
 BACKENDS = "csv,jsonl,tensorboard"
@@ -24,7 +27,9 @@ BACKENDS = "csv,jsonl,tensorboard"
 def train(folder: Path, epochs: int) -> None:
     """Train from the last snapshot to the end; every epoch logs in three scopes and is snapshotted."""
     snapshot = folder / "snapshot.pkl"
-    state: dict[str, Any] = pickle.loads(snapshot.read_bytes()) if snapshot.exists() else {"epoch": 0, "logger": {}}
+    state: dict[str, Any] = (
+        pickle.loads(snapshot.read_bytes()) if snapshot.exists() else {"epoch": 0, "logger": {}}
+    )
     logger = make_logger(BACKENDS, log_dir=folder, train_interval=1, update_interval=1)
     logger.load_state_dict(state["logger"])
     for epoch in range(state["epoch"], epochs):
@@ -75,22 +80,20 @@ def attempt(folder: Path, epochs: int, line: int) -> bool:
 
 def points(folder: Path) -> dict[str, Any]:
     """Return what every reader sees, wall times left out."""
-    import csv
-
-    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
-
-    from rlx_logging._read import read_metrics
-    from rlx_logging._tb_reader import read_event_files
-
-    stock = EventAccumulator(str(folder), size_guidance={"scalars": 0})
+    accumulator = import_module("tensorboard.backend.event_processing.event_accumulator")
+    stock = accumulator.EventAccumulator(str(folder), size_guidance={"scalars": 0})
     stock.Reload()
     tables: dict[str, Any] = {}
     for path in sorted(folder.glob("progress*.csv")):
         with path.open(newline="", encoding="utf-8") as file:
-            tables[path.name] = [{key: row[key] for key in row if key != "_time"} for row in csv.DictReader(file)]
+            tables[path.name] = [
+                {key: row[key] for key in row if key != "_time"} for row in csv.DictReader(file)
+            ]
     lines = [json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()]
     return {
-        "tensorboard": {tag: [(e.step, e.value) for e in stock.Scalars(tag)] for tag in stock.Tags()["scalars"]},
+        "tensorboard": {
+            tag: [(e.step, e.value) for e in stock.Scalars(tag)] for tag in stock.Tags()["scalars"]
+        },
         "own reader": _series(read_event_files(sorted(folder.glob("events*")))),
         "journal": _series(read_metrics(folder)),
         "csv": tables,
@@ -100,7 +103,8 @@ def points(folder: Path) -> dict[str, Any]:
 
 def _series(metrics: Any) -> dict[str, Any]:
     return {
-        tag: list(zip(series.steps.tolist(), series.values.tolist(), strict=True)) for tag, series in metrics.items()
+        tag: list(zip(series.steps.tolist(), series.values.tolist(), strict=True))
+        for tag, series in metrics.items()
     }
 
 

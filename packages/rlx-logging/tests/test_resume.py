@@ -1,8 +1,16 @@
 """Cutting logs back to a snapshot."""
 
+import json
 from pathlib import Path
 
-from rlx_logging import make_logger, read_metrics
+import pytest
+
+from rlx_logging import ShorterLogWarning, make_logger, read_metrics
+
+
+def save(epoch: int, env_step: int, gradient_step: int) -> str:
+    """Stand for a trainer's checkpoint hook."""
+    return f"checkpoint {epoch} {env_step} {gradient_step}"
 
 
 def test_rows_after_the_snapshot_are_cut(tmp_path: Path) -> None:
@@ -51,3 +59,101 @@ def test_fork_begins_with_the_other_runs_rows_and_leaves_it_alone(tmp_path: Path
     assert {
         path.name: path.read_bytes() for path in (tmp_path / "parent").iterdir() if path.is_file()
     } == before
+
+
+def test_names_are_written_again_after_a_cut(tmp_path: Path) -> None:
+    """A logger that goes on in the same process can be read though its first rows are gone."""
+    logger = make_logger("csv", log_dir=tmp_path)
+    logger.write("info/epoch", 0, {"r": 0.0})
+    logger.load_state_dict({})
+    logger.write("info/epoch", 0, {"r": 1.0})
+    logger.finalize()
+    assert read_metrics(tmp_path)["info/r"].values.tolist() == [1.0]
+    assert (tmp_path / "progress.csv").read_text().splitlines()[1].startswith("0,1.0,")
+
+
+def test_gates_and_the_record_of_save_data_are_restored(tmp_path: Path) -> None:
+    """What a trainer would find is what the snapshot was taken with."""
+    first = make_logger("csv", log_dir=tmp_path)
+    first.log_test_data({"r": 1.0}, 7)
+    first.save_data(1, 10, 100, save)
+    state = first.state_dict()
+    first.log_test_data({"r": 1.0}, 8)
+    first.save_data(2, 20, 200, save)
+    first.finalize()
+    second = make_logger("csv", log_dir=tmp_path)
+    second.load_state_dict(state)
+    assert second.last_log_test_step == 7
+    assert second.restore_data() == (1, 10, 100)
+    second.load_state_dict({})
+    assert second.last_log_test_step == -1
+    assert second.restore_data() == (0, 0, 0)
+
+
+def test_the_state_is_plain(tmp_path: Path) -> None:
+    """It can be stored without this package."""
+    logger = make_logger("csv,tensorboard", log_dir=tmp_path)
+    logger.write("info/epoch", 0, {"r": 0.0})
+    state = logger.state_dict()
+    assert json.loads(json.dumps(state)) == state
+    logger.finalize()
+
+
+def test_a_newer_state_is_refused(tmp_path: Path) -> None:
+    """Nothing is cut by a state that is not understood."""
+    logger = make_logger("csv", log_dir=tmp_path)
+    logger.write("info/epoch", 0, {"r": 0.0})
+    with pytest.raises(ValueError, match="has format 2; this version reads 1"):
+        logger.load_state_dict({"format": 2})
+    assert (tmp_path / "progress.csv").exists()
+    logger.finalize()
+
+
+@pytest.mark.parametrize("missing", [True, False])
+def test_a_log_that_is_shorter_than_the_snapshot_says(tmp_path: Path, missing: bool) -> None:
+    """It is warned of, and training goes on from what is there."""
+    logger = make_logger("csv", log_dir=tmp_path)
+    for epoch in range(3):
+        logger.write("info/epoch", epoch, {"r": 0.0})
+    state = logger.state_dict()
+    logger.finalize()
+    path = tmp_path / "metrics.rlxj"
+    if missing:
+        path.unlink()
+    else:
+        path.write_bytes(path.read_bytes()[:-10])
+    with pytest.warns(
+        ShorterLogWarning, match="is missing" if missing else "but the snapshot was taken when it had"
+    ):
+        logger.load_state_dict(state)
+    logger.write("info/epoch", 3, {"r": 0.0})
+    logger.finalize()
+    assert read_metrics(tmp_path)["info/r"].steps.tolist() == ([3] if missing else [0, 1, 3])
+
+
+def test_files_of_others_are_never_touched(tmp_path: Path) -> None:
+    """Even when they look like logs."""
+    names = ["events.out.tfevents.1.other.2.0", "progress-eval.csv", "debug.log", "params.pkl"]
+    for name in names:
+        (tmp_path / name).write_bytes(b"not ours")
+    logger = make_logger("csv,tensorboard", log_dir=tmp_path)
+    logger.write("info/epoch", 0, {"r": 0.0})
+    state = logger.state_dict()
+    logger.load_state_dict(state)
+    logger.load_state_dict({})
+    assert sorted(state["files"])[0].startswith("events.out.tfevents.1")
+    assert all((tmp_path / name).read_bytes() == b"not ours" for name in names)
+
+
+def test_after_a_cut_tensorboard_gets_a_new_file(tmp_path: Path) -> None:
+    """A TensorBoard that reads the old one notices nothing odd, and finds nothing under `discarded/`."""
+    logger = make_logger("tensorboard", log_dir=tmp_path)
+    logger.write("info/epoch", 0, {"r": 0.0})
+    state = logger.state_dict()
+    logger.write("info/epoch", 1, {"r": 1.0})
+    logger.load_state_dict(state)
+    logger.write("info/epoch", 1, {"r": 1.0})
+    logger.finalize()
+    assert len(list(tmp_path.glob("events.out.tfevents.*"))) == 2
+    assert len(list(tmp_path.rglob("*tfevents*"))) == 2
+    assert len(list((tmp_path / "discarded/1").iterdir())) == 2

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 import os
 import sys
 from pathlib import Path
@@ -41,15 +40,12 @@ class AppendFile:
 
     def _complete(self, piece: bytes, written: int) -> None:
         """Write the rest after a short write; if there is no room for it, take the part back."""
-        while written < len(piece):
-            try:
-                more = os.write(self._fd, piece[written:])
-            except OSError:
-                more = 0
-            if more == 0:
-                os.ftruncate(self._fd, os.fstat(self._fd).st_size - written)
-                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(self.path))
-            written += more
+        try:
+            while written < len(piece):
+                written += os.write(self._fd, piece[written:])
+        except OSError:
+            os.ftruncate(self._fd, os.fstat(self._fd).st_size - written)
+            raise
 
     @property
     def size(self) -> int:

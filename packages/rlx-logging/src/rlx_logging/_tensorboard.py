@@ -33,6 +33,7 @@ class TensorboardBackend(Backend):
     def __init__(self, folder: LogFolder) -> None:
         self._folder = folder
         self._file: AppendFile | None = None
+        self._begun = False
         self._packers: dict[Layout, ScalarPacker] = {}
 
     def write(self, row: Row) -> None:
@@ -40,7 +41,8 @@ class TensorboardBackend(Backend):
         packer = self._packers.get(row.layout)
         if packer is None:
             packer = self._packers[row.layout] = ScalarPacker(row.layout.tags)
-        (self._file or self._open()).append(packer.pack(row))
+        file = self._file if self._begun and self._file else self._begin()
+        file.append(packer.pack(row))
         if row.arrays:
             from rlx_logging._tb_media import histogram_event
 
@@ -67,7 +69,16 @@ class TensorboardBackend(Backend):
             self._append(event)
 
     def _append(self, event: bytes) -> None:
-        (self._file or self._open()).append(frame(event))
+        self._begin().append(frame(event))
+
+    def _begin(self) -> AppendFile:
+        """Return the open file, with the record that every event file starts with in it."""
+        if self._file is None:
+            self._file = self._open()
+        if not self._begun:
+            self._file.append(file_version(time.time()))
+            self._begun = True
+        return self._file
 
     def _open(self) -> AppendFile:
         """Start a file whose name no other process and no earlier attempt has."""
@@ -75,13 +86,12 @@ class TensorboardBackend(Backend):
         start, number = f"events.out.tfevents.{int(now):010d}.{socket.gethostname()}.{os.getpid()}", 0
         while (self._folder.path / f"{start}.{number}").exists():
             number += 1
-        self._file = self._folder.open(f"{start}.{number}", exclusive=True)
-        self._file.append(file_version(now))
-        return self._file
+        return self._folder.open(f"{start}.{number}", exclusive=True)
 
     def close(self) -> None:
-        """Start a new file if rows follow."""
+        """Start a new file if rows follow: a TensorBoard that reads the old one must not see it cut and grow."""
         self._file = None
+        self._begun = False
 
 
 class TensorboardLogger(RunLogger):

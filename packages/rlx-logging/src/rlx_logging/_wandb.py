@@ -41,6 +41,7 @@ class WandbBackend(Backend):
         self._folder = folder
         self._settings = dict(settings or {})
         self._run = run
+        self._ours = run is None
         self._scopes: set[str] = set()
 
     @property
@@ -77,9 +78,11 @@ class WandbBackend(Backend):
         self.run.config.update(dict(hparams), allow_val_change=True)
 
     def close(self) -> None:
-        """Finish the run; an unreachable server is not waited for without end."""
-        run, self._run = self._run, None
+        """Finish the run, unless it was handed in; an unreachable server is not waited for without end."""
         self._scopes.clear()
+        if not self._ours:
+            return
+        run, self._run = self._run, None
         if run is not None:
             finisher = threading.Thread(target=run.finish, daemon=True)
             finisher.start()
