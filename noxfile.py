@@ -404,7 +404,7 @@ def changelog(package: str) -> str:
 def integration(session: nox.Session) -> None:
     """All packages together, with every optional library except torch."""
     uv(session, "pip", "install", "--no-sources", *everything(torch=False))
-    run_pytest(session, "--ignore", INTEGRATION / "clients", INTEGRATION)
+    run_pytest(session, "-m", "not slow", "--ignore", INTEGRATION / "clients", INTEGRATION)
 
 
 @nox.session(python=TORCH_PYTHON, venv_backend="uv", requires=["wheels"], default=False, tags=["ci"])
@@ -417,7 +417,7 @@ def torch(session: nox.Session) -> None:
         for path in ROOT.glob("packages/*/tests/**/test_*.py")
         if re.search(r"\btorch\b", path.read_text())
     ]
-    run_pytest(session, "--ignore", INTEGRATION / "clients", *files, INTEGRATION)
+    run_pytest(session, "-m", "not slow", "--ignore", INTEGRATION / "clients", *files, INTEGRATION)
 
 
 @nox.session(python=TORCH_PYTHON, venv_backend="uv", requires=["wheels"], default=False, tags=["ci"])

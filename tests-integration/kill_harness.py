@@ -232,7 +232,7 @@ def finish(program: Program, folder: Path, *options: str, hash_seed: int = 0) ->
 
 def fingerprints(script: Path, *folders: Path) -> list[Fingerprint]:
     """Return what is left of runs of `script`: the digest of every value, by kind and name."""
-    command = [sys.executable, str(HERE / "fingerprint.py"), str(script), *map(str, folders)]
+    command = [sys.executable, str(EXAMPLES / "fingerprint.py"), str(script), *map(str, folders)]
     result = subprocess.run(command, capture_output=True, text=True, check=False, stdin=subprocess.DEVNULL)
     if result.returncode != 0:
         raise RuntimeError(f"no fingerprint of {script.name}: {result.stderr[-3000:]}")

@@ -1,4 +1,3 @@
-# pyright: reportUnknownArgumentType=false, reportUnknownMemberType=false
 """Prints the digest of every value that a run left: its last snapshot, and its logs as stock readers see them.
 
 Usage: fingerprint.py SCRIPT FOLDER...
@@ -21,6 +20,8 @@ import numpy as np
 from rlx_logging import read_metrics
 from rlx_snapshot import Snapshotter
 
+Fingerprint = dict[str, dict[str, str]]
+"""The digest of every value, by where it was found and its name."""
 WALL_CLOCK: Final = ("EpochTime", "TotalTime", "_time")
 """Logged values that are outside the promise."""
 NOT_COMPARED: Final = ("/exact/elapsed", "/exact/logger", "/train_args/start_epoch")
@@ -178,7 +179,7 @@ def timeless(points: dict[str, str]) -> dict[str, str]:
     return {name: value for name, value in points.items() if not any(clock in name for clock in WALL_CLOCK)}
 
 
-def fingerprint(folder: Path) -> dict[str, dict[str, str]]:
+def fingerprint(folder: Path) -> Fingerprint:
     """Return the digests of everything that the run in `folder` left."""
     walk = Walk()
     walk.visit("", Snapshotter(folder).load(folder, "last"))
@@ -186,10 +187,23 @@ def fingerprint(folder: Path) -> dict[str, dict[str, str]]:
     return {"snapshot": walk.digests, **{name: timeless(read(folder)) for name, read in logs.items()}}
 
 
+def differences(left: Fingerprint, right: Fingerprint) -> list[str]:
+    """Name every value that two runs do not have in common."""
+    return [
+        f"{kind}: {name}"
+        for kind in sorted(left.keys() | right.keys())
+        for name in sorted(left.get(kind, {}).keys() | right.get(kind, {}).keys())
+        if left.get(kind, {}).get(name) != right.get(kind, {}).get(name)
+    ]
+
+
+def lend_classes(script: str) -> None:
+    """Make the classes of `script` known as those of ``__main__``, which is how its snapshots name them."""
+    classes = {name: value for name, value in runpy.run_path(script).items() if not name.startswith("__")}
+    vars(sys.modules["__main__"]).update(classes)
+
+
 if __name__ == "__main__":
     script, *folders = sys.argv[1:]
-    # Snapshots name the classes of a script as those of __main__, which for this moment is here.
-    vars(sys.modules["__main__"]).update(
-        {name: value for name, value in runpy.run_path(script).items() if not name.startswith("__")}
-    )
+    lend_classes(script)
     json.dump([fingerprint(Path(folder)) for folder in folders], sys.stdout)
