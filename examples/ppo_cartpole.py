@@ -157,7 +157,7 @@ class PPO:
         return {"PolicyLoss": float(policy_loss_mean), "ValueLoss": float(value_loss_mean)}
 
     def _policy_loss(self, ratio: Tensor, advantages: Tensor) -> Tensor:
-        advantages = (advantages - advantages.mean()) / (advantages.std() + 1e-8)
+        advantages = (advantages - advantages.mean()) / (advantages.std(correction=0) + 1e-8)
         clipped = ratio.clamp(1 - self._clip, 1 + self._clip)
         return -torch.min(ratio * advantages, clipped * advantages).mean()
 

@@ -29,7 +29,7 @@ def world(tmp_path: Path) -> FolderWorld:
 def step(policy: nn.Module, optimizer: torch.optim.Optimizer, observation: torch.Tensor) -> None:
     """Take one step of training."""
     optimizer.zero_grad()
-    torch.square(policy(observation)).sum().backward()  # type: ignore[no-untyped-call]
+    torch.square(policy(observation)).sum().backward()
     optimizer.step()
 
 

@@ -1,7 +1,12 @@
 """Small environments and policies that show what samplers get wrong."""
 
+import os
 import random
+import signal
+import threading
 from collections.abc import Sequence
+from contextlib import suppress
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -159,3 +164,70 @@ def make_factory(*, seed: int | None = 7, longest: int = LONGEST, **choices: Any
 def make_local(policy: Any = None, env: Any = None, **choices: Any) -> LocalSampler:
     """Return a sampler in this process, of a walk with a Gaussian policy unless told otherwise."""
     return LocalSampler.from_worker_factory(make_factory(**choices), policy or Gaussian(), env or Walk())
+
+
+class Killer(Walk):
+    """A walk whose process is killed at the fifth step before an end, as long as `times` files allow it."""
+
+    def __init__(self, folder: str, times: int = 1) -> None:
+        super().__init__()
+        self.folder = Path(folder)
+        self.times = times
+
+    def step(self, action: Any) -> tuple[Array, float, bool, bool, dict[str, Any]]:
+        if self._left == 5:
+            self._kill()
+        return super().step(action)
+
+    def _kill(self) -> None:
+        for number in range(self.times):
+            with suppress(FileExistsError):
+                (self.folder / str(number)).touch(exist_ok=False)
+                os.kill(os.getpid(), signal.SIGKILL)
+
+
+class Hanging(Walk):
+    """A walk that never comes back from a step, as long as there is no file `folder`/free."""
+
+    def __init__(self, folder: str) -> None:
+        super().__init__()
+        self.folder = Path(folder)
+
+    def step(self, action: Any) -> tuple[Array, float, bool, bool, dict[str, Any]]:
+        if self._left == 5 and not (self.folder / "free").exists():
+            threading.Event().wait()
+        return super().step(action)
+
+
+class Starving(Walk):
+    """A walk that takes all memory for shared files away from its process."""
+
+    def reset(self, *, seed: int | None = None) -> tuple[Array, dict[str, Any]]:
+        import resource
+
+        resource.setrlimit(resource.RLIMIT_FSIZE, (1 << 16, resource.RLIM_INFINITY))
+        return super().reset(seed=seed)
+
+
+def build_nothing() -> Walk:
+    """Fail to build an environment."""
+    raise LookupError("the walk has lost its way")
+
+
+class RaisingPolicy(Gaussian):
+    """A policy that breaks as soon as an observation is large."""
+
+    def get_actions(
+        self, observations: Any, *, rngs: Sequence[np.random.Generator]
+    ) -> tuple[Array, dict[str, Any]]:
+        if observations.max() > 4:
+            raise OverflowError("too large for this policy")
+        return super().get_actions(observations, rngs=rngs)
+
+
+class Odd(Walk):
+    """A walk with words among its infos, which no shared memory holds."""
+
+    def step(self, action: Any) -> tuple[Array, float, bool, bool, dict[str, Any]]:
+        observation, reward, terminated, truncated, info = super().step(action)
+        return observation, reward, terminated, truncated, {**info, "word": "w" * self._left}

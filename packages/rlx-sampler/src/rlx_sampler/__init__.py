@@ -2,11 +2,12 @@
 
 from rlx_protocols import WorkerFactory
 from rlx_sampler._episodes import EpisodeBatch
-from rlx_sampler._errors import ClosedSamplerError, EpisodeError
+from rlx_sampler._errors import ClosedSamplerError, EpisodeError, WorkerError
 from rlx_sampler._keyed_sampler import KeyedSampler
 from rlx_sampler._keys import EVALUATION, TRAINING, EpisodeKey, EpisodeStreams
 from rlx_sampler._lane_worker import DefaultWorker, VecWorker
 from rlx_sampler._local import LocalSampler
+from rlx_sampler._multiprocessing import MultiprocessingSampler
 from rlx_sampler._noise import sample_categorical, sample_distribution, sample_gaussian
 from rlx_sampler._step_types import StepType
 from rlx_sampler._worker import EnvUpdate, NewEnvUpdate, SetTaskUpdate, Worker
@@ -23,11 +24,13 @@ __all__ = [
     "EpisodeStreams",
     "KeyedSampler",
     "LocalSampler",
+    "MultiprocessingSampler",
     "NewEnvUpdate",
     "SetTaskUpdate",
     "StepType",
     "VecWorker",
     "Worker",
+    "WorkerError",
     "WorkerFactory",
     "sample_categorical",
     "sample_distribution",

@@ -90,7 +90,7 @@ class SingleActor:
         self._acting = acting
         self._rng = np.random.Generator(np.random.PCG64(IDLE_SEED))
 
-    def start(self, lane: int, streams: EpisodeStreams) -> None:  # noqa: ARG002 - there is one lane
+    def start(self, lane: int, streams: EpisodeStreams) -> None:
         """Take the generator of the next episode and reset the policy."""
         self._rng = streams.rng
         reset_policy(self._policy)

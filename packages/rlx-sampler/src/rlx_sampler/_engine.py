@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 from rlx_protocols import WorkerFactory
-from rlx_sampler._keys import CallKey
+from rlx_sampler._keys import CallKey, EpisodeKey
 from rlx_sampler._ledger import Ledger
 from rlx_sampler._setups import Setup
 from rlx_sampler._worker import Worker
@@ -43,6 +43,39 @@ class Engine(Protocol):
     def shutdown(self) -> None:
         """Release the workers, whatever state they are in. Calling it twice is allowed."""
         ...
+
+
+@dataclass(frozen=True, slots=True)
+class LedgerLease:
+    """What one worker of a ledger in the same process is to run."""
+
+    ledger: Ledger
+    call: CallKey
+    worker: int
+
+    def next_key(self) -> EpisodeKey | None:
+        """Return the next key that the ledger wants from the worker."""
+        index = self.ledger.lease(self.worker)
+        return None if index is None else self.call.episode(index)
+
+    def is_over(self) -> bool:
+        """Whether the ledger has enough."""
+        return self.ledger.is_enough
+
+
+@dataclass(frozen=True, slots=True)
+class OneEpisode:
+    """A lease that ends with the keys it was given."""
+
+    keys: list[EpisodeKey]
+
+    def next_key(self) -> EpisodeKey | None:
+        """Return the next key, and forget it."""
+        return self.keys.pop() if self.keys else None
+
+    def is_over(self) -> bool:
+        """Say that it is wanted to the end."""
+        return False
 
 
 def build_worker(factory: WorkerFactory, setup: Setup, number: int) -> Worker:

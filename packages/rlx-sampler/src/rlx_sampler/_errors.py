@@ -32,5 +32,9 @@ class EpisodeError(RuntimeError):
         )
 
 
+class WorkerError(RuntimeError):
+    """A worker process failed outside of an episode: at its start, again and again, or by doing nothing."""
+
+
 class ClosedSamplerError(RuntimeError):
     """The sampler was shut down."""

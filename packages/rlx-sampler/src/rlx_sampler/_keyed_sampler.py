@@ -6,7 +6,7 @@ from typing import Any, Final, Self
 
 from rlx_protocols import WorkerFactory
 from rlx_sampler._copies import packed, unpacked
-from rlx_sampler._engine import Engine, Updates, build_worker
+from rlx_sampler._engine import Engine, OneEpisode, Updates, build_worker
 from rlx_sampler._episodes import EpisodeBatch
 from rlx_sampler._errors import ClosedSamplerError
 from rlx_sampler._global_generators import one_torch_thread
@@ -14,7 +14,7 @@ from rlx_sampler._keys import TRAINING, CallKey, draw_root
 from rlx_sampler._lane_worker import DefaultWorker
 from rlx_sampler._ledger import Ledger
 from rlx_sampler._recorded import assemble
-from rlx_sampler._setups import Setup, spread
+from rlx_sampler._setups import Setup, own, spread
 from rlx_sampler._worker import Worker
 
 STATE_VERSION: Final = 1
@@ -54,7 +54,8 @@ class KeyedSampler(ABC):
             spread("envs", envs, self.n_workers),
         )
         self._setups: list[Setup] = [
-            Setup(agent, env) for agent, env in zip(each_agent, each_env, strict=True)
+            Setup(own(agent, "policy"), own(env, "environment"))
+            for agent, env in zip(each_agent, each_env, strict=True)
         ]
         self._engine: Engine | None = self._start_engine()
 
@@ -129,6 +130,7 @@ class KeyedSampler(ABC):
             n_steps=n_steps,
             n_episodes=n_episodes,
             n_workers=self.n_workers if self._pinned else None,
+            n_sharing=self.n_workers,
             mean_length=self._mean_length,
         )
         engine.collect(self._call_key(self._call), ledger)
@@ -165,10 +167,9 @@ class KeyedSampler(ABC):
         worker = build_worker(self._factory, self._setups[number], number)
         if self._engine is not None:
             worker.use_inference_rows(self._engine.inference_rows)
-        keys = [self._call_key(call).episode(episode)]
         try:
             with one_torch_thread():
-                ((_, recorded),) = worker.run(lambda: keys.pop() if keys else None)
+                ((_, recorded),) = worker.run(OneEpisode([self._call_key(call).episode(episode)]))
         finally:
             worker.shutdown()
         return assemble([recorded])

@@ -48,7 +48,7 @@ class VecWorker(Worker):
             if value is not None and value < 1:
                 raise ValueError(f"{name} is {value}; it must be at least 1.")
         self.inference_rows = inference_rows
-        self._n_envs = n_envs
+        self.n_lanes = n_envs
         self._policy: Any = None
         self._environments: list[Any] = []
         self._lanes: Lanes | None = None
@@ -58,6 +58,10 @@ class VecWorker(Worker):
     def environments(self) -> tuple[Any, ...]:
         """The environments that have been built so far."""
         return tuple(self._environments)
+
+    def prepare(self, key: EpisodeKey) -> None:
+        """Build the environments and find how many rows the policy needs."""
+        self._ready_lanes(key)
 
     def use_inference_rows(self, inference_rows: int | None) -> None:
         """Call the policy with so many rows from now on; None changes nothing."""
@@ -112,7 +116,7 @@ class VecWorker(Worker):
             raise RuntimeError(
                 "the worker has no policy or no environment: call update_agent and update_env first."
             )
-        actor = build_actor(self._policy, self._n_envs, self._rows_needed(key))
+        actor = build_actor(self._policy, self.n_lanes, self._rows_needed(key))
         while len(self._environments) < actor.n_lanes:
             self._environments.append(copy_of(self._environments[0], "environment"))
         self._lanes = Lanes(actor, self._environments, self.max_episode_length)
@@ -166,7 +170,7 @@ class VecWorker(Worker):
             yield from self._run_seeded(lease)
             return
         try:
-            while self._fill(lease):
+            while self._fill(lease) and not lease.is_over():
                 self.step_episode()
                 yield from self._take_ended()
         finally:
@@ -174,24 +178,25 @@ class VecWorker(Worker):
 
     def _fill(self, lease: Lease) -> bool:
         """Start what there is room for; return whether an episode is under way."""
-        while self.has_room and (key := lease()) is not None:
+        while self.has_room and (key := lease.next_key()) is not None:
             self.begin(key)
             self.start_episode()
         return not self.is_idle
 
     def _run_seeded(self, lease: Lease) -> Iterator[tuple[EpisodeKey, Recorded]]:
         """Run one episode at a time with the global generators seeded for it."""
-        while (key := lease()) is not None:
+        while (key := lease.next_key()) is not None:
             try:
                 with seeded_globally(key.streams().global_seed):
                     self.begin(key)
                     self.start_episode()
                     while not self.step_episode():
-                        pass
-            except BaseException:
+                        if lease.is_over():
+                            return
+                ended = self._take_ended()
+            finally:
                 self._abandon()
-                raise
-            yield from self._take_ended()
+            yield from ended
 
     def _take_ended(self) -> list[tuple[EpisodeKey, Recorded]]:
         ended, self._ended = self._ended, []

@@ -146,7 +146,7 @@ class Lanes:
             end=end,
             env_infos=to_columns(running.infos),
             agent_infos=agent_infos,
-            episode_info=running.episode_info,
+            episode_infos=to_columns([running.episode_info]),
         )
 
 

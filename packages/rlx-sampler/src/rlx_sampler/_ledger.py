@@ -1,8 +1,10 @@
 """Which episodes a sampling call needs, which are out, and which are back."""
 
-from collections.abc import Sequence
+import sys
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 
+from rlx_sampler._errors import EpisodeError
 from rlx_sampler._recorded import Recorded
 
 
@@ -19,6 +21,7 @@ class Ledger:
         n_episodes: Episodes wanted; None where steps are counted.
         n_workers: With pinned workers, episode i belongs to worker i mod `n_workers`;
             None where any worker may run any episode.
+        n_sharing: Workers that run at the same time, for fair shares.
         mean_length: Guess at the length of an episode. It decides only how many are
             started early, never which are kept.
     """
@@ -26,13 +29,16 @@ class Ledger:
     n_steps: int | None = None
     n_episodes: int | None = None
     n_workers: int | None = None
+    n_sharing: int = 1
     mean_length: float = 0.0
     _next: dict[int, int] = field(default_factory=dict[int, int])
     _back: list[int] = field(default_factory=list[int])
     _out: set[int] = field(default_factory=set[int])
     _done: dict[int, Recorded] = field(default_factory=dict[int, Recorded])
+    _failed: dict[int, EpisodeError] = field(default_factory=dict[int, EpisodeError])
     _prefix: int = 0
     _prefix_steps: int = 0
+    _done_steps: int = 0
 
     @property
     def is_enough(self) -> bool:
@@ -40,6 +46,22 @@ class Ledger:
         if self.n_episodes is not None:
             return self._prefix >= self.n_episodes
         return self.n_steps is not None and self._prefix_steps >= self.n_steps
+
+    def lease_many(self, worker: int, limit: int) -> list[int]:
+        """Return the next indices for `worker`: at most `limit`, and its share of what is left."""
+        share = max(1, min(limit, self._left() // self.n_sharing))
+        leased: list[int] = []
+        while len(leased) < share and (index := self.lease(worker)) is not None:
+            leased.append(index)
+        return leased
+
+    def _left(self) -> int:
+        """Return how many more episodes are probably needed, beyond those that are out."""
+        if self.n_episodes is not None:
+            return self.n_episodes - self._prefix - len(self._out)
+        if self.n_steps is None or not self.mean_length:
+            return sys.maxsize
+        return int((self.n_steps - self._done_steps) / self.mean_length) - len(self._out)
 
     def lease(self, worker: int = 0) -> int | None:
         """Return the next index for `worker`, or None while it looks as if none is needed."""
@@ -68,20 +90,40 @@ class Ledger:
             return True
         if self.n_workers is not None:
             return index < self._prefix + self.n_workers  # no worker runs ahead of the others
-        finished = sum(episode.n_steps for index, episode in self._done.items() if index >= self._prefix)
-        expected = self._prefix_steps + finished + len(self._out) * self.mean_length
+        expected = self._done_steps + len(self._out) * self.mean_length
         return expected < self.n_steps or not self._out
 
     def add(self, index: int, episode: Recorded) -> None:
-        """Take back a finished episode."""
+        """Take back a finished episode.
+
+        Raises:
+            EpisodeError: If the prefix now reaches an episode that failed.
+        """
         self._out.discard(index)
         self._done[index] = episode
+        self._done_steps += episode.n_steps
+        self._advance()
+
+    def fail(self, index: int, error: EpisodeError) -> None:
+        """Learn that an episode raised; it counts only if the prefix comes to it.
+
+        Raises:
+            EpisodeError: If the prefix is there already.
+        """
+        self._out.discard(index)
+        self._failed[index] = error
+        self._advance()
+
+    def _advance(self) -> None:
         while not self.is_enough and self._prefix in self._done:
             self._prefix_steps += self._done[self._prefix].n_steps
             self._prefix += 1
+        if not self.is_enough and self._prefix in self._failed:
+            raise self._failed[self._prefix]
 
-    def give_back(self, indices: Sequence[int]) -> None:
-        """Take back indices that were never finished, to be leased again."""
+    def give_back(self, indices: Iterable[int] | None = None) -> None:
+        """Take back indices that were never finished, to be leased again; None means all that are out."""
+        indices = set(self._out if indices is None else indices)
         self._out.difference_update(indices)
         self._back = sorted({*self._back, *indices})
 

@@ -3,10 +3,11 @@
 from collections.abc import Sequence
 
 from rlx_protocols import WorkerFactory
-from rlx_sampler._engine import Updates, build_worker
+from rlx_sampler._engine import LedgerLease, Updates, build_worker
+from rlx_sampler._errors import EpisodeError
 from rlx_sampler._global_generators import one_torch_thread
 from rlx_sampler._keyed_sampler import KeyedSampler
-from rlx_sampler._keys import CallKey, EpisodeKey
+from rlx_sampler._keys import CallKey
 from rlx_sampler._ledger import Ledger
 from rlx_sampler._setups import Setup, own
 from rlx_sampler._worker import Worker
@@ -53,14 +54,12 @@ class LocalEngine:
                     self._run(number, call, ledger)
 
     def _run(self, number: int, call: CallKey, ledger: Ledger) -> None:
-        def lease() -> EpisodeKey | None:
-            index = ledger.lease(number)
-            return None if index is None else call.episode(index)
-
-        for key, recorded in self._worker(number).run(lease):
-            ledger.add(key.episode, recorded)
-            if ledger.is_enough:
-                break
+        try:
+            for key, recorded in self._worker(number).run(LedgerLease(ledger, call, number)):
+                ledger.add(key.episode, recorded)
+        except EpisodeError as error:
+            ledger.fail(error.keys[0].episode, error)
+            ledger.give_back()
 
     def shutdown(self) -> None:
         """Close all environments."""

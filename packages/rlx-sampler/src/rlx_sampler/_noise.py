@@ -110,17 +110,18 @@ def _draw_row(rng: np.random.Generator, shape: tuple[int, ...], method: str) -> 
 
 def to_array(value: Any) -> Array:
     """Return `value`, an array or a tensor that may need a gradient, as an array."""
-    return np.asarray(value.detach().cpu() if _is_tensor(value) else value)
+    return np.asarray(value.detach().cpu() if is_tensor(value) else value)
 
 
 def like(model: Any, value: Array) -> Any:
     """Return `value` as a tensor on the device of `model` where that is a tensor."""
-    if not _is_tensor(model):
+    if not is_tensor(model):
         return value
     torch: Any = import_module("torch")
     return torch.from_numpy(value).to(model.device)
 
 
-def _is_tensor(value: Any) -> bool:
+def is_tensor(value: Any) -> bool:
+    """Whether `value` is a tensor; without torch nothing is."""
     torch = sys.modules.get("torch")
     return torch is not None and isinstance(value, torch.Tensor)

@@ -39,13 +39,15 @@ def how_to_act(policy: Any) -> Acting:
 
 
 def is_policy(value: Any) -> bool:
-    """Whether `value` can be asked for actions, rather than being a policy's parameters."""
-    return offered(value, "get_action") is not None or offered(value, "get_actions") is not None
+    """Whether `value` can be asked for actions, rather than being parameters or a class."""
+    has_either = offered(value, "get_action") is not None or offered(value, "get_actions") is not None
+    return has_either and not inspect.isclass(value)
 
 
 def is_environment(value: Any) -> bool:
-    """Whether `value` can be reset and stepped."""
-    return offered(value, "reset") is not None and offered(value, "step") is not None
+    """Whether `value` can be reset and stepped, rather than being a class that builds such."""
+    has_both = offered(value, "reset") is not None and offered(value, "step") is not None
+    return has_both and not inspect.isclass(value)
 
 
 def offered(value: Any, name: str) -> Callable[..., Any] | None:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from rlx_sampler._episodes import EpisodeBatch
-from rlx_sampler._infos import Columns, Info, InfoColumn, join_columns, to_columns
+from rlx_sampler._infos import Columns, InfoColumn, join_columns
 from rlx_sampler._step_types import StepType, label_steps
 from rlx_sampler._trees import Array, ArrayTree, concatenate, is_mapping, rows, stack, structure
 
@@ -22,7 +22,7 @@ class Recorded:
     end: StepType
     env_infos: Columns
     agent_infos: dict[str, ArrayTree]
-    episode_info: Info
+    episode_infos: Columns
 
     @property
     def n_steps(self) -> int:
@@ -43,9 +43,7 @@ def assemble(episodes: Sequence[Recorded]) -> EpisodeBatch:
         lengths=np.asarray(lengths),
         env_infos=join_columns([episode.env_infos for episode in episodes], lengths),
         agent_infos=concatenate([episode.agent_infos for episode in episodes]),
-        episode_infos=join_columns(
-            [to_columns([episode.episode_info]) for episode in episodes], [1] * len(episodes)
-        ),
+        episode_infos=join_columns([episode.episode_infos for episode in episodes], [1] * len(episodes)),
     )
 
 
@@ -75,10 +73,14 @@ def as_recorded(batch: EpisodeBatch) -> Recorded:
         actions=batch.actions,
         rewards=batch.rewards,
         end=StepType(int(batch.step_types[-1])),
-        env_infos={path: InfoColumn(values, None) for path, values in _paths(batch.env_infos)},
+        env_infos=_columns(batch.env_infos),
         agent_infos=dict(batch.agent_infos),
-        episode_info=rows(batch.episode_infos, 0),
+        episode_infos=_columns(batch.episode_infos),
     )
+
+
+def _columns(infos: ArrayTree) -> Columns:
+    return {path: InfoColumn(values, None) for path, values in _paths(infos)}
 
 
 def _paths(tree: ArrayTree, prefix: tuple[str, ...] = ()) -> list[tuple[tuple[str, ...], Array]]:

@@ -1,10 +1,13 @@
 """What each worker works with: its policy, its environment, and the latest change of each."""
 
+import copy
 from dataclasses import dataclass, replace
 from typing import Any
 
 from rlx_sampler._copies import copy_of
+from rlx_sampler._noise import is_tensor
 from rlx_sampler._offers import is_environment, is_policy
+from rlx_sampler._trees import map_leaves
 from rlx_sampler._worker import Worker
 
 
@@ -19,6 +22,7 @@ class Setup:
 
     def updated(self, agent_update: Any, env_update: Any) -> "Setup":
         """Return the setup after both updates; None keeps what there is."""
+        agent_update, env_update = own(agent_update, "policy"), own(env_update, "environment")
         setup = self
         if agent_update is not None and is_policy(agent_update):
             setup = replace(setup, agent=agent_update, parameters=None)
@@ -33,14 +37,20 @@ class Setup:
     def apply(self, worker: Worker) -> None:
         """Give all of it to a new worker, as copies of its own."""
         worker.update_agent(own(self.agent, "policy"))
-        worker.update_agent(self.parameters)
+        worker.update_agent(own(self.parameters, "policy"))
         worker.update_env(own(self.environment, "environment"))
         worker.update_env(self.env_update)
 
 
 def own(value: Any, role: str) -> Any:
-    """Return a copy of a policy or environment, and anything else (parameters, functions) as it is."""
-    return copy_of(value, role) if is_policy(value) or is_environment(value) else value
+    """Return a copy of a policy, an environment or parameters; a function is returned as it is."""
+    if is_policy(value) or is_environment(value):
+        return copy_of(value, role)
+    return value if value is None or callable(value) else map_leaves(_copy_leaf, value)
+
+
+def _copy_leaf(leaf: Any) -> Any:
+    return leaf.detach().clone() if is_tensor(leaf) else copy.copy(leaf)
 
 
 def spread(name: str, value: Any, n_workers: int) -> list[Any]:

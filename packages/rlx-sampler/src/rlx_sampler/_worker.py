@@ -2,14 +2,23 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
-from typing import Any, NoReturn, TypeAlias
+from typing import Any, NoReturn, Protocol
 
 from rlx_sampler._episodes import EpisodeBatch
 from rlx_sampler._keys import TRAINING, EpisodeKey, draw_root
 from rlx_sampler._recorded import Recorded, as_recorded
 
-Lease: TypeAlias = Callable[[], EpisodeKey | None]
-"""Gives the key of the next episode to run, or None while there is none."""
+
+class Lease(Protocol):
+    """Says which episodes a worker is to run."""
+
+    def next_key(self) -> EpisodeKey | None:
+        """Return the key of the next episode to run, or None while there is none."""
+        ...
+
+    def is_over(self) -> bool:
+        """Whether nothing that is under way is wanted any more; asked at every step."""
+        ...
 
 
 class Worker(ABC):
@@ -31,6 +40,8 @@ class Worker(ABC):
         self._root = draw_root() if seed is None else seed
         self._own_episodes = 0
         self._key: EpisodeKey | None = None
+        self.n_lanes = 1
+        """Episodes that the worker runs side by side."""
         self.inference_rows: int | None = None
         """Rows of every call of the policy; None while that is not known, or no matter."""
 
@@ -50,6 +61,9 @@ class Worker(ABC):
         """Call the policy with so many rows from now on; None changes nothing."""
         if inference_rows is not None:
             self.inference_rows = inference_rows
+
+    def prepare(self, key: EpisodeKey) -> None:
+        """Do what can be done before the first episode; `key` names one to try things with."""
 
     @abstractmethod
     def update_agent(self, agent_update: Any) -> None:
@@ -84,7 +98,7 @@ class Worker(ABC):
 
     def run(self, lease: Lease) -> Iterator[tuple[EpisodeKey, Recorded]]:
         """Run the episodes that `lease` names until it names none; yield each as it ends."""
-        while (key := lease()) is not None:
+        while (key := lease.next_key()) is not None:
             self.begin(key)
             yield key, as_recorded(self.rollout())
 

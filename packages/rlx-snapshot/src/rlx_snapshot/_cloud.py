@@ -2,9 +2,11 @@
 
 from typing import TYPE_CHECKING
 
+import cloudpickle
+
 if TYPE_CHECKING:
     from pickle import Pickler as CloudPickler
 else:
-    from cloudpickle import Pickler as CloudPickler
+    CloudPickler = cloudpickle.Pickler
 
 __all__ = ["CloudPickler"]

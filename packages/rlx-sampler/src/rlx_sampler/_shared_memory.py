@@ -1,0 +1,82 @@
+"""Memory that two processes see: an anonymous file that grows and is gone with its last user.
+
+Linux only (memfd). No name exists that could be left behind, whatever kills whom.
+"""
+
+import mmap
+import os
+import sys
+import weakref
+from collections.abc import Sequence
+from multiprocessing import reduction
+from typing import Any, Final
+
+import numpy as np
+import numpy.typing as npt
+
+from rlx_sampler._trees import Array
+
+ALIGNMENT: Final = 64
+FIRST_SIZE: Final = 1 << 16
+
+
+def has_shared_memory() -> bool:
+    """Whether this platform has anonymous shared files."""
+    return sys.platform == "linux"
+
+
+class SharedMemory:
+    """A growing block of bytes; arrays placed in it are seen by all processes that hold it.
+
+    Pickling hands it to a process that is being started, and to nobody else.
+    """
+
+    def __init__(self, fd: int | None = None) -> None:
+        self._fd = _create() if fd is None else fd
+        self._close = weakref.finalize(self, os.close, self._fd)
+        self._size = os.fstat(self._fd).st_size
+        self._map = mmap.mmap(self._fd, self._size)
+
+    def reserve(self, n_bytes: int) -> None:
+        """Make the block at least `n_bytes` long.
+
+        Raises:
+            OSError: If there is not so much memory.
+        """
+        size = self._size
+        while size < n_bytes:
+            size *= 2
+        if size > self._size:
+            os.posix_fallocate(self._fd, self._size, size - self._size)  # an error now, not a bus error later
+            self._remap()
+
+    def _remap(self) -> None:
+        """See what the file has become; arrays in the old mapping stay valid."""
+        self._size = os.fstat(self._fd).st_size
+        self._map = mmap.mmap(self._fd, self._size)
+
+    def array(self, offset: int, shape: Sequence[int], dtype: npt.DTypeLike) -> Array:
+        """Return the array that lies at `offset`; another process may have made the block longer."""
+        array_bytes = int(np.prod(shape, dtype=np.int64)) * np.dtype(dtype).itemsize
+        if offset + array_bytes > self._size:
+            self._remap()
+        return np.ndarray(tuple(shape), dtype, self._map, offset)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Duplicate the descriptor into the process that is being started."""
+        return _attach, (reduction.DupFd(self._fd),)
+
+
+def _create() -> int:
+    fd = os.memfd_create("rlx-sampler")
+    os.posix_fallocate(fd, 0, FIRST_SIZE)
+    return fd
+
+
+def _attach(duplicate: Any) -> SharedMemory:
+    return SharedMemory(duplicate.detach())
+
+
+def aligned(offset: int) -> int:
+    """Return the next offset at which an array may begin."""
+    return -(-offset // ALIGNMENT) * ALIGNMENT

@@ -1,0 +1,204 @@
+"""What runs in a worker process."""
+
+import contextlib
+import os
+import pickle
+import signal
+import sys
+import threading
+import traceback
+from collections import deque
+from dataclasses import dataclass
+from multiprocessing import connection as waiting
+from multiprocessing import parent_process
+from typing import Any, Final
+
+from rlx_sampler._arena import Publisher
+from rlx_sampler._copies import unpacked
+from rlx_sampler._engine import build_worker
+from rlx_sampler._errors import EpisodeError
+from rlx_sampler._keys import CallKey, EpisodeKey
+from rlx_sampler._messages import (
+    Change,
+    Failure,
+    Kind,
+    ParameterLayout,
+    Pipe,
+    Ready,
+    StartCall,
+    UseRows,
+    receive,
+    send_numbers,
+    send_object,
+)
+from rlx_sampler._parameters import read_parameters
+from rlx_sampler._shared_memory import SharedMemory
+from rlx_sampler._worker import Worker
+
+STEPS_BETWEEN_LOOKS: Final = 8
+
+
+@dataclass(frozen=True, slots=True)
+class Assignment:
+    """Everything a worker process is started with."""
+
+    number: int
+    blueprint: bytes
+    """The worker factory and the setup, packed."""
+    probe: EpisodeKey
+    inference_rows: int | None
+    arena: SharedMemory | None
+    parameters: SharedMemory | None
+
+
+def serve(connection: Pipe, assignment: Assignment) -> None:
+    """Build a worker and run what the sampler asks for, until it says so or is gone."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the sampler, which ends its workers
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+    try:
+        _serve(connection, assignment)
+    except (EOFError, BrokenPipeError, ConnectionResetError):
+        return  # the sampler is gone
+    except Exception as error:  # noqa: BLE001 - it is raised again in the sampler
+        with contextlib.suppress(OSError):
+            send_object(connection, describe(None, error))
+
+
+def _end_with_parent() -> None:
+    """End this process, whatever it is doing, when the process of the sampler ends."""
+    parent = parent_process()
+    if parent is not None:
+        waiting.wait([parent.sentinel])
+        os._exit(1)
+
+
+def _serve(connection: Pipe, assignment: Assignment) -> None:
+    factory, setup = unpacked(assignment.blueprint)
+    worker = build_worker(factory, setup, assignment.number)
+    torch: Any = sys.modules.get("torch")
+    if torch is not None:
+        torch.set_num_threads(1)
+    try:
+        worker.use_inference_rows(assignment.inference_rows)
+        worker.prepare(assignment.probe)
+        send_object(connection, Ready(worker.n_lanes, worker.inference_rows))
+        _Service(connection, worker, assignment).run()
+    finally:
+        worker.shutdown()
+
+
+def describe(call: int | None, error: Exception) -> Failure:
+    """Return what the sampler needs to raise `error` in its own process."""
+    cause = error.__cause__ if isinstance(error, EpisodeError) and error.__cause__ else error
+    text = "".join(traceback.format_exception(cause))
+    try:
+        carried = pickle.dumps((error, error.__cause__))
+        pickle.loads(carried)  # many exceptions pickle but do not come back
+    except Exception:  # noqa: BLE001 - whatever it is, the error travels as text then
+        carried = pickle.dumps((error, None)) if isinstance(error, EpisodeError) else b""
+    return Failure(call, carried, repr(error), text)
+
+
+class _Service:
+    """One worker's conversation with its sampler; also the lease that the worker runs by."""
+
+    def __init__(self, connection: Pipe, worker: Worker, assignment: Assignment) -> None:
+        self._connection = connection
+        self._worker = worker
+        self._publisher = Publisher(connection, assignment.arena)
+        self._parameters = assignment.parameters
+        self._parameter_layout: ParameterLayout | None = None
+        self._call: CallKey | None = None
+        self._queue: deque[int] = deque()
+        self._has_asked = False
+        self._is_over = True
+        self._exits = False
+        self._steps = 0
+        self._pending: StartCall | None = None
+
+    def run(self) -> None:
+        """Run calls until told to end."""
+        while not self._exits:
+            self._begin(self._pending)
+            if self._call is not None and self._queue:
+                self._run_episodes(self._call)
+            if self._pending is None and not self._exits:
+                self._ask_for_more()
+                self._take(receive(self._connection))
+
+    def _run_episodes(self, call: CallKey) -> None:
+        try:
+            for key, episode in self._worker.run(self):
+                if key.call == call.call and not self._is_over:
+                    self._publisher.publish(key.call, key.episode, episode)
+        except EpisodeError as error:
+            if not self._is_over:
+                send_object(self._connection, describe(call.call, error))
+
+    def next_key(self) -> EpisodeKey | None:
+        """Return the key of the next episode to run, or None while there is none."""
+        if not self._queue:
+            self._look()
+        if self._queue and self._call is not None and not self._is_over:
+            index = self._queue.popleft()
+            if not self._queue:
+                self._ask_for_more()  # so that the answer is here when the episode ends
+            return self._call.episode(index)
+        self._ask_for_more()
+        return None
+
+    def is_over(self) -> bool:
+        """Whether what is under way is not wanted any more."""
+        self._publisher.show_life()
+        self._steps += 1
+        if self._steps % STEPS_BETWEEN_LOOKS == 0:
+            self._look()
+        return self._is_over
+
+    def _ask_for_more(self) -> None:
+        if self._call is not None and not self._has_asked and not self._is_over:
+            self._has_asked = True
+            send_numbers(self._connection, Kind.MORE, [self._call.call])
+
+    def _look(self) -> None:
+        while self._pending is None and self._connection.poll():
+            self._take(receive(self._connection))
+
+    def _take(self, message: Any) -> None:
+        match message:
+            case (Kind.LEASE, indices):
+                self._queue.extend(indices)
+                self._has_asked = False
+            case (Kind.STOP | Kind.EXIT as kind, _):
+                self._stop()
+                self._exits = kind is Kind.EXIT
+            case StartCall():
+                self._stop()
+                self._pending = message
+            case Change():
+                self._change(*unpacked(message.updates))
+            case UseRows():
+                self._worker.use_inference_rows(message.inference_rows)
+            case ParameterLayout():
+                self._parameter_layout = message
+            case _:
+                raise TypeError(f"a worker cannot read {message!r}.")
+
+    def _stop(self) -> None:
+        self._is_over = True
+        self._queue.clear()
+
+    def _change(self, agent_update: Any, env_update: Any) -> None:
+        self._worker.update_agent(agent_update)
+        self._worker.update_env(env_update)
+
+    def _begin(self, start: StartCall | None) -> None:
+        """Take up the call that is pending, now that nothing of the one before is under way."""
+        if start is None:
+            return
+        self._pending = None
+        self._publisher.rewind()
+        if start.has_parameters and self._parameters is not None and self._parameter_layout is not None:
+            self._worker.update_agent(read_parameters(self._parameters, self._parameter_layout))
+        self._call, self._queue = start.key, deque(start.indices)
+        self._has_asked = self._is_over = False
