@@ -96,6 +96,20 @@ def test_fork_leaves_the_parent_alone(make_run: Any, tmp_path: Path) -> None:
     assert make_run("child").runner.restore(str(tmp_path / "child")).start_epoch == 3
 
 
+def test_fork_remembers_its_parent(make_run: Any, tmp_path: Path) -> None:
+    """Folder and epoch that a run was forked from stay in its snapshots, also after a resume of its own."""
+    make_run("parent").setup().train(3, batch_size=10)
+    runner = make_run("child").runner
+    runner.restore(str(tmp_path / "parent"), 1)
+    runner.resume(n_epochs=3)
+    store = MemorySnapshotStore()
+    runner = make_run("child").runner
+    runner.restore(str(tmp_path / "child"))
+    runner._snapshots._store = store
+    runner.resume(n_epochs=4)
+    assert store.states[3]["exact"]["parent"] == {"folder": str(tmp_path / "parent"), "epoch": 1}
+
+
 def test_missing_snapshot_is_a_file_not_found_error(make_run: Any, tmp_path: Path) -> None:
     """Restoring from an empty folder says what was looked for."""
     with pytest.raises(FileNotFoundError, match="empty"):

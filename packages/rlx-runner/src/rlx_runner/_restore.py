@@ -1,6 +1,7 @@
 """Going back to a snapshot: what is checked before anything is changed."""
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 from rlx_runner._errors import StatisticalResumeError
@@ -55,6 +56,13 @@ def rewind_logs(logger: Any, position: Mapping[str, Any] | None, *, from_dir: st
         fork_from(from_dir, position)
     else:
         restorable.load_state_dict(position)
+
+
+def parent_of(state: RunState, from_dir: str, own_dir: str) -> Mapping[str, Any] | None:
+    """Return where a run was forked from, as folder and epoch; None for one that goes on in its own folder."""
+    if same_directory(from_dir, own_dir):
+        return None if state.exact is None else state.exact.get("parent")
+    return {"folder": str(Path(from_dir).resolve()), "epoch": state.stats.total_epoch}
 
 
 def rewind(state: RunState, logger: Any, snapshots: Snapshots, from_dir: str) -> None:

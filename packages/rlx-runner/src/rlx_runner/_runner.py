@@ -17,7 +17,7 @@ from rlx_runner._plan import plan_sampling
 from rlx_runner._progress import Progress
 from rlx_runner._random import MAX_SEED, get_seed
 from rlx_runner._records import TrainArgs, changes_of
-from rlx_runner._restore import judge, progress_of, resume_report, rewind, rewind_logs
+from rlx_runner._restore import judge, parent_of, progress_of, resume_report, rewind, rewind_logs
 from rlx_runner._session import session
 from rlx_runner._setup import SamplerChoice, set_up
 from rlx_runner._snapshots import Snapshots
@@ -296,6 +296,7 @@ class LocalRunner(EpochLoop):
         exactness = judge(state, allow_statistical=allow_statistical)
         choice, seed = changes.over(state), state.setup_args.seed
         parts = set_up(state.algo, state.env, choice, seed=seed, evaluation=self._evaluation)
+        parts = replace(parts, parent=parent_of(state, from_dir, self._snapshots.directory))
         if state.exact is not None:
             parts.load(state.exact, allow_statistical=allow_statistical)
             rewind(state, self._logger, self._snapshots, from_dir)

@@ -48,6 +48,7 @@ class Setup:
     seed: int | None
     sampling: Sampling
     evaluator: Evaluator | None
+    parent: Mapping[str, Any] | None = None
 
     def state(
         self, *, epoch: int, progress: Progress, train_args: TrainArgs, logger: Any, last_episode: Any
@@ -63,6 +64,7 @@ class Setup:
             "evaluation": None if self.evaluator is None else self.evaluator.state_dict(),
             "elapsed": progress.elapsed,
             "average_return": progress.average_return,
+            "parent": self.parent,
             "random": capture_random(),
         }
         return RunState(
