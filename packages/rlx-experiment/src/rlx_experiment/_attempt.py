@@ -1,6 +1,7 @@
 """One attempt at a run: from its folder and lock to its last status."""
 
 import logging
+import os
 import shutil
 import sys
 import traceback
@@ -47,6 +48,9 @@ class RunPlan:
 
     source_from: Path | None = None
     """Run folder whose source this run shares, instead of capturing its own."""
+
+    console: bool = False
+    """Whether what the run prints goes to ``console.log`` in its folder, as in a sweep."""
 
     @property
     def identity(self) -> dict[str, object]:
@@ -135,6 +139,8 @@ class _Attempt:
                 self.folder, {"event": "start", **self._status, "arguments": self.plan.arguments}
             )
             self._write_status("running")
+            if self.plan.console:
+                _print_to(self.folder / "console.log")
             logging.getLogger("rlx_experiment").info("attempt %d at %s", self._number, self.folder)
             if self.plan.command_line:
                 print(f"run folder: {self.folder}", file=sys.stderr)
@@ -191,6 +197,16 @@ class _Attempt:
     def _write_status(self, state: str, *, durable: bool = False) -> None:
         self._status["state"] = state
         write_status(self.folder, self._status, durable=durable)
+
+
+def _print_to(path: Path) -> None:
+    """Send standard output and error of this process to the end of `path`, from here on."""
+    sys.stdout.flush()
+    sys.stderr.flush()
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
+    os.dup2(descriptor, 1)
+    os.dup2(descriptor, 2)
+    os.close(descriptor)
 
 
 def _is_same_run(plan: RunPlan) -> bool:

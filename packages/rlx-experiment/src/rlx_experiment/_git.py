@@ -9,6 +9,8 @@ from typing import Final
 
 RUNS_FOLDER: Final = "data/local"
 """Where runs go by default, relative to the repository; never part of its source."""
+STORE_FOLDER: Final = ".source"
+"""Where archives of source code go, beside the runs."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -78,7 +80,7 @@ def list_ignored(root: Path) -> list[str]:
     listing = run_git(
         root,
         ("ls-files", "-z", "--others", "--ignored", "--exclude-standard", "--directory"),
-        ("--", ".", f":(exclude){RUNS_FOLDER}"),
+        ("--", ".", f":(exclude){RUNS_FOLDER}", f":(exclude,glob)**/{STORE_FOLDER}/**"),
     )
     return sorted(os.fsdecode(name) for name in (listing or b"").split(b"\0") if name)
 

@@ -1,9 +1,11 @@
 """A launch tree from its archive, with nothing in it that reaches beyond its folder."""
 
+import hashlib
 import lzma
 import os
 import stat
 import tarfile
+from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 from typing import BinaryIO, Final, Protocol, cast
 
@@ -43,23 +45,44 @@ def extract_archive(archive: Path, target: Path, *, max_bytes: int = MAX_BYTES) 
     if any(target.iterdir()):
         raise FileExistsError(f"{target} is not empty; choose a new folder")
     links: list[tuple[Path, str]] = []
+    for name, member, content in _checked_members(archive, max_bytes):
+        path = target / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        if member.issym():
+            links.append((path, member.linkname))
+            continue
+        _refuse_twice(archive, path)
+        path.write_bytes(content)
+        if member.mode & stat.S_IXUSR:
+            path.chmod(0o755)
+    for path, link in links:  # last, so that no file is written through one
+        _refuse_twice(archive, path)
+        path.symlink_to(link)
+
+
+def read_archive(archive: Path) -> dict[str, str]:
+    """Return name and digest of every file of a launch archive; nothing is written. Errors as in `extract_archive`."""
+    return {
+        str(name): member.linkname
+        if member.issym()
+        else f"{member.mode & stat.S_IXUSR} {hashlib.sha256(content).hexdigest()}"
+        for name, member, content in _checked_members(archive, MAX_BYTES)
+    }
+
+
+def _checked_members(archive: Path, max_bytes: int) -> Iterator[tuple[PurePosixPath, tarfile.TarInfo, bytes]]:
+    """Yield name, header and content of each member, refusing what a launch archive never holds."""
     with archive.open("rb") as raw, lzma.open(raw) as unpacked:
         bounded = _Bounded(unpacked, max_bytes, archive)
         with tarfile.open(fileobj=cast("BinaryIO", bounded), mode="r:") as tar:
             for count, member in enumerate(tar):
                 if count >= MAX_FILES:
                     raise UnsafeArchiveError(f"{archive} holds more than {MAX_FILES} files")
-                path = target / _checked_name(archive, member)
-                path.parent.mkdir(parents=True, exist_ok=True)
-                if member.issym():
-                    links.append((path, member.linkname))
-                else:
-                    _write_file(archive, tar, member, path)
+                name = _checked_name(archive, member)
+                content = tar.extractfile(member) if member.isreg() else None
+                yield name, member, content.read() if content else b""
         if len(bounded.drain()) < _BLOCK:
             raise EOFError(f"{archive} is cut short: the end of the tar is missing")
-    for path, link in links:  # last, so that no file is written through one
-        _refuse_twice(archive, path)
-        path.symlink_to(link)
 
 
 def _checked_name(archive: Path, member: tarfile.TarInfo) -> PurePosixPath:
@@ -81,14 +104,6 @@ def _checked_name(archive: Path, member: tarfile.TarInfo) -> PurePosixPath:
             f"{archive} holds {member.name!r} of {member.size} bytes; launch archives stay below 8 MiB"
         )
     return name
-
-
-def _write_file(archive: Path, tar: tarfile.TarFile, member: tarfile.TarInfo, path: Path) -> None:
-    _refuse_twice(archive, path)
-    content = tar.extractfile(member)
-    path.write_bytes(content.read() if content else b"")
-    if member.mode & stat.S_IXUSR:
-        path.chmod(0o755)
 
 
 def _refuse_twice(archive: Path, path: Path) -> None:

@@ -67,10 +67,9 @@ def load_template(
     file = Path(identity["file"])
     if root and tree and file.is_relative_to(root):
         file = tree / file.relative_to(root)
-    sys.path.insert(0, str(file.parent))
-    module = (
-        _load_main(file) if identity["module"] == "__main__" else importlib.import_module(identity["module"])
-    )
+    name = str(identity["module"])
+    sys.path.insert(0, str(_import_root(file, name)))
+    module = _load_main(file) if name == "__main__" else _load_module(file, name)
     try:
         found: object = functools.reduce(getattr, str(identity["function"]).split("."), module)
     except AttributeError:
@@ -78,6 +77,29 @@ def load_template(
     if not isinstance(found, ExperimentTemplate):
         raise LookupError(f"{file} has no experiment {identity['function']!r} at its top level")
     return found
+
+
+def _import_root(file: Path, module: str) -> Path:
+    """Return the folder from which `module`, which lies in `file`, can be imported."""
+    parts = [] if module == "__main__" else module.split(".")
+    if file.name == "__init__.py":
+        file = file.parent
+    if parts and list(file.with_suffix("").parts[-len(parts) :]) == parts:
+        return file.parents[len(parts) - 1]
+    return file.parent
+
+
+def _load_module(file: Path, name: str) -> ModuleType:
+    """Import a module by its name, or, where that is known only to the program that launched the run, from its file."""
+    try:
+        return importlib.import_module(name)
+    except ModuleNotFoundError as error:
+        spec = importlib.util.spec_from_file_location(name, file)
+        if not name.startswith(str(error.name)) or spec is None or spec.loader is None:
+            raise
+        module = sys.modules[name] = importlib.util.module_from_spec(spec)
+        spec.loader.exec_module(module)
+        return module
 
 
 def recorded_arguments(

@@ -67,6 +67,11 @@ class Run:
         """Code, program, machine and libraries of the latest attempt."""
         return self._read_json(_record.METADATA_FILE)
 
+    @cached_property
+    def source(self) -> dict[str, Any]:
+        """State of the launcher's repository: commit, changed files, what was left out; empty without one."""
+        return self._read_json(SOURCE_FILE)
+
     @property
     def attempts(self) -> list[dict[str, Any]]:
         """Starts and ends of all attempts, oldest first."""
@@ -99,7 +104,7 @@ class Run:
             with tempfile.TemporaryDirectory(prefix="rlx-tree-") as temporary:
                 return self.rerun(log_dir, tree=temporary)
         self.rebuild(tree)
-        root = str(self._read_json(SOURCE_FILE)["root"])
+        root = str(self.source["root"])
         wanted = str(Path(log_dir).absolute() if log_dir else self.path)
         cwd = Path(self.metadata["cwd"])
         if cwd.is_relative_to(root) and (Path(tree) / cwd.relative_to(root)).is_dir():

@@ -20,7 +20,6 @@ from rlx_experiment._lock import FileLock
 from rlx_experiment._record import METADATA_FILE
 
 SOURCE_FILE: Final = "source.json"
-STORE_FOLDER: Final = ".source"
 _FORMAT: Final = "1"
 
 

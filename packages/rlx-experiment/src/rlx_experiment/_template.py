@@ -4,17 +4,21 @@ import functools
 import inspect
 import pickle
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
-from typing import Any, Final, NoReturn, cast, overload
+from typing import TYPE_CHECKING, Any, Final, Literal, NoReturn, cast, overload
 
 from rlx_experiment._attempt import Outcome, RunPlan, run_attempt
 from rlx_experiment._context import ExperimentContext, check_snapshot_options
+from rlx_experiment._git import STORE_FOLDER
 from rlx_experiment._naming import check_name_parameters, run_name
 from rlx_experiment._pickling import dump
 from rlx_experiment._record import read_arguments
-from rlx_experiment._source import STORE_FOLDER
+
+if TYPE_CHECKING:
+    from rlx_experiment._jobs import JobResult
+    from rlx_experiment._sweep import Launcher
 
 Function = Callable[..., Any]
 
@@ -124,6 +128,7 @@ class ExperimentTemplate:
         *,
         command_line: bool = False,
         source_from: Path | None = None,
+        console: bool = False,
     ) -> Outcome:
         """Run the experiment with `kwargs` in a folder as `options` say; return its value, state and folder.
 
@@ -148,6 +153,7 @@ class ExperimentTemplate:
             source_store=self.source_store(options),
             command_line=command_line,
             source_from=source_from,
+            console=console,
         )
         return run_attempt(plan, lambda context: _call(function, context, kwargs))
 
@@ -185,6 +191,59 @@ class ExperimentTemplate:
         if self.function is None:
             raise ValueError("this wrap_experiment(...) was not applied to a function yet")
         return self.function
+
+    def bind(self, kwargs: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
+        """Return what is passed, in declared order, and all arguments with defaults; TypeError if they do not fit."""
+        return bind(self.__signature__, kwargs)
+
+    @property
+    def place(self) -> dict[str, object]:
+        """Module, name and file of the function, by which another process finds the experiment."""
+        return _place(self.wrapped)
+
+    def found_by_name(self) -> str | None:
+        """Return the name under which another process can import this template; None if it cannot."""
+        module, qualname = self.wrapped.__module__, _qualname(self.wrapped)
+        return qualname if _find(module, qualname) is self else None
+
+    def changes(self) -> dict[str, Any]:
+        """Return the template's own options, but for the function."""
+        return {key: value for key, value in vars(self.options).items() if key != "function"}
+
+    def sweep(
+        self,
+        points: Iterable[Mapping[str, Any]],
+        *,
+        jobs: int | Literal["auto"] = "auto",
+        gpus: Sequence[str | int] | Literal["auto"] = "auto",
+        launcher: "Launcher | None" = None,
+        log_dir: str | Path | None = None,
+        progress: bool = True,
+    ) -> "list[JobResult]":
+        """Run the experiment at each of `points`, many at once, each in a process and folder of its own.
+
+        Launched again, a sweep runs only what is missing: finished runs stay, the others go on.
+
+        Args:
+            points: Arguments of each run; :func:`grid` makes combinations.
+            jobs: Runs at once, of the local launcher; see :class:`Local`.
+            gpus: GPUs to share out, of the local launcher.
+            launcher: Where the runs go, instead of ``Local(jobs=jobs, gpus=gpus)``: :class:`Slurm`, :class:`Ray`.
+            log_dir: Folder of the sweep's runs, named by their arguments; by default they are named like the
+                experiment and lie where its runs do.
+            progress: Whether to show on standard error how far the sweep is.
+
+        Returns:
+            A result for each point, in their order.
+
+        Raises:
+            TypeError: A point does not fit the function; nothing is started.
+        """
+        from rlx_experiment._pool import Local
+        from rlx_experiment._sweep import run_sweep
+
+        chosen = launcher or Local(jobs=jobs, gpus=gpus)
+        return run_sweep(self, points, launcher=chosen, log_dir=log_dir, progress=progress)
 
     def main(self, argv: Sequence[str] | None = None) -> NoReturn:
         """Run the experiment from the command line and exit.

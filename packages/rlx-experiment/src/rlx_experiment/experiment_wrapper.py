@@ -11,7 +11,7 @@ from typing import Any
 
 from rlx_experiment._attempt import RunPlan, run_attempt
 from rlx_experiment._context import SNAPSHOT_MODES
-from rlx_experiment._source import STORE_FOLDER
+from rlx_experiment._git import STORE_FOLDER
 from rlx_experiment._template import experiment_identity
 
 

@@ -1,0 +1,137 @@
+"""``rlx-experiment``: look at runs, resume and rerun them."""
+
+import argparse
+import json
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from rlx_experiment._missing import MissingExtraError, require
+from rlx_experiment._run import Run
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command line; return the exit code."""
+    parser = _parser()
+    args = parser.parse_args(argv)
+    try:
+        code: int = args.command(args)
+    except BrokenPipeError:
+        sys.stderr.close()
+        return 1
+    except (OSError, ValueError, LookupError, MissingExtraError) as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 1
+    return code
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="rlx-experiment", description="Look at runs, resume and rerun them."
+    )
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+    root = argparse.ArgumentParser(add_help=False)
+    root.add_argument(
+        "root", nargs="?", type=Path, default=Path("data/local"), help="folder with runs (data/local)"
+    )
+
+    command = commands.add_parser(
+        "list", parents=[root], help="all runs below a folder, with their true state"
+    )
+    command.add_argument(
+        "--state", action="append", help="only runs in this state; may be given several times"
+    )
+    command.add_argument("--json", action="store_true", help="one JSON object a line")
+    command.set_defaults(command=_list)
+
+    command = commands.add_parser("show", help="everything recorded about one run")
+    command.add_argument("run")
+    command.set_defaults(command=_show)
+
+    command = commands.add_parser("diff", help="in what two runs differ: arguments, code, libraries, machine")
+    command.add_argument("old")
+    command.add_argument("new")
+    command.set_defaults(command=_diff)
+
+    command = commands.add_parser("resume", help="go on with a run, with the code as it is now")
+    command.add_argument("run")
+    command.set_defaults(command=_resume)
+
+    command = commands.add_parser(
+        "rerun", help="start a run again, with the code as it was (runs its code: trust it)"
+    )
+    command.add_argument("run")
+    command.add_argument("--log-dir", help="folder of the new run")
+    command.add_argument("--tree", help="where to rebuild the launch tree and leave it")
+    command.set_defaults(command=_rerun)
+
+    command = commands.add_parser("table", parents=[root], help="final scores over seeds, with intervals")
+    command.add_argument("--metric", help="tag of the score, or its end; a return by default")
+    command.add_argument(
+        "--over", action="append", default=[], help="argument to aggregate over, as tasks; repeatable"
+    )
+    command.set_defaults(command=_table)
+
+    command = commands.add_parser("gc", parents=[root], help="what no run needs any more")
+    command.add_argument("--remove", action="store_true", help="remove it; without this it is only listed")
+    command.set_defaults(command=_gc)
+    return parser
+
+
+def _list(args: argparse.Namespace) -> int:
+    from rlx_experiment._index import find_runs
+    from rlx_experiment._listing import format_list
+
+    runs = [run for run in find_runs(args.root) if not args.state or run.state in args.state]
+    if args.json:
+        for run in runs:
+            record = {"path": str(run.path), "experiment": run.experiment, **vars(run.status)}
+            print(json.dumps({**record, "arguments": run.arguments}))
+    else:
+        print(format_list(runs, args.root.absolute()) if runs else f"no runs in {args.root}")
+    return 0
+
+
+def _show(args: argparse.Namespace) -> int:
+    from rlx_experiment._listing import format_show
+
+    print(format_show(Run.open(args.run)))
+    return 0
+
+
+def _diff(args: argparse.Namespace) -> int:
+    from rlx_experiment._listing import format_diff
+
+    text = format_diff(Run.open(args.old), Run.open(args.new))
+    print(text or "no difference")
+    return 0
+
+
+def _resume(args: argparse.Namespace) -> int:
+    return Run.open(args.run).resume()
+
+
+def _rerun(args: argparse.Namespace) -> int:
+    return Run.open(args.run).rerun(args.log_dir, tree=args.tree)
+
+
+def _table(args: argparse.Namespace) -> int:
+    require("numpy", "report", "rlx-experiment table")
+    from rlx_experiment._groups import format_table
+    from rlx_experiment._index import find_runs
+
+    print(format_table(find_runs(args.root), metric=args.metric, over=args.over))
+    return 0
+
+
+def _gc(args: argparse.Namespace) -> int:
+    from rlx_experiment._gc import find_garbage, remove
+
+    garbage = list(find_garbage(args.root))
+    for path in garbage:
+        print(path)
+    if args.remove:
+        print(f"removed, {remove(garbage):,} bytes")
+    elif garbage:
+        print("nothing was removed; add --remove to do it")
+    return 0

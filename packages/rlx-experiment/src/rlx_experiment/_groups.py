@@ -1,0 +1,92 @@
+"""Runs that differ in their seed alone, taken together."""
+
+import json
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from rlx_experiment._aggregate import Estimate, estimate_iqm
+from rlx_experiment._curves import Curve, choose_metric, read_curves
+from rlx_experiment._index import RunSummary
+from rlx_experiment._listing import differing_arguments, format_columns
+
+LAST: int = 10
+"""Values at the end of a curve whose mean is a run's final score."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Group:
+    """Runs of one experiment with the same arguments, but for the seed."""
+
+    label: str
+    runs: Sequence[RunSummary]
+    curves: Sequence[Mapping[str, Curve]]
+
+    def scores(self, metric: str) -> list[float]:
+        """Return the final score of each run that logged `metric`: the mean of its last values."""
+        return [float(np.mean(curves[metric][1][-LAST:])) for curves in self.curves if metric in curves]
+
+
+def group_runs(
+    runs: Sequence[RunSummary],
+    *,
+    over: Sequence[str] = (),
+    read: Callable[[RunSummary], Mapping[str, Curve]] = lambda run: read_curves(run.path),
+) -> list[Group]:
+    """Return `runs` in groups that differ in more than the seed.
+
+    Args:
+        runs: Any runs.
+        over: Further arguments that groups are taken over, besides ``seed``.
+        read: Gives a run's curves.
+    """
+    ignored = {"seed", *over}
+    varying = [key for key in differing_arguments(run.arguments for run in runs) if key not in ignored]
+    several = len({run.experiment for run in runs}) > 1
+    groups: dict[str, list[RunSummary]] = {}
+    for run in runs:
+        parts = [f"{key}={_text(run.arguments[key])}" for key in varying if key in run.arguments]
+        name = run.experiment.rpartition(":")[2]
+        label = " ".join(([name] if several else []) + parts) or name or "runs"
+        groups.setdefault(label, []).append(run)
+    return [
+        Group(label=label, runs=members, curves=[read(run) for run in members])
+        for label, members in groups.items()
+    ]
+
+
+def estimate(group: Group, metric: str, over: Sequence[str] = ()) -> Estimate | None:
+    """Return the group's final score with its interval, its tasks being the values of `over`; None without scores."""
+    tasks: dict[str, list[float]] = {}
+    for run, curves in zip(group.runs, group.curves, strict=True):
+        if metric in curves:
+            task = repr([run.arguments.get(key) for key in over])
+            tasks.setdefault(task, []).append(float(np.mean(curves[metric][1][-LAST:])))
+    return estimate_iqm(list(tasks.values())) if tasks else None
+
+
+def format_table(runs: Sequence[RunSummary], *, metric: str | None = None, over: Sequence[str] = ()) -> str:
+    """Return one line a group: number of runs, interquartile mean of the final score, and its 95 % interval."""
+    groups = group_runs(runs, over=over)
+    tag = choose_metric((tag for group in groups for curves in group.curves for tag in curves), metric)
+    rows = [("GROUP", "RUNS", f"IQM {tag}", "95% INTERVAL", "STATES")]
+    for group in groups:
+        found = estimate(group, tag, over)
+        states = ", ".join(f"{n} {state}" for state, n in _count(run.state for run in group.runs).items())
+        value = f"{found.value:.4g}" if found else "-"
+        interval = f"{found.low:.4g} .. {found.high:.4g}" if found else "-"
+        rows.append((group.label, str(len(group.runs)), value, interval, states))
+    return format_columns(rows)
+
+
+def _count(states: Any) -> dict[str, int]:
+    counts: dict[str, int] = {}
+    for state in states:
+        counts[state] = counts.get(state, 0) + 1
+    return counts
+
+
+def _text(value: object) -> str:
+    return value if isinstance(value, str) else json.dumps(value)

@@ -1,0 +1,117 @@
+"""All runs below a folder, read fast: what has ended is read once and remembered."""
+
+import json
+import os
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final, NamedTuple
+
+from rlx_experiment._encoder import write_json
+from rlx_experiment._record import ARGUMENTS_FILE, read_arguments
+from rlx_experiment._status import RunState, RunStatus, read_status
+
+INDEX_FILE: Final = ".rlx-index.json"
+_VERSION: Final = 1
+_SETTLED: Final = ("finished", "failed", "stopped", "crashed")
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunSummary:
+    """What a list of runs shows of one."""
+
+    path: Path
+    experiment: str
+    status: RunStatus
+    arguments: Mapping[str, Any]
+
+    @property
+    def state(self) -> RunState:
+        """The state of the run."""
+        return self.status.state
+
+
+class _Known(NamedTuple):
+    """A run as the index remembers it; good as long as its folder has not changed."""
+
+    changed_ns: int
+    experiment: str
+    status: dict[str, Any]
+    arguments: dict[str, Any]
+
+
+def find_runs(root: str | Path, *, remember: bool = True) -> list[RunSummary]:
+    """Return the runs below `root`, by start.
+
+    Args:
+        root: A folder with runs at any depth, or a run folder itself.
+        remember: Whether to keep an index of ended runs in `root`, which makes the next call fast.
+
+    Raises:
+        FileNotFoundError: There is no such folder.
+    """
+    top = Path(root).absolute()
+    if not top.is_dir():
+        raise FileNotFoundError(f"there is no folder {top}")
+    index = _read_index(top)
+    kept: dict[str, _Known] = {}
+    runs: list[RunSummary] = []
+    for folder, changed_ns in _run_folders(str(top)):
+        known = index.get(folder)
+        if known is None or known.changed_ns != changed_ns:
+            known = _read_run(folder, changed_ns)
+        if known.status["state"] in _SETTLED:
+            kept[folder] = known
+        runs.append(_summary(folder, known))
+    if remember and kept != index:
+        _write_index(top, kept)
+    return sorted(runs, key=lambda run: (run.status.started, str(run.path)))
+
+
+def _run_folders(folder: str) -> Iterator[tuple[str, int]]:
+    """Yield run folders and their times of change; nothing inside a run is looked at."""
+    if os.path.exists(f"{folder}/{ARGUMENTS_FILE}"):  # noqa: PTH110 - a Path for each of 10,000 folders takes longer
+        yield folder, os.stat(folder).st_mtime_ns  # noqa: PTH116
+        return
+    with os.scandir(folder) as entries:
+        inner = [
+            entry.path for entry in entries if entry.name[0] != "." and entry.is_dir(follow_symlinks=False)
+        ]
+    for path in inner:
+        yield from _run_folders(path)
+
+
+def _read_run(folder: str, changed_ns: int) -> _Known:
+    path = Path(folder)
+    try:
+        arguments, identity = read_arguments(path) or ({}, {})
+        status = read_status(path)
+    except ValueError as error:
+        return _Known(0, "", {"state": "unknown", "error": str(error)}, {})
+    return _Known(changed_ns, str(identity.get("experiment", "")), vars(status), arguments)
+
+
+def _summary(folder: str, known: _Known) -> RunSummary:
+    return RunSummary(
+        path=Path(folder),
+        experiment=known.experiment,
+        status=RunStatus(**known.status),
+        arguments=known.arguments,
+    )
+
+
+def _read_index(top: Path) -> dict[str, _Known]:
+    try:
+        record = json.loads((top / INDEX_FILE).read_bytes())
+        if record["version"] != _VERSION:
+            return {}
+        return {folder: _Known(*known) for folder, known in record["runs"].items()}
+    except (OSError, ValueError, KeyError, TypeError):  # none, or not ours: it is only a memory
+        return {}
+
+
+def _write_index(top: Path, kept: Mapping[str, _Known]) -> None:
+    try:
+        write_json(top / INDEX_FILE, {"version": _VERSION, "runs": kept})
+    except OSError:  # a folder that cannot be written can still be listed
+        return

@@ -1,0 +1,189 @@
+"""Sweeps, their launchers, and how they go on."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import textwrap
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from rlx_experiment import ExperimentContext, JobResult, Local, Ray, Slurm, grid, wrap_experiment
+from rlx_experiment._pool import visible_gpus
+
+RunScript = Callable[..., "subprocess.CompletedProcess[str]"]
+
+
+@wrap_experiment
+def job(ctxt: ExperimentContext, seed: int, lr: float = 0.1) -> None:
+    """Note the GPU that is seen."""
+    note = {
+        "gpu": os.environ.get("CUDA_VISIBLE_DEVICES"),
+        "seed": seed,
+        "pid": os.getpid(),
+        "parent": os.getppid(),
+    }
+    with Path(ctxt.snapshot_dir, "notes.jsonl").open("a") as file:
+        file.write(json.dumps(note) + "\n")
+
+
+def notes(results: list[JobResult]) -> list[dict[str, int | str]]:
+    """Return what each of the jobs noted last."""
+    return [json.loads((result.path / "notes.jsonl").read_text().splitlines()[-1]) for result in results]
+
+
+def test_grid_is_every_combination() -> None:
+    """The last axis changes fastest."""
+    assert grid(a=range(2), b="xy") == [
+        {"a": 0, "b": "x"},
+        {"a": 0, "b": "y"},
+        {"a": 1, "b": "x"},
+        {"a": 1, "b": "y"},
+    ]
+
+
+class TestLocal:
+    def test_runs_every_point_in_its_own_folder(self) -> None:
+        """Each point has a run named by its arguments, and a result in its place."""
+        results = job.sweep(grid(seed=range(3)), jobs=2, progress=False)
+        assert [result.path.name for result in results] == ["job_seed=0", "job_seed=1", "job_seed=2"]
+        assert {(result.state, result.tries) for result in results} == {("finished", 1)}
+        assert [note["seed"] for note in notes(results)] == [0, 1, 2]
+
+    def test_launched_again_it_runs_what_is_missing(self) -> None:
+        """Finished runs stay as they are; new points are added."""
+        job.sweep(grid(seed=range(2)), jobs=1, progress=False)
+        results = job.sweep(grid(seed=range(3)), jobs=1, progress=False)
+        assert [result.tries for result in results] == [0, 0, 1]
+        assert len((results[0].path / "notes.jsonl").read_text().splitlines()) == 1
+
+    def test_other_defaults_are_other_runs(self) -> None:
+        """A call that differs in an argument not in its name gets a folder of its own."""
+        first = job.sweep([{"seed": 1}], log_dir="s", progress=False)
+
+        @wrap_experiment
+        def changed(ctxt: ExperimentContext, seed: int, lr: float = 0.5) -> None: ...
+
+        changed.function.__qualname__ = job.wrapped.__qualname__  # type: ignore[union-attr]
+        second = changed.sweep([{"seed": 1}], log_dir="s", progress=False)
+        assert (first[0].path.name, second[0].path.name) == ("seed=1", "seed=1_1")
+        assert second[0].state == "finished"
+
+    def test_jobs_are_forked_from_one_process(self) -> None:
+        """The experiment is imported once, for all jobs."""
+        parents = {note["parent"] for note in notes(job.sweep(grid(seed=range(3)), jobs=1, progress=False))}
+        assert len(parents) == 1
+        assert parents != {os.getpid()}
+
+    def test_without_fork_each_job_is_a_new_process(self) -> None:
+        """The launcher of systems without fork does the same work."""
+        results = job.sweep(grid(seed=range(2)), launcher=Local(jobs=2, fork=False), progress=False)
+        assert {note["parent"] for note in notes(results)} == {os.getpid()}
+
+    def test_each_place_has_its_gpu(self) -> None:
+        """GPUs are shared out; as many jobs run at once as there are GPUs, and each sees one."""
+        results = job.sweep(grid(seed=range(6)), gpus=["GPU-a", "GPU-b"], progress=False)
+        assert {note["gpu"] for note in notes(results)} == {"GPU-a", "GPU-b"}
+
+    @pytest.mark.parametrize(("variable", "expected"), [("0,2", ["0", "2"]), ("-1", []), ("", [])])
+    def test_visible_gpus_are_those_of_this_process(
+        self, monkeypatch: pytest.MonkeyPatch, variable: str, expected: list[str]
+    ) -> None:
+        """CUDA_VISIBLE_DEVICES decides."""
+        monkeypatch.setenv("CUDA_VISIBLE_DEVICES", variable)
+        assert visible_gpus() == expected
+
+    def test_points_that_do_not_fit_start_nothing(self) -> None:
+        """A wrong argument, or the same point twice, is found before the first job."""
+        with pytest.raises(TypeError, match="seat"):
+            job.sweep([{"seed": 1}, {"seed": 2, "seat": 2}])
+        with pytest.raises(ValueError, match="the same"):
+            job.sweep([{"seed": 1}, {"seed": 1}])
+        assert not Path("data").exists()
+
+    def test_refuses_impossible_options(self) -> None:
+        """Numbers out of range are errors that show them."""
+        with pytest.raises(ValueError, match="not 0"):
+            Local(jobs=0)
+        with pytest.raises(ValueError, match="not -1"):
+            Local(retries=-1)
+
+
+SCRIPT = """
+import os, signal, sys, time
+from pathlib import Path
+from rlx_experiment import Local, grid, wrap_experiment
+
+@wrap_experiment
+def exp(ctxt, seed):
+    attempt = len(ctxt.run.attempts)
+    print("seed", seed, "pid", os.getpid())
+    if seed == 1 and attempt == 1:
+        os.kill(os.getpid(), signal.SIGKILL)
+    if seed == 2:
+        raise RuntimeError("never works")
+    if seed == 3 and attempt == 1:
+        os.kill(os.getppid(), signal.SIGKILL)
+        time.sleep(60)
+    if seed == 9:
+        Path("started").touch()
+        while not ctxt.stop_requested:
+            time.sleep(0.01)
+
+if __name__ == "__main__":
+    seeds = [int(word) for word in sys.argv[1:]]
+    for result in exp.sweep(grid(seed=seeds), jobs=1):
+        print(result.arguments["seed"], result.state, result.tries)
+"""
+
+
+class TestFaults:
+    def test_a_dead_job_costs_one_retry(self, run_script: RunScript) -> None:
+        """A job that is killed is run again; one that always fails is given up, and the others run."""
+        result = run_script(SCRIPT, "0", "1", "2")
+        assert result.stdout.splitlines() == ["0 finished 1", "1 finished 2", "2 failed 2"]
+        assert "failed after 2 tries" in result.stderr
+        assert "never works" in Path("data/local/experiment/exp_seed=2/console.log").read_text()
+
+    def test_a_dead_fork_server_is_replaced(self, run_script: RunScript) -> None:
+        """When the process that forks is killed, a new one runs what is left; its own job, still alive, is left alone."""
+        result = run_script(SCRIPT, "3", "4")
+        assert result.stdout.splitlines() == ["3 running elsewhere 2", "4 finished 1"]
+        text = Path("data/local/experiment/exp_seed=3/console.log").read_text()
+        os.kill(int(text.split()[3]), signal.SIGKILL)  # the job that was left behind
+
+    @pytest.mark.skipif(os.name == "nt", reason="POSIX signals")
+    def test_a_signal_stops_all_and_starts_no_more(self) -> None:
+        """Jobs stop at their next good moment, those that wait stay unstarted, and the sweep goes on later."""
+        Path("sweep.py").write_text(textwrap.dedent(SCRIPT))
+        with subprocess.Popen(
+            (sys.executable, "sweep.py", "9", "0"), stdout=subprocess.PIPE, text=True
+        ) as process:
+            while not Path("started").exists():
+                assert process.poll() is None
+            process.send_signal(signal.SIGTERM)
+            output = process.communicate(timeout=60)[0]
+        assert output.splitlines() == ["9 stopped 1", "0 to go 0"]
+
+
+def test_slurm_through_submitit() -> None:
+    """Submitit's local executor runs the jobs as a cluster would."""
+    pytest.importorskip("submitit", reason="submitit is not installed")
+    launcher = Slurm(folder="slurm/%j", cluster="local", parameters={"timeout_min": 1}, poll=0.1)
+    results = job.sweep(grid(seed=range(2)), launcher=launcher, progress=False)
+    assert [(result.state, result.tries) for result in results] == [("finished", 1)] * 2
+
+
+@pytest.mark.slow
+def test_ray() -> None:
+    """Ray runs the jobs as tasks."""
+    ray = pytest.importorskip("ray", reason="ray is not installed")
+    ray.init(num_cpus=2, include_dashboard=False, log_to_driver=False)
+    try:
+        results = job.sweep(grid(seed=range(2)), launcher=Ray(), progress=False)
+    finally:
+        ray.shutdown()
+    assert [result.state for result in results] == ["finished"] * 2
