@@ -9,6 +9,7 @@ from rlx_sampler._lane_worker import DefaultWorker, VecWorker
 from rlx_sampler._local import LocalSampler
 from rlx_sampler._multiprocessing import MultiprocessingSampler
 from rlx_sampler._noise import sample_categorical, sample_distribution, sample_gaussian
+from rlx_sampler._normalizer import ObservationNormalizer
 from rlx_sampler._step_types import StepType
 from rlx_sampler._worker import EnvUpdate, NewEnvUpdate, SetTaskUpdate, Worker
 
@@ -26,6 +27,7 @@ __all__ = [
     "LocalSampler",
     "MultiprocessingSampler",
     "NewEnvUpdate",
+    "ObservationNormalizer",
     "SetTaskUpdate",
     "StepType",
     "VecWorker",
