@@ -18,7 +18,7 @@ LOADED_AT_IMPORT: Final[Mapping[str, frozenset[str]]] = {
     "rlx-experiment": frozenset({"cloudpickle"}),
     "rlx-sampler": frozenset({"rlx_protocols", "numpy", "cloudpickle"}),
     "rlx-runner": frozenset({"rlx_protocols", "rlx_snapshot", "numpy", "cloudpickle", "xxhash", "psutil"}),
-    "rlx-persistence": frozenset(),
+    "rlx-persistence": frozenset({"xxhash"}),
     "rlx-logging": frozenset(),
 }
 """Which libraries each package may load when it is imported; everything else waits until it is used."""
