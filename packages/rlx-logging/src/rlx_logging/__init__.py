@@ -82,3 +82,8 @@ def __getattr__(name: str) -> object:
     if name in _LAZY:
         return vars(import_module(f"rlx_logging.{_LAZY[name]}"))[name]
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    """Show what is listed, imported or not yet."""
+    return sorted(__all__)
