@@ -18,6 +18,16 @@ def write_parts(file: IO[bytes], parts: Iterable[Part]) -> None:
             batch = _rest(batch, _write_some(file, batch))
 
 
+def write_parts_at(descriptor: int, parts: Iterable[Part], offset: int) -> None:
+    """Write all `parts` one after the other from `offset` on."""
+    waiting = iter(parts)
+    while batch := [memoryview(part) for part in itertools.islice(waiting, _PARTS_A_CALL)]:
+        while batch:
+            written = os.pwritev(descriptor, batch, offset)
+            offset += written
+            batch = _rest(batch, written)
+
+
 def _write_some(file: IO[bytes], batch: list[memoryview]) -> int:
     if os.name == "nt":
         return file.write(batch[0])

@@ -22,10 +22,9 @@ from rlx_snapshot._stream import Capture, Part
 _RECORDED_LIBRARIES: Final = ("cloudpickle", "numpy", "torch", "gymnasium", "mujoco", "ale_py")
 
 
-def sealed(captured: Capture, iteration: int, key: bytes | None) -> list[Part]:
-    """All parts of the file, trailer included."""
-    digests = [digest for part in payloads(captured) for digest in chunk_digests(part)]
-    return [*captured.parts, *trailer(captured, digests, iteration, key)]
+def digests_of(captured: Capture) -> list[int]:
+    """The checksums of all buffers, in order."""
+    return [digest for part in payloads(captured) for digest in chunk_digests(part)]
 
 
 def payloads(captured: Capture) -> list[memoryview]:

@@ -7,9 +7,9 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-from rlx_snapshot._arena import Arena
 from rlx_snapshot._background import Background
 from rlx_snapshot._container import check_buffers
+from rlx_snapshot._copier import Copier
 from rlx_snapshot._discard import discard_after
 from rlx_snapshot._loading import load_snapshot
 from rlx_snapshot._modes import FILES_FOR_MODE
@@ -73,7 +73,7 @@ class Snapshotter:
         self._directory = Path.cwd() / "data/local/experiment" if snapshot_dir is None else Path(snapshot_dir)
         self._directory.mkdir(parents=True, exist_ok=True)
         self._store = Store(self._directory, self._settings)
-        self._arena = Arena() if background else None
+        self._copier = Copier(incremental) if background else None
         self._saving = Background("saving a snapshot")
         self._checking = Background("checking a loaded snapshot")
 
@@ -170,8 +170,9 @@ class Snapshotter:
             self._saving.close()
             self._checking.close()
         finally:
-            if self._arena is not None:
-                self._arena.release()
+            self._store.close()
+            if self._copier is not None:
+                self._copier.release()
 
     def __enter__(self) -> Self:
         return self
@@ -183,9 +184,8 @@ class Snapshotter:
 
     def _save(self, itr: int, names: tuple[str, ...], params: object) -> None:
         self._saving.wait()
-        captured = capture(params)
-        if self._arena is None:
-            self._store.commit(itr, names, captured)
+        if self._copier is None:
+            self._store.commit(itr, names, capture(params))
         else:
-            copy = self._arena.copy_of(captured)
-            self._saving.submit(functools.partial(self._store.commit, itr, names, copy))
+            copy = self._copier.copy_of(params)
+            self._saving.submit(functools.partial(self._store.commit_changes, itr, names, copy))

@@ -1,14 +1,18 @@
 """The directory that snapshots are written to: one save, from captured parts to safe files."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
+from rlx_snapshot._arena import Copied
 from rlx_snapshot._atomic import replace_file
+from rlx_snapshot._chunk_sums import ChunkSums
 from rlx_snapshot._files import numbered_iterations
-from rlx_snapshot._modes import numbered
+from rlx_snapshot._modes import LATEST, numbered
 from rlx_snapshot._output import write_parts
-from rlx_snapshot._seal import sealed
+from rlx_snapshot._seal import digests_of, trailer
 from rlx_snapshot._settings import Settings
-from rlx_snapshot._stream import Capture
+from rlx_snapshot._slots import WORTH_PATCHING_FROM, Slots
+from rlx_snapshot._stream import Capture, Part
 from rlx_snapshot._temporary import sweep_abandoned
 
 
@@ -19,17 +23,45 @@ class Store:
         self._directory = directory
         self._settings = settings
         self._swept = False
+        self._sums = ChunkSums()
+        self._slots = Slots(directory / LATEST, durable=settings.durable)
         self.last_committed: int | None = None
 
     def commit(self, itr: int, names: tuple[str, ...], captured: Capture) -> None:
         """Write `captured` under all `names`; on an error what was there before is still there."""
+        parts = [*captured.parts, *trailer(captured, digests_of(captured), itr, self._settings.key)]
+        self._begin()
+        for name in names:
+            self._replace(name, parts)
+        self._finish(itr)
+
+    def commit_changes(self, itr: int, names: tuple[str, ...], copied: Copied) -> None:
+        """The same for a copied state, of which only the changes are summed and, where possible, written."""
+        self._slots.note(copied)
+        captured = copied.captured
+        parts = [*captured.parts, *trailer(captured, self._sums.of(copied), itr, self._settings.key)]
+        self._begin()
+        for name in names:
+            if name == LATEST and self._settings.incremental == "auto" and _is_large(captured):
+                self._slots.write(copied, parts)
+            else:
+                self._replace(name, parts)
+        self._finish(itr)
+
+    def close(self) -> None:
+        """Let go of the files that later saves would have used again."""
+        self._slots.close()
+
+    def _begin(self) -> None:
         if not self._swept:
             sweep_abandoned(self._directory)
             self._swept = True
-        parts = sealed(captured, itr, self._settings.key)
-        for name in names:
-            path = self._directory / name
-            replace_file(path, lambda file: write_parts(file, parts), durable=self._settings.durable)
+
+    def _replace(self, name: str, parts: Sequence[Part]) -> None:
+        path = self._directory / name
+        replace_file(path, lambda file: write_parts(file, parts), durable=self._settings.durable)
+
+    def _finish(self, itr: int) -> None:
         self.last_committed = itr
         if self._settings.keep is not None:
             self._remove_all_but(self._settings.keep, itr)
@@ -38,3 +70,7 @@ class Store:
         older = [held for held in numbered_iterations(self._directory) if held != itr]
         for held in older[: max(0, len(older) + 1 - keep)]:
             (self._directory / numbered(held)).unlink(missing_ok=True)
+
+
+def _is_large(captured: Capture) -> bool:
+    return sum(buffer.length for buffer in captured.buffers) >= WORTH_PATCHING_FROM

@@ -4,11 +4,14 @@ import pickle
 from collections.abc import Sequence
 from typing import Final, NamedTuple
 
-from rlx_snapshot._layout import HEAD, PAGE, Buffer
+from rlx_snapshot._layout import CHUNK, HEAD, PAGE, Buffer
 from rlx_snapshot._pickler import ExactPickler
 
 Part = bytes | memoryview
 
+_STEADY_FROM: Final = CHUNK
+_ROOM: Final = 4 * PAGE
+_LARGEST_GAP: Final = 64 * PAGE
 _PROTO: Final = b"\x80\x05"
 _BYTEARRAY8, _BINBYTES8, _BINBYTES, _POP = b"\x96", b"\x8e", b"B", b"0"
 
@@ -23,9 +26,13 @@ class Capture(NamedTuple):
     length: int
 
 
-def capture(obj: object) -> Capture:
-    """Pickle `obj` without copying its large buffers."""
-    stream = _Stream()
+def capture(obj: object, before: Sequence[Buffer] | None = None) -> Capture:
+    """Pickle `obj` without copying its large buffers.
+
+    With `before`, the buffers of the state captured last, the largest ones are laid
+    out with some room in front, and where they were before if that is possible.
+    """
+    stream = _Stream(before)
     ExactPickler(stream).dump(obj)
     return Capture(stream.parts, stream.buffers, stream.positions, stream.length)
 
@@ -38,7 +45,8 @@ class _Stream:
     that is popped at once, goes in front of that opcode.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, before: Sequence[Buffer] | None) -> None:
+        self._before = before
         self.parts: list[Part] = [HEAD]
         self.buffers: list[Buffer] = []
         self.positions: list[int] = []
@@ -64,12 +72,25 @@ class _Stream:
         introduction = _introduction(last, payload.nbytes)
         before = last[: len(last) - len(introduction)]
         gap = self.length + len(before)
-        padding = -(gap + 5 + 1 + len(introduction)) % PAGE
+        earliest = gap + len(_BINBYTES) + 4 + len(_POP) + len(introduction)
+        padding = self._start(earliest, payload.nbytes) - earliest
         filler = _BINBYTES + padding.to_bytes(4, "little") + bytes(padding) + _POP
         self._append(before + filler + introduction)
         self.buffers.append(Buffer(gap, self.length, payload.nbytes, readonly=payload.readonly))
         self.positions.append(len(self.parts))
         self._append(payload)
+
+    def _start(self, earliest: int, length: int) -> int:
+        """Where the next payload begins."""
+        first = earliest + -earliest % PAGE
+        if self._before is None or length < _STEADY_FROM:
+            return first
+        number = len(self.buffers)
+        if number < len(self._before) and self._before[number].length == length:
+            wanted = self._before[number].offset
+            if first <= wanted <= first + _LARGEST_GAP:
+                return wanted
+        return first + _ROOM
 
 
 def _introduction(last: bytes, length: int) -> bytes:

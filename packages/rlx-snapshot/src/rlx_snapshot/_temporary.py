@@ -17,7 +17,7 @@ def temporary_beside(target: Path) -> Generator[tuple[Path, IO[bytes]], None, No
     Yields:
         Its path and the unbuffered binary file.
     """
-    path, file = _create_locked(target)
+    path, file = create_locked(target)
     try:
         with file:
             yield path, file
@@ -36,9 +36,15 @@ def sweep_abandoned(directory: Path) -> None:
             _remove_if_abandoned(directory / name)
 
 
-def _create_locked(target: Path) -> tuple[Path, IO[bytes]]:
+def hidden_name(target: Path) -> Path:
+    """A new name for a temporary file beside `target`."""
+    return target.with_name(f".{target.name}.{secrets.token_hex(8)}{_SUFFIX}")
+
+
+def create_locked(target: Path) -> tuple[Path, IO[bytes]]:
+    """A new temporary file beside `target`, open for writing and locked."""
     while True:
-        path = target.with_name(f".{target.name}.{secrets.token_hex(8)}{_SUFFIX}")
+        path = hidden_name(target)
         file = path.open("xb", buffering=0)
         try:
             _lock(file.fileno(), wait=True)
