@@ -443,6 +443,15 @@ def check_client(session: nox.Session, client: str, pattern: str) -> None:
     run_pytest(session, *sorted((INTEGRATION / "clients").glob(pattern)))
 
 
+@nox.session(python=TORCH_PYTHON, venv_backend="uv", requires=["wheels"], default=False)
+def api(session: nox.Session) -> None:
+    """Record every public name and its parameters, so that a change shows as a diff."""
+    require_torch(session)
+    install_beside_torch(session, *everything(torch=True, tests=False))
+    with (INTEGRATION / "public-api.txt").open("w", encoding="utf-8") as file:
+        session.run("python", "-I", INTEGRATION / "public_api.py", stdout=file)
+
+
 @nox.session(venv_backend="uv", requires=["wheels"], default=False, tags=["ci"])
 def demo(session: nox.Session) -> None:
     """Train, kill with SIGKILL, resume, and compare with a run that nothing disturbed."""

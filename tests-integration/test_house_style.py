@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import re
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 from typing import TypeVar
 
@@ -36,6 +37,7 @@ every_source = pytest.mark.parametrize("path", SOURCES, ids=name_of)
 every_test = pytest.mark.parametrize("path", TESTS, ids=name_of)
 
 
+@cache
 def tree_of(path: Path) -> ast.Module:
     """The syntax tree of a file."""
     return ast.parse(path.read_text(encoding="utf-8"))
@@ -46,25 +48,28 @@ def nodes(tree: ast.AST, kind: type[Node]) -> Iterator[Node]:
     return (node for node in ast.walk(tree) if isinstance(node, kind))
 
 
-def docstring_lines(tree: ast.AST) -> set[int]:
-    """The lines that docstrings take up."""
-    found = [
-        node.body[0]
-        for node in ast.walk(tree)
-        if isinstance(node, Scope) and ast.get_docstring(node) is not None
+@cache
+def lines_of_code(path: Path) -> tuple[int, ...]:
+    """The numbers of the lines that are neither empty, nor a comment, nor a docstring."""
+    documented = [
+        node for node in ast.walk(tree_of(path)) if isinstance(node, Scope) and ast.get_docstring(node)
     ]
-    return {line for node in found for line in range(node.lineno, (node.end_lineno or node.lineno) + 1)}
-
-
-def code_lines(path: Path, first: int = 1, last: int | None = None) -> int:
-    """Lines between `first` and `last` that are neither empty, nor a comment, nor a docstring."""
-    lines = path.read_text(encoding="utf-8").splitlines()[first - 1 : last]
-    prose = docstring_lines(tree_of(path))
-    return sum(
-        1
-        for number, line in enumerate(lines, first)
-        if line.strip() and not line.strip().startswith("#") and number not in prose
+    prose = {line for node in documented for line in span(node.body[0])}
+    lines = enumerate(path.read_text(encoding="utf-8").splitlines(), 1)
+    return tuple(
+        n for n, line in lines if line.strip() and not line.strip().startswith("#") and n not in prose
     )
+
+
+def span(node: ast.stmt) -> range:
+    """The numbers of the lines of a statement."""
+    return range(node.lineno, (node.end_lineno or node.lineno) + 1)
+
+
+def size(path: Path, node: ast.stmt) -> int:
+    """How many lines of code a class or function has."""
+    lines = span(node)
+    return sum(1 for line in lines_of_code(path) if line in lines)
 
 
 def called(call: ast.Call) -> str:
@@ -76,12 +81,11 @@ def called(call: ast.Call) -> str:
 class TestSources:
     def test_sizes_stay_readable(self, path: Path) -> None:
         """Files, classes and functions stay below the sizes at which they should be taken apart."""
-        tree = tree_of(path)
-        assert code_lines(path) <= MAX_FILE_LINES
+        assert len(lines_of_code(path)) <= MAX_FILE_LINES
         sizes = {
-            f"{node.name}, line {node.lineno}": code_lines(path, node.lineno, node.end_lineno) - limit
+            f"{node.name}, line {node.lineno}": size(path, node) - limit
             for kind, limit in LIMITS.items()
-            for node in nodes(tree, kind)
+            for node in nodes(tree_of(path), kind)
         }
         assert {name: over for name, over in sizes.items() if over > 0} == {}
 
