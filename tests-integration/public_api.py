@@ -38,7 +38,7 @@ def lines() -> Iterator[str]:
 
 def describe(name: str, thing: Any) -> Iterator[str]:
     """Describe one exported thing, and the members of a class."""
-    if not isinstance(thing, type):
+    if not inspect.isclass(thing):
         yield name + (parameters(thing) if inspect.isfunction(thing) else "")
         return
     bases = ", ".join(base.__name__ for base in thing.__bases__ if base is not object)
@@ -49,27 +49,27 @@ def describe(name: str, thing: Any) -> Iterator[str]:
         yield from describe_member(f"{name}.{member}", inspect.getattr_static(thing, member))
 
 
-def own_constructor(kind: type) -> bool:
+def own_constructor(kind: type[Any]) -> bool:
     """Whether a class of ours, and not one of Python's, says how it is built. A protocol is not built."""
     return Protocol not in kind.__bases__ and any(
         "__init__" in vars(base) or "__new__" in vars(base) for base in ours(kind)
     )
 
 
-def own_members(kind: type) -> set[str]:
+def own_members(kind: type[Any]) -> set[str]:
     """Public members that a class has from rlx."""
     return {name for base in ours(kind) for name in vars(base) if not name.startswith("_")}
 
 
-def ours(kind: type) -> list[type]:
+def ours(kind: type[Any]) -> list[type[Any]]:
     """The classes of rlx among a class and its bases."""
     return [base for base in kind.__mro__ if base.__module__.startswith("rlx_")]
 
 
 def describe_member(name: str, member: Any) -> Iterator[str]:
     """Describe one member of a class."""
-    function = member.__func__ if isinstance(member, (staticmethod, classmethod)) else member
-    if isinstance(member, type):
+    function = inspect.unwrap(member)  # of a class method or static method too
+    if inspect.isclass(member):
         yield from describe(name, member)
     elif inspect.isfunction(function):
         yield name + parameters(function)
