@@ -1,0 +1,79 @@
+"""Every python block of the documentation runs, page by page, in a folder and a process of its own.
+
+The blocks of a page are one program, in order. A block with a title that ends in ``.py`` is a file
+of that name instead, and is run by itself where it has a ``__main__`` part. A block titled ``garage``,
+``tianshou`` or ``Stable-Baselines3`` shows that library's code: it is only parsed.
+"""
+
+from __future__ import annotations
+
+import ast
+import re
+import subprocess
+import sys
+import textwrap
+from importlib.util import find_spec
+from pathlib import Path
+from typing import NamedTuple
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+PAGES = sorted(
+    path
+    for pattern in ("docs/*.md", "docs/packages/*.md", "packages/*/README.md")
+    for path in ROOT.glob(pattern)
+    if "```python" in path.read_text(encoding="utf-8")
+)
+OTHERS = {"garage", "tianshou", "Stable-Baselines3"}
+FENCE = re.compile(r'^```python(?: +title="(?P<title>[^"]+)")?\n(?P<code>.*?)^```$', re.MULTILINE | re.DOTALL)
+NEEDED = re.compile(r"^<!-- needs (?P<module>\w+) -->$", re.MULTILINE)
+
+
+class Block(NamedTuple):
+    """One block of code."""
+
+    title: str
+    code: str
+
+
+def blocks_of(page: Path) -> list[Block]:
+    """Return the python blocks of a page."""
+    found = FENCE.finditer(page.read_text(encoding="utf-8"))
+    return [Block(match["title"] or "rlx", textwrap.dedent(match["code"])) for match in found]
+
+
+def run(folder: Path, name: str, code: str) -> None:
+    """Run one program in `folder`."""
+    (folder / name).write_text(code, encoding="utf-8")
+    command = [sys.executable, "-W", "error::DeprecationWarning:__main__", name]
+    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=250, check=False)
+    assert done.returncode == 0, f"{code}\n{done.stdout}\n{done.stderr}"
+
+
+def name_of(page: Path) -> str:
+    """A page's name in the list of tests."""
+    return str(page.relative_to(ROOT))
+
+
+@pytest.mark.parametrize("page", PAGES, ids=name_of)
+class TestPages:
+    def test_every_block_is_python(self, page: Path) -> None:
+        """Each block parses, those of other libraries too, and every opened block is found."""
+        blocks = blocks_of(page)
+        assert len(blocks) == len(re.findall(r"^```python", page.read_text(encoding="utf-8"), re.MULTILINE))
+        for block in blocks:
+            ast.parse(block.code)
+
+    def test_blocks_run(self, page: Path, tmp_path: Path) -> None:
+        """The page does what it says, from its first block to its last."""
+        text = page.read_text(encoding="utf-8")
+        for needed in NEEDED.finditer(text):
+            if find_spec(needed["module"]) is None:
+                pytest.skip(f"needs {needed['module']}")
+        blocks = [block for block in blocks_of(page) if block.title not in OTHERS]
+        for block in blocks:
+            if block.title.endswith(".py"):
+                run(tmp_path, block.title, block.code)
+        program = "\n".join(block.code for block in blocks if not block.title.endswith(".py"))
+        run(tmp_path, "page.py", program)
