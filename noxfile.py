@@ -431,6 +431,7 @@ def tianshou(session: nox.Session, version: str) -> None:
 def sb3(session: nox.Session) -> None:
     """Our parts in the hands of Stable-Baselines3."""
     check_client(session, "stable-baselines3==2.9.2", "test_sb3_*.py")
+    run_pytest(session, "-k", "coming-from-stable", INTEGRATION / "test_docs.py")
 
 
 def check_client(session: nox.Session, client: str, pattern: str) -> None:
@@ -497,5 +498,5 @@ def docs(session: nox.Session) -> None:
     """The site, with every warning an error."""
     if not (ROOT / "mkdocs.yml").exists():
         session.skip("there is no mkdocs.yml")
-    session.install("mkdocs-material>=9.6", "mkdocstrings[python]>=0.29")
+    session.install("mkdocs-material>=9.6", "mkdocstrings[python]>=0.29", "ruff>=0.17,<0.18")
     session.run("mkdocs", "build", "--strict", "--site-dir", pathlib.Path(session.bin).parent / "site")
