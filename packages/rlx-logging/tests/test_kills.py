@@ -18,7 +18,7 @@ def _sweep(folder: Path, stride: int, offset: int) -> int:
     pytest.importorskip("tensorboard", reason="needs tensorboard")
     command = [sys.executable, str(HARNESS), "sweep", str(folder), str(stride), str(offset)]
     done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=1500)
-    assert done.returncode == 0, done.stderr[-2000:]
+    assert done.returncode == 0, done.stderr[-3000:]
     return int(done.stdout)
 
 

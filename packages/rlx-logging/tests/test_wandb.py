@@ -1,13 +1,18 @@
-"""Weights & Biases, offline: real runs, read back from their files."""
+"""Weights & Biases: real offline runs read back from their files, and a stand-in for its server."""
 
-from collections.abc import Callable
+import json
+import os
+import subprocess
+import sys
+import urllib.request
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, TypeAlias
 
 import numpy as np
 import pytest
 
-from rlx_logging import RunLogger, WandbLogger, make_logger, read_metrics
+from rlx_logging import DroppedRowsWarning, RunLogger, WandbLogger, make_logger, read_metrics
 
 wandb: Any = pytest.importorskip("wandb", reason="needs wandb")
 Rows: TypeAlias = Callable[[Path], list[dict[str, Any]]]
@@ -82,3 +87,150 @@ def test_make_logger_hands_on_the_options(tmp_path: Path) -> None:
     run = backend.run
     assert (run.project, run.name, run.config["lr"]) == ("p", "first", 0.1)
     logger.finalize()
+
+
+def test_the_outbox_holds_rows_until_their_snapshot_is_committed(tmp_path: Path, wandb_rows: Rows) -> None:
+    """A commit of an epoch sends the rows that were logged before its snapshot was taken, and no others."""
+    logger = WandbLogger(tmp_path, outbox=True)
+    state: dict[str, Any] = {}
+    for epoch in range(4):
+        logger.write("info/epoch", epoch, {"r": float(epoch)})
+        state = logger.state_dict()
+    logger.committed(1)
+    assert logger.state_dict()["backends"]["wandb"]["sent"] == 2
+    logger.load_state_dict(state)  # what was not sent is forgotten, and sent again from the journal
+    logger.write("info/epoch", 4, {"r": 4.0})
+    logger.finalize()
+    assert [row["info/epoch"] for row in wandb_rows(tmp_path)] == [0, 1, 2, 3, 4]
+
+
+def test_pictures_films_and_checkpoints_go_along(tmp_path: Path, wandb_rows: Rows) -> None:
+    """Media are logged with the next row; a checkpoint is an artifact."""
+    pytest.importorskip("PIL", reason="needs pillow")
+    checkpoint = tmp_path / "policy.pt"
+    checkpoint.write_bytes(b"weights")
+    logger = WandbLogger(tmp_path / "run", exclude_arrays=False)
+    logger.write_image("info/episode", 0, np.zeros((4, 6, 3), np.uint8))
+    logger.log_info_data({"w": np.arange(10.0)}, 0)
+    logger.save_data(0, 1, 2, lambda epoch, env_step, gradient_step: str(checkpoint))
+    logger.finalize()
+    row = wandb_rows(tmp_path / "run")[0]
+    assert row["info/episode/_type"] == "image-file"
+    assert row["info/w/_type"] == "histogram"
+
+
+def test_a_key_never_reaches_a_warning(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where an error of W&B holds the key, the warning does not."""
+    monkeypatch.setenv("WANDB_API_KEY", "secret-0123")
+
+    class Run:
+        def log(self, *_: object, **__: object) -> None:
+            raise ConnectionError("denied for key secret-0123")
+
+        def define_metric(self, *_: object, **__: object) -> None:
+            return
+
+    logger = WandbLogger(tmp_path, run=Run())
+    logger.write("info/epoch", 0, {"r": 1.0})
+    with pytest.warns(DroppedRowsWarning, match=r"ConnectionError: denied for key \[key\]"):
+        logger.finalize()
+
+
+ONLINE = """
+import json, os, sys
+from rlx_logging import make_logger
+folder, first, last, keep = sys.argv[1], int(sys.argv[2]), int(sys.argv[3]), int(sys.argv[4])
+logger = make_logger("wandb", log_dir=folder, project="p", entity="e", outbox=sys.argv[5] == "outbox")
+state_file = os.path.join(folder, "state.json")
+if os.path.exists(state_file):
+    with open(state_file) as file:
+        logger.load_state_dict(json.load(file))
+for epoch in range(first, last):
+    logger.write("info/epoch", epoch, {"r": epoch / 2})
+    state = logger.state_dict()
+    if epoch == keep:
+        with open(state_file, "w") as file:
+            json.dump(state, file)
+        logger.committed(epoch)
+logger.finalize()
+"""
+
+
+class Server:
+    """The stand-in, in a process of its own."""
+
+    def __init__(self) -> None:
+        script = Path(__file__).with_name("wandb_stand_in.py")
+        self._process = subprocess.Popen(
+            [sys.executable, str(script)], stdout=subprocess.PIPE, stdin=subprocess.DEVNULL, text=True
+        )
+        self.port = int(self._process.stdout.readline()) if self._process.stdout else 0
+
+    def received(self) -> list[dict[str, Any]]:
+        """Return the rows that arrived."""
+        with urllib.request.urlopen(f"http://127.0.0.1:{self.port}/received") as answer:
+            rows: list[dict[str, Any]] = json.load(answer)
+        return rows
+
+    def stop(self) -> None:
+        """Kill it."""
+        self._process.kill()
+        self._process.wait()
+        if self._process.stdout:
+            self._process.stdout.close()
+
+    def client(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+        """Run a script that logs to this server."""
+        environment = {
+            **os.environ, "WANDB_BASE_URL": f"http://127.0.0.1:{self.port}", "WANDB_API_KEY": "0" * 40,
+            "WANDB_MODE": "online", "NO_PROXY": "127.0.0.1", "no_proxy": "127.0.0.1",
+        }  # fmt: skip
+        command = [sys.executable, "-c", *arguments]
+        return subprocess.run(
+            command, env=environment, capture_output=True, text=True, check=False, timeout=120
+        )
+
+
+@pytest.fixture
+def server() -> Iterator[Server]:
+    """Start a stand-in, and end it after the test."""
+    stand_in = Server()
+    yield stand_in
+    stand_in.stop()
+
+
+@pytest.mark.parametrize("mode", ["live", "outbox"])
+def test_a_resumed_run_has_each_row_once_on_the_server(tmp_path: Path, server: Server, mode: str) -> None:
+    """Rows after the snapshot are logged again, and the server has them once."""
+    first = server.client(ONLINE, str(tmp_path), "0", "8", "4", mode)
+    assert first.returncode == 0, first.stderr
+    second = server.client(ONLINE, str(tmp_path), "5", "10", "99", mode)
+    assert second.returncode == 0, second.stderr
+    rows = server.received()
+    assert [(row["_step"], row["info/epoch"], row["info/r"]) for row in rows] == [
+        (epoch, epoch, epoch / 2) for epoch in range(10)
+    ]
+
+
+OUTAGE = """
+import sys, time, warnings
+from rlx_logging import make_logger
+logger = make_logger("wandb", log_dir=sys.argv[1], project="p", entity="e", finish_seconds=2)
+slowest = 0.0
+with warnings.catch_warnings(record=True) as caught:
+    warnings.simplefilter("always")
+    for epoch in range(50):
+        start = time.perf_counter()
+        logger.write("info/epoch", epoch, {"r": 1.0})
+        slowest = max(slowest, time.perf_counter() - start)
+    logger.finalize()
+print(len(caught), slowest < 1.0)
+"""
+
+
+def test_a_server_that_is_not_there_costs_one_warning(tmp_path: Path, server: Server) -> None:
+    """No call is held up; the journal has every row."""
+    server.stop()
+    done = server.client(OUTAGE, str(tmp_path))
+    assert done.stdout.split() == ["1", "True"], done.stderr
+    assert len(read_metrics(tmp_path)["info/r"]) == 50

@@ -47,5 +47,12 @@ class Backend(ABC):
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Go on from `state`; files were closed before, and cut or moved."""
 
+    def log_checkpoint(self, path: str, counts: Mapping[str, int]) -> None:
+        """Take the checkpoint that a trainer's hook wrote, where the backend stores such."""
+
+    def discard(self) -> None:
+        """Let go of open files, because they are about to be cut, and of what is pending."""
+        self.close()
+
     def close(self) -> None:
         """Release everything; `write` after it may open again."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import struct
 import zlib
 from array import array
 from collections.abc import Iterator
@@ -11,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from rlx_logging._journal_format import (
     CHECKSUM,
+    FILE_NAME,
     FRAME,
     HEAD,
     ROW_START,
@@ -21,7 +23,7 @@ from rlx_logging._journal_format import (
     unpack_layout,
 )
 from rlx_logging._metrics import Metrics, Series
-from rlx_logging._rows import Layout
+from rlx_logging._rows import Layout, Row
 from rlx_logging._series import Column, join_columns
 
 if TYPE_CHECKING:
@@ -42,6 +44,26 @@ def read_journal(path: Path) -> Metrics:
     scan.run()
     nameless = sum(len(starts) for key, starts in scan.rows.items() if key not in scan.layouts)
     return Metrics(_series(scan), scan.arrays, scan.hparams, scan.damaged + nameless)
+
+
+def last_rows(folder: Path, count: int) -> list[Row]:
+    """Return the last rows of a folder's journal, in order; fewer if there are not so many."""
+    scan = _Scan((folder / FILE_NAME).read_bytes())
+    scan.run()
+    places = [
+        (start, scan.layouts[key])
+        for key, starts in scan.rows.items()
+        if key in scan.layouts
+        for start in starts
+    ]
+    places.sort(key=lambda place: place[0])
+    return [_row(scan.data, start, layout) for start, layout in places[max(0, len(places) - count) :]]
+
+
+def _row(data: bytes, start: int, layout: Layout) -> Row:
+    _, step, time = ROW_START.unpack_from(data, start + HEAD.size)
+    values = struct.unpack_from(f"<{len(layout.keys)}d", data, start + HEAD.size + ROW_START.size)
+    return Row(layout, step, time, values, {})
 
 
 class _Scan:

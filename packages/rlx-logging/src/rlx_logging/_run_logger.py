@@ -176,10 +176,11 @@ class RunLogger(BaseLogger):
         if save_checkpoint_fn is None or epoch - self.last_save_step < self.save_interval:
             return
         self.last_save_step = epoch
-        save_checkpoint_fn(epoch, env_step, gradient_step)
+        path = save_checkpoint_fn(epoch, env_step, gradient_step)
         counts = {"epoch": epoch, "env_step": env_step, "gradient_step": gradient_step}
         for name, count in counts.items():
             self.write(f"save/{name}", count, {})
+        self._each("store a checkpoint", lambda backend: backend.log_checkpoint(path, counts))
         write_sidecar(self.folder.path, {**counts, "gates": self.gates, "last_save_step": epoch})
 
     def restore_data(self) -> tuple[int, int, int]:
@@ -240,7 +241,7 @@ class RunLogger(BaseLogger):
             ValueError: If `state` is of a newer format.
         """
         _check_format(state)
-        self._each("close", lambda backend: backend.close())
+        self._each("let go of its files", lambda backend: backend.discard())
         self.folder.cut(state.get("files", {}))
         self.gates = state.get("gates", {})
         self.last_save_step = state.get("last_save_step", -1)
@@ -268,7 +269,7 @@ class RunLogger(BaseLogger):
             OSError: If a log cannot be copied.
         """
         _check_format(state)
-        self._each("close", lambda backend: backend.close())
+        self._each("let go of its files", lambda backend: backend.discard())
         self.folder.copy_from(Path(from_dir), state.get("files", {}))
         self.load_state_dict(state)
 

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import os
-import threading
+import secrets
 from collections.abc import Mapping
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Unpack
 
 from rlx_logging._backend import Backend
@@ -13,8 +14,10 @@ from rlx_logging._journal import JournalBackend
 from rlx_logging._missing import require
 from rlx_logging._numbers import plain
 from rlx_logging._options import LoggerOptions
+from rlx_logging._outbox import Outbox
 from rlx_logging._rows import Row
 from rlx_logging._run_logger import RunLogger
+from rlx_logging._wandb_sender import Job, Sender
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -25,70 +28,170 @@ FINISH_SECONDS: Final = 30.0
 class WandbBackend(Backend):
     """Logs rows to one run; every scope stands on its own step.
 
-    No step of W&B's own is passed: W&B drops rows whose step goes backwards. Each tag
-    is drawn over the step of its scope instead (``train/loss`` over ``train/env_step``).
+    Each tag is drawn over the step of its scope (``train/loss`` over ``train/env_step``).
+    W&B's own step is the number of the row in the whole run: it never goes backwards,
+    and where a resumed run logs a row again, W&B already has one of that number and
+    drops it. Nothing here waits for W&B but `close`.
 
     Args:
         folder: Where the files of W&B go.
-        settings: Arguments of ``wandb.init``, or nothing for its defaults.
-        run: A run that is there already, instead.
+        settings: Arguments of ``wandb.init``.
+        run: A run that is there already, instead; it is not finished here.
+        outbox: Send a row only when the snapshot that covers it is committed.
+        finish_seconds: How long `close` waits for W&B.
     """
 
     name = "wandb"
 
-    def __init__(self, folder: LogFolder, settings: Mapping[str, Any] | None = None, run: Any = None) -> None:
+    def __init__(
+        self,
+        folder: LogFolder,
+        settings: Mapping[str, Any] | None = None,
+        *,
+        run: Any = None,
+        outbox: bool = False,
+        finish_seconds: float = FINISH_SECONDS,
+    ) -> None:
         self._wandb = require("wandb", extra="wandb", used_by="WandbLogger")
         self._folder = folder
-        self._settings = dict(settings or {})
-        self._run = run
-        self._ours = run is None
+        self._settings: dict[str, Any] = {"id": secrets.token_hex(4), "resume": "allow", **(settings or {})}
+        self._given = run
+        self._outbox = Outbox(hold=outbox)
+        self._finish_seconds = finish_seconds
+        self._sender: Sender | None = None
         self._scopes: set[str] = set()
 
     @property
     def run(self) -> Any:
-        """The run of W&B, started when it is first needed."""
-        if self._run is None:
-            self._folder.path.mkdir(parents=True, exist_ok=True)
-            self._run = self._wandb.init(dir=str(self._folder.path), **self._settings)
-        return self._run
+        """The run of W&B, started if it is not yet; None if it cannot be."""
+        return self._sending().run(self._finish_seconds)
+
+    def _sending(self) -> Sender:
+        if self._sender is None:
+            self._sender = Sender(self._start, finish=self._given is None)
+        return self._sender
+
+    def _start(self) -> Any:
+        if self._given is not None:
+            return self._given
+        self._folder.path.mkdir(parents=True, exist_ok=True)
+        limits = self._wandb.Settings(init_timeout=self._finish_seconds)
+        return self._wandb.init(dir=str(self._folder.path), settings=limits, **self._settings)
 
     def write(self, row: Row) -> None:
-        """Log one row."""
-        run = self.run
-        scope = row.layout.scope
+        """Send one row, or keep it until its snapshot is committed."""
+        number = self._outbox.next_number()
+        if row.layout.scope == "info":
+            self._outbox.epoch = row.step
+        self._send(number, self._row_job(number, row))
+
+    def _row_job(self, number: int, row: Row) -> Job:
+        return lambda run: self._log_row(run, number, row)
+
+    def _send(self, number: int, job: Job) -> None:
+        for ready in self._outbox.put(number, job):
+            self._sending().put(ready)
+
+    def _log_row(self, run: Any, number: int, row: Row) -> None:
+        scope, step = row.layout.scope, row.layout.tags[0]
         if scope not in self._scopes:
             self._scopes.add(scope)
-            step = row.layout.tags[0]
             run.define_metric(step)
             run.define_metric(f"{scope}/*", step_metric=step)
         values: dict[str, Any] = dict(zip(row.layout.tags, map(plain, (row.step, *row.values)), strict=True))
         values.update((tag, self._wandb.Histogram(array)) for tag, array in row.arrays.items())
-        run.log(values)
+        run.log({**values, "_timestamp": row.time}, step=number)
 
     def write_image(self, tag: str, step: int, time: float, image: NDArray[Any]) -> None:
-        """Log a picture."""
-        self.run.log({tag: self._wandb.Image(image)})
+        """Log a picture, together with the next row."""
+        pixels, number = image.copy(), self._outbox.rows
+        self._send(number, lambda run: run.log({tag: self._wandb.Image(pixels)}, step=number, commit=False))
 
     def write_video(self, tag: str, step: int, time: float, frames: NDArray[Any], fps: float) -> None:
-        """Log a film; W&B wants its channels before height and width."""
-        self.run.log({tag: self._wandb.Video(frames.transpose(0, 3, 1, 2), fps=int(fps), format="gif")})
+        """Log a film, together with the next row; W&B wants its channels before height and width."""
+        film, number = frames.transpose(0, 3, 1, 2).copy(), self._outbox.rows
+        self._send(number, lambda run: run.log({tag: self._video(film, fps)}, step=number, commit=False))
+
+    def _video(self, film: NDArray[Any], fps: float) -> Any:
+        return self._wandb.Video(film, fps=round(fps), format="gif")
 
     def log_hparams(self, hparams: Mapping[str, Any]) -> None:
         """Put the arguments into the run's config."""
-        self.run.config.update(dict(hparams), allow_val_change=True)
+        arguments = dict(hparams)
+        self._sending().put(lambda run: run.config.update(arguments, allow_val_change=True))
+
+    def log_checkpoint(self, path: str, counts: Mapping[str, int]) -> None:
+        """Store a checkpoint as a model artifact."""
+        if Path(path).is_file():
+            self._sending().put(lambda run: self._log_artifact(run, path, dict(counts)))
+
+    def _log_artifact(self, run: Any, path: str, counts: dict[str, int]) -> None:
+        artifact = self._wandb.Artifact(f"run_{run.id}_checkpoint", type="model", metadata=counts)
+        artifact.add_file(path)
+        run.log_artifact(artifact)
+
+    def committed(self, epoch: int) -> None:
+        """Send the rows that the snapshot of `epoch` covers."""
+        for job in self._outbox.release(epoch):
+            self._sending().put(job)
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return the identity of the run, how many rows there are, and how many of them were sent."""
+        self._outbox.mark()
+        return {"run_id": self._settings["id"], "rows": self._outbox.rows, "sent": self._outbox.sent}
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Go on with the same run after the rows of `state`; send again what may not have been sent.
+
+        W&B drops the rows it already has, because it knows their numbers.
+        """
+        if not state:
+            self._outbox.restart(0, 0)
+            return
+        if state["run_id"] != self._settings["id"]:
+            self.close()
+            self._settings["id"] = state["run_id"]
+        self._outbox.restart(state["sent"], state["rows"])
+        missing = state["rows"] - state["sent"]
+        if missing > 0:
+            from rlx_logging._journal_reader import last_rows
+
+            rows = last_rows(self._folder.path, missing)
+            for number, row in enumerate(rows, start=state["rows"] - len(rows)):
+                self._sending().put(self._row_job(number, row))
+            self._outbox.sent = state["rows"]
+
+    def discard(self) -> None:
+        """Forget what was not sent; the run stays open, it has no file of ours."""
+        self._outbox.restart(self._outbox.sent, self._outbox.sent)
 
     def close(self) -> None:
-        """Finish the run, unless it was handed in; an unreachable server is not waited for without end."""
+        """Send what is left and finish the run; an unreachable server is not waited for without end."""
+        for job in self._outbox.release(None):
+            self._sending().put(job)
         self._scopes.clear()
-        if not self._ours:
-            return
-        run, self._run = self._run, None
-        if run is not None:
-            finisher = threading.Thread(target=run.finish, daemon=True)
-            finisher.start()
-            finisher.join(FINISH_SECONDS)
-            if finisher.is_alive():
-                raise TimeoutError(f"W&B did not finish its run within {FINISH_SECONDS:.0f} s")
+        sender, self._sender = self._sender, None
+        if sender is not None:
+            sender.close(self._finish_seconds)
+
+
+def make_wandb(
+    folder: LogFolder,
+    *,
+    project: str | None = None,
+    name: str | None = None,
+    entity: str | None = None,
+    run_id: str | None = None,
+    config: Mapping[str, Any] | None = None,
+    mode: str | None = None,
+    run: Any = None,
+    outbox: bool = False,
+    finish_seconds: float = FINISH_SECONDS,
+) -> WandbBackend:
+    """Return the backend for `make_logger`; the arguments are those of :class:`WandbLogger`."""
+    given = {"project": project, "name": name, "entity": entity, "id": run_id, "config": config, "mode": mode}
+    settings = {key: value for key, value in given.items() if value is not None}
+    return WandbBackend(folder, settings, run=run, outbox=outbox, finish_seconds=finish_seconds)
 
 
 class WandbLogger(RunLogger):
@@ -103,6 +206,8 @@ class WandbLogger(RunLogger):
         config: Arguments of the run.
         mode: ``"online"``, ``"offline"`` or ``"disabled"``; W&B's own setting by default.
         run: A run that is there already; the arguments above are not looked at then.
+        outbox: Send a row only when the snapshot that covers it is committed.
+        finish_seconds: How long `finalize` waits for W&B.
         options: Those of :class:`RunLogger`.
     """
 
@@ -117,6 +222,8 @@ class WandbLogger(RunLogger):
         config: Mapping[str, Any] | None = None,
         mode: str | None = None,
         run: Any = None,
+        outbox: bool = False,
+        finish_seconds: float = FINISH_SECONDS,
         **options: Unpack[LoggerOptions],
     ) -> None:
         folder = LogFolder(log_dir)
@@ -129,22 +236,7 @@ class WandbLogger(RunLogger):
             config=config,
             mode=mode,
             run=run,
+            outbox=outbox,
+            finish_seconds=finish_seconds,
         )
         super().__init__(folder, [JournalBackend(folder), backend], **options)
-
-
-def make_wandb(
-    folder: LogFolder,
-    *,
-    project: str | None = None,
-    name: str | None = None,
-    entity: str | None = None,
-    run_id: str | None = None,
-    config: Mapping[str, Any] | None = None,
-    mode: str | None = None,
-    run: Any = None,
-) -> WandbBackend:
-    """Return the backend for `make_logger`; the arguments are those of :class:`WandbLogger`."""
-    given = {"project": project, "name": name, "entity": entity, "id": run_id, "config": config, "mode": mode}
-    settings = {key: value for key, value in given.items() if value is not None}
-    return WandbBackend(folder, settings | ({"resume": "allow"} if run_id is not None else {}), run)
