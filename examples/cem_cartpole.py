@@ -16,11 +16,14 @@ from numpy.typing import NDArray
 from rlx_experiment import ExperimentContext, wrap_experiment
 from rlx_protocols import TrainingLoop
 from rlx_runner import LocalRunner, set_seed
-from rlx_sampler import EpisodeBatch, LocalSampler
+from rlx_sampler import EpisodeBatch, KeyedSampler, LocalSampler, MultiprocessingSampler, VecWorker
 
 Array = NDArray[np.float64]
 
-SAMPLERS: Final = {"local": LocalSampler}
+SAMPLERS: Final[Mapping[str, type[KeyedSampler]]] = {
+    "local": LocalSampler,
+    "multiprocessing": MultiprocessingSampler,
+}
 
 
 class LinearPolicy:
@@ -126,7 +129,7 @@ def cem_cartpole(
     n_epochs: int = 30,
     batch_size: int = 500,
     n_workers: int = 1,
-    sampler: Literal["local", "multiprocessing", "ray"] = "local",
+    sampler: Literal["local", "multiprocessing"] = "local",
     logger: Literal["csv", "tensorboard", "wandb", "none"] = "csv",
 ) -> Any:
     """Train a linear policy on CartPole-v1 with the cross-entropy method.
@@ -148,7 +151,7 @@ def cem_cartpole(
     set_seed(seed)
     env = gymnasium.make("CartPole-v1")
     algo = CEM(LinearPolicy(n_inputs=4), seed=seed)
-    runner.setup(algo, env, sampler_cls=SAMPLERS[sampler], n_workers=n_workers)
+    runner.setup(algo, env, sampler_cls=SAMPLERS[sampler], n_workers=n_workers, worker_class=VecWorker)
     return runner.train(n_epochs=n_epochs, batch_size=batch_size)
 
 

@@ -19,11 +19,14 @@ from torch import Tensor, nn
 from rlx_experiment import ExperimentContext, wrap_experiment
 from rlx_protocols import TrainingLoop
 from rlx_runner import LocalRunner, set_seed
-from rlx_sampler import EpisodeBatch, LocalSampler, StepType
+from rlx_sampler import EpisodeBatch, KeyedSampler, LocalSampler, MultiprocessingSampler, StepType, VecWorker
 
 Array = NDArray[Any]
 
-SAMPLERS: Final = {"local": LocalSampler}
+SAMPLERS: Final[Mapping[str, type[KeyedSampler]]] = {
+    "local": LocalSampler,
+    "multiprocessing": MultiprocessingSampler,
+}
 
 
 class QPolicy(nn.Module):
@@ -228,7 +231,7 @@ def dqn_cartpole(
     n_epochs: int = 120,
     batch_size: int = 250,
     n_workers: int = 1,
-    sampler: Literal["local", "multiprocessing", "ray"] = "local",
+    sampler: Literal["local", "multiprocessing"] = "local",
     logger: Literal["csv", "tensorboard", "wandb", "none"] = "csv",
 ) -> Any:
     """Train a policy on CartPole-v1 with DQN.
@@ -252,7 +255,7 @@ def dqn_cartpole(
     env = gymnasium.make("CartPole-v1")
     policy = QPolicy(n_inputs=4, n_actions=2)
     algo = DQN(policy, ReplayBuffer(20_000, n_inputs=4), seed=seed)
-    runner.setup(algo, env, sampler_cls=SAMPLERS[sampler], n_workers=n_workers)
+    runner.setup(algo, env, sampler_cls=SAMPLERS[sampler], n_workers=n_workers, worker_class=VecWorker)
     return runner.train(n_epochs=n_epochs, batch_size=batch_size)
 
 

@@ -20,11 +20,22 @@ from torch.distributions import Categorical
 from rlx_experiment import ExperimentContext, wrap_experiment
 from rlx_protocols import TrainingLoop
 from rlx_runner import LocalRunner, set_seed
-from rlx_sampler import EpisodeBatch, LocalSampler, StepType
+from rlx_sampler import (
+    EpisodeBatch,
+    KeyedSampler,
+    LocalSampler,
+    MultiprocessingSampler,
+    StepType,
+    VecWorker,
+    sample_categorical,
+)
 
 Array = NDArray[Any]
 
-SAMPLERS: Final = {"local": LocalSampler}
+SAMPLERS: Final[Mapping[str, type[KeyedSampler]]] = {
+    "local": LocalSampler,
+    "multiprocessing": MultiprocessingSampler,
+}
 
 
 class CategoricalPolicy(nn.Module):
@@ -46,12 +57,10 @@ class CategoricalPolicy(nn.Module):
     def get_actions(
         self, observations: Array, /, *, rngs: Sequence[np.random.Generator]
     ) -> tuple[Array, dict[str, Array]]:
-        """Return the actions for B observations, (B,), each with one number drawn from its own generator."""
+        """Return the actions for B observations, (B,), each with noise from its own generator."""
         with torch.no_grad():
-            probs: Array = self.distribution(as_float(observations)).probs.numpy()
-        noise = np.array([rng.random() for rng in rngs])
-        below = probs.cumsum(axis=1)[:, :-1] <= noise[:, np.newaxis]
-        return below.sum(axis=1), {}
+            logits: Array = self.logits(as_float(observations)).numpy()
+        return sample_categorical(logits, rngs), {}
 
     def get_action(self, observation: Array, /, *, rng: np.random.Generator) -> tuple[Any, dict[str, Array]]:
         """Return the action for one observation."""
@@ -190,7 +199,7 @@ def ppo_cartpole(
     n_epochs: int = 30,
     batch_size: int = 2000,
     n_workers: int = 1,
-    sampler: Literal["local", "multiprocessing", "ray"] = "local",
+    sampler: Literal["local", "multiprocessing"] = "local",
     logger: Literal["csv", "tensorboard", "wandb", "none"] = "csv",
 ) -> Any:
     """Train a policy on CartPole-v1 with PPO.
@@ -213,7 +222,7 @@ def ppo_cartpole(
     set_seed(seed)
     env = gymnasium.make("CartPole-v1")
     algo = PPO(CategoricalPolicy(n_inputs=4, n_actions=2), n_inputs=4)
-    runner.setup(algo, env, sampler_cls=SAMPLERS[sampler], n_workers=n_workers)
+    runner.setup(algo, env, sampler_cls=SAMPLERS[sampler], n_workers=n_workers, worker_class=VecWorker)
     return runner.train(n_epochs=n_epochs, batch_size=batch_size)
 
 

@@ -12,9 +12,14 @@ from numpy.typing import NDArray
 from rlx_experiment import ExperimentContext, wrap_experiment
 from rlx_protocols import TrainingLoop
 from rlx_runner import LocalRunner, set_seed
-from rlx_sampler import EpisodeBatch, LocalSampler
+from rlx_sampler import EpisodeBatch, KeyedSampler, LocalSampler, MultiprocessingSampler
 
 Array = NDArray[np.float64]
+
+SAMPLERS: Mapping[str, type[KeyedSampler]] = {
+    "local": LocalSampler,
+    "multiprocessing": MultiprocessingSampler,
+}
 
 
 class NoisyPolicy:
@@ -85,17 +90,18 @@ def probe(
     n_epochs: int = 60,
     batch_size: int = 60,
     n_workers: int = 1,
+    sampler: Literal["local", "multiprocessing"] = "local",
     logger: Literal["csv", "tensorboard"] = "csv",
     hold_at: int = -1,
 ) -> Any:
     """Run the probe; epoch `hold_at` never ends."""
     Probe.hold_at = hold_at
     runner = LocalRunner(ctxt, logger=ctxt.logger(logger), stop_requested=lambda: ctxt.stop_requested)
-    if ctxt.resuming and runner.try_restore(ctxt.snapshot_dir, sampler_cls=LocalSampler, n_workers=n_workers):
+    if ctxt.resuming and runner.try_restore(ctxt.snapshot_dir, sampler_cls=SAMPLERS[sampler], n_workers=n_workers):
         return runner.resume(n_epochs=n_epochs, batch_size=batch_size)
     set_seed(seed)
     runner.setup(
-        Probe(seed=seed), gymnasium.make("CartPole-v1"), sampler_cls=LocalSampler, n_workers=n_workers
+        Probe(seed=seed), gymnasium.make("CartPole-v1"), sampler_cls=SAMPLERS[sampler], n_workers=n_workers
     )
     return runner.train(n_epochs=n_epochs, batch_size=batch_size)
 

@@ -22,6 +22,8 @@ from kill_harness import (
     life,
 )
 
+pytestmark = pytest.mark.timeout(900)  # each test starts many processes, and the machine may be busy
+
 KILLS = 10
 N_EPOCHS = 40
 
@@ -52,7 +54,7 @@ MUTANTS = [
     "logs-not-cut",
     "two-pickles",
 ]
-TORCH_MUTANTS = ["seed-reset-at-restore", "no-torch-random-state", "two-pickles"]
+TORCH_MUTANTS = ["no-torch-random-state", "two-pickles"]
 
 Twin = Callable[[Program], Path]
 
@@ -89,9 +91,9 @@ def assert_complete(found: Fingerprint) -> None:
 
 @pytest.mark.parametrize("program", PROGRAMS)
 def test_a_killed_run_ends_like_an_unbroken_one(program: Program, unbroken: Twin, tmp_path: Path) -> None:
-    """Three kills in the launch, ten later: weights, optimiser, random states, progress and logs are equal."""
+    """Two kills in the launch, ten later: weights, optimiser, random states, progress and logs are equal."""
     killer = Killer(seed=11)
-    killer.kill_before_progress(program, tmp_path / "run", kills=3)
+    killer.kill_before_progress(program, tmp_path / "run", kills=2)
     assert killer.kill_after_progress(program, tmp_path / "run", KILLS) == KILLS
     finish(program, tmp_path / "run", hash_seed=2)
     assert compare(program, unbroken(program), tmp_path / "run") == []
@@ -115,6 +117,21 @@ def test_epochs_after_the_last_snapshot_are_done_again(
     finish(program, tmp_path / "run", "--n-epochs", "40", "--snapshot-mode", "last")
     left, right = fingerprints(PROBE.script, unbroken(PROBE), tmp_path / "run")
     assert differences(left, right) == []
+
+
+def other_workers(number: int) -> tuple[str, ...]:
+    """Give every life another sampler or another number of workers."""
+    kind = "local" if number % 5 == 4 else "multiprocessing"
+    return ("--sampler", kind, "--n-workers", str(1 + number % 4))
+
+
+@pytest.mark.parametrize("program", PROGRAMS)
+def test_workers_may_change_from_life_to_life(program: Program, unbroken: Twin, tmp_path: Path) -> None:
+    """One to four worker processes, or none: a run that is killed under each ends like one in process."""
+    kills = 5 if program is PROBE else 2
+    assert Killer(seed=17).kill_after_progress(program, tmp_path / "run", kills, other_workers) == kills
+    finish(program, tmp_path / "run", "--sampler", "local", "--n-workers", "1")
+    assert compare(program, unbroken(program), tmp_path / "run") == []
 
 
 @pytest.mark.parametrize("mutant", MUTANTS)
