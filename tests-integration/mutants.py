@@ -1,4 +1,4 @@
-"""Runs a script with one fault put into rlx: what a test of exact resume must notice.
+"""Runs a script with one fault put into rlx, which a test of exact resume must notice.
 
 Usage: mutants.py NAME SCRIPT [ARGUMENT...]
 """
@@ -6,17 +6,21 @@ Usage: mutants.py NAME SCRIPT [ARGUMENT...]
 import copy
 import os
 import runpy
+import signal
 import sys
-import time
 from collections.abc import Callable, Mapping
+from itertools import count
 from pathlib import Path
-from typing import IO, Any, Final
+from typing import Any, Final
 
 from rlx_logging._folder import LogFolder
 from rlx_runner import LocalRunner, get_seed, set_seed
 from rlx_runner._loop import EpochLoop
 from rlx_runner._random import capture_random, restore_random
 from rlx_runner._setup import Setup
+from rlx_snapshot import _atomic
+
+FATAL_SAVE: Final = 5
 
 
 def replace(owner: type[Any], name: str, mutant: Any) -> Any:
@@ -105,29 +109,38 @@ def logs_not_cut() -> None:
     replace(LogFolder, "cut", nothing)
 
 
+def killed_while_writing() -> None:
+    """No fault: the process is killed in the middle of writing its fifth snapshot."""
+    saves = count(1)
+
+    def replace_file(target: Path, write: Callable[[Any], object], *, durable: bool) -> None:
+        original(target, _write_half(write) if next(saves) == FATAL_SAVE else write, durable=durable)
+
+    original = _atomic.replace_file
+    replace_function("rlx_snapshot", "replace_file", replace_file)
+
+
 def non_atomic_write() -> None:
-    """A snapshot is written over the one before, piece by piece."""
+    """A snapshot is written over the one before; the process is killed in the middle of the fifth."""
+    saves = count(1)
 
     def overwrite(target: Path, write: Callable[[Any], object], *, durable: bool) -> None:
+        del durable
         with target.open("wb", buffering=0) as file:
-            write(_SlowFile(file))
-            os.fsync(file.fileno())
+            (_write_half(write) if next(saves) == FATAL_SAVE else write)(file)
 
     replace_function("rlx_snapshot", "replace_file", overwrite)
 
 
-class _SlowFile:
-    """Takes a few bytes at a time."""
+def _write_half(write: Callable[[Any], object]) -> Callable[[Any], object]:
+    """Return what leaves half a file behind, and no process."""
 
-    def __init__(self, file: IO[bytes]) -> None:
-        self._file = file
+    def write_and_die(file: Any) -> None:
+        write(file)
+        os.ftruncate(file.fileno(), os.fstat(file.fileno()).st_size // 2)
+        os.kill(os.getpid(), signal.SIGKILL)
 
-    def write(self, data: bytes) -> int:
-        time.sleep(0.05)
-        return self._file.write(data[:4096])
-
-    def fileno(self) -> int:
-        return self._file.fileno()
+    return write_and_die
 
 
 def two_pickles() -> None:
@@ -148,6 +161,7 @@ MUTANTS: Final[Mapping[str, Callable[[], None]]] = {
     "sampler-starts-again": sampler_starts_again,
     "snapshot-before-log": snapshot_before_log,
     "logs-not-cut": logs_not_cut,
+    "killed-while-writing": killed_while_writing,
     "non-atomic-write": non_atomic_write,
     "two-pickles": two_pickles,
 }

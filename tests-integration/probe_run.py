@@ -97,7 +97,9 @@ def probe(
     """Run the probe; epoch `hold_at` never ends."""
     Probe.hold_at = hold_at
     runner = LocalRunner(ctxt, logger=ctxt.logger(logger), stop_requested=lambda: ctxt.stop_requested)
-    if ctxt.resuming and runner.try_restore(ctxt.snapshot_dir, sampler_cls=SAMPLERS[sampler], n_workers=n_workers):
+    if ctxt.resuming and runner.try_restore(
+        ctxt.snapshot_dir, sampler_cls=SAMPLERS[sampler], n_workers=n_workers
+    ):
         return runner.resume(n_epochs=n_epochs, batch_size=batch_size)
     set_seed(seed)
     runner.setup(

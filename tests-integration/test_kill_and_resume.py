@@ -154,10 +154,23 @@ def test_a_fault_is_noticed_with_torch(mutant: str, unbroken: Twin, tmp_path: Pa
     assert compare(PPO, unbroken(PPO), tmp_path / "run") != []
 
 
+def killed_in_its_fifth_save(mutant: str, folder: Path) -> None:
+    """Run the probe until it kills itself in the middle of a write."""
+    with life(replace(PROBE, mutant=mutant), folder) as process:
+        assert process.end() == -signal.SIGKILL
+
+
+def test_a_kill_in_the_middle_of_a_write_tears_nothing(unbroken: Twin, tmp_path: Path) -> None:
+    """The snapshot before it is whole; what the dead writer left is swept away."""
+    killed_in_its_fifth_save("killed-while-writing", tmp_path / "run")
+    finish(PROBE, tmp_path / "run")
+    assert compare(PROBE, unbroken(PROBE), tmp_path / "run") == []
+    assert not list((tmp_path / "run").glob(".params*"))
+
+
 def test_a_torn_snapshot_is_noticed(tmp_path: Path) -> None:
-    """A snapshot written in place is torn by a kill, and the run says so instead of going on wrongly."""
-    program = replace(PROBE, mutant="non-atomic-write")
-    assert Killer(seed=1).kill_after_progress(program, tmp_path / "run", 1) == 1
+    """Where snapshots are written in place the same kill tears one, and the run says so instead of going on."""
+    killed_in_its_fifth_save("non-atomic-write", tmp_path / "run")
     with pytest.raises(RuntimeError, match=r"params\.pkl"):
         finish(PROBE, tmp_path / "run")
 
