@@ -72,6 +72,14 @@ def _parser() -> argparse.ArgumentParser:
     )
     command.set_defaults(command=_table)
 
+    command = commands.add_parser(
+        "report", parents=[root], help="one self-contained HTML page: curves and scores"
+    )
+    command.add_argument("--metric", help="tag shown first; a return by default")
+    command.add_argument("--output", "-o", type=Path, default=Path("report.html"))
+    command.add_argument("--title", default="", help="heading; the folder by default")
+    command.set_defaults(command=_report)
+
     command = commands.add_parser("gc", parents=[root], help="what no run needs any more")
     command.add_argument("--remove", action="store_true", help="remove it; without this it is only listed")
     command.set_defaults(command=_gc)
@@ -121,6 +129,18 @@ def _table(args: argparse.Namespace) -> int:
     from rlx_experiment._index import find_runs
 
     print(format_table(find_runs(args.root), metric=args.metric, over=args.over))
+    return 0
+
+
+def _report(args: argparse.Namespace) -> int:
+    require("numpy", "report", "rlx-experiment report")
+    from rlx_experiment._index import find_runs
+    from rlx_experiment._report import write_report
+
+    write_report(
+        args.output, find_runs(args.root), metric=args.metric, title=args.title or f"Runs in {args.root}"
+    )
+    print(args.output)
     return 0
 
 

@@ -58,6 +58,8 @@ def read_arguments(folder: Path) -> tuple[dict[str, Any], dict[str, Any]] | None
         record: Any = json.loads((folder / ARGUMENTS_FILE).read_bytes())
     except (FileNotFoundError, NotADirectoryError):
         return None
+    except ValueError as error:
+        raise ValueError(f"{folder / ARGUMENTS_FILE} is damaged ({error}); choose another folder") from error
     if not isinstance(record, dict):
         return None
     arguments = cast("dict[str, Any]", record)

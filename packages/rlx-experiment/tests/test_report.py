@@ -1,0 +1,133 @@
+"""The HTML report, as a file and in a browser."""
+
+import json
+import re
+import shutil
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from rlx_experiment import ExperimentContext, wrap_experiment
+from rlx_experiment._index import find_runs
+from rlx_experiment._report import write_report
+
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
+         "--disable-component-update", "--disable-sync", "--disable-dev-shm-usage"]  # fmt: skip
+
+
+@wrap_experiment(name_parameters="passed")
+def train(ctxt: ExperimentContext, seed: int, lr: str = "0.1", fail: bool = False) -> None:
+    """Log a curve."""
+    rows = "".join(f"{epoch},{epoch + seed + len(lr)},{-epoch}\n" for epoch in range(30))
+    Path(ctxt.snapshot_dir, "progress.csv").write_text("epoch,AverageReturn,loss\n" + rows)
+    if fail:
+        raise RuntimeError("</script><b>diverged</b>")
+
+
+def make_report(title: str = "Runs") -> Path:
+    """Write a report of two groups of three seeds, and one failed run."""
+    for lr in ("0.1", "</script><script>alert(1)</script>"):
+        for seed in range(3):
+            train(seed=seed, lr=lr)
+    with pytest.raises(RuntimeError, match="diverged"):
+        train(seed=9, fail=True)
+    write_report("report.html", find_runs("data"), title=title)
+    return Path("report.html")
+
+
+def data_of(page: Path) -> dict[str, Any]:
+    """Return the data in the page."""
+    found = re.search(r'id="data">(.*?)</script>', page.read_text(), re.DOTALL)
+    assert found is not None
+    data: dict[str, Any] = json.loads(found[1])
+    return data
+
+
+def test_the_page_has_groups_scores_and_states() -> None:
+    """Runs that differ in their seed are one group, with curve, band and final score; every run has its state."""
+    data = data_of(make_report())
+    assert data["metric"] == "AverageReturn"
+    assert sorted(group["runs"] for group in data["groups"]) == [1, 3, 3]
+    for group in data["groups"]:
+        curve = group["curves"]["AverageReturn"]
+        assert len(curve["x"]) == 30
+        assert all(
+            low <= y <= high for low, y, high in zip(curve["low"], curve["y"], curve["high"], strict=True)
+        )
+        value, low, high = group["scores"]["AverageReturn"]
+        assert low <= value <= high
+    assert sorted(run["state"] for run in data["runs"]) == ["failed"] + ["finished"] * 6
+    assert data["columns"] == ["seed", "lr", "fail"]
+
+
+def test_the_page_is_self_contained() -> None:
+    """Nothing is loaded from elsewhere, and links are relative to the page."""
+    page = make_report()
+    text = page.read_text()
+    assert not re.search(r'(src|href)="https?:|@import|url\(', text.replace("http://www.w3.org/2000/svg", ""))
+    assert all((page.parent / run["link"]).is_dir() for run in data_of(page)["runs"])
+
+
+def test_values_cannot_break_out_of_the_page() -> None:
+    """Titles, arguments and errors with markup in them stay text."""
+    text = make_report(title="<script>alert(1)</script>").read_text()
+    assert "<script>alert(1)" not in text
+    assert text.count("</script>") == 2
+
+
+def test_runs_without_metrics_have_a_page_too() -> None:
+    """States and arguments are shown where nothing was logged."""
+
+    @wrap_experiment
+    def silent(ctxt: ExperimentContext) -> None: ...
+
+    silent()
+    write_report("report.html", find_runs("data"))
+    assert data_of(Path("report.html"))["tags"] == []
+
+
+def test_an_unknown_metric_is_an_error() -> None:
+    """The message lists the tags there are."""
+    train(seed=1)
+    with pytest.raises(ValueError, match="AverageReturn"):
+        write_report("report.html", find_runs("data"), metric="entropy")
+
+
+@pytest.mark.browser
+@pytest.mark.skipif(CHROMIUM is None, reason="no Chromium on this machine")
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_in_a_browser(scheme: str) -> None:
+    """The page draws bands and lines, obeys the keyboard, hides groups, sorts, and says nothing in the console."""
+    playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
+    page_file = make_report().absolute()
+    said: list[str] = []
+
+    def note(event: object) -> None:
+        said.append(str(event))
+
+    with playwright.sync_playwright() as driver:
+        browser = driver.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
+        page = browser.new_page(color_scheme=scheme)
+        said: list[str] = []
+        for event in ("pageerror", "console"):
+            page.on(event, note)
+        page.goto(page_file.as_uri())
+        page.wait_for_selector("body[data-ready]")
+        assert page.locator("#chart path[stroke]").count() == 3
+        assert page.locator("#chart path[opacity]").count() == 3
+        page.focus("#chart")
+        page.keyboard.press("End")
+        assert page.inner_text("#readout").startswith("step 29")
+        page.locator("#legend button").first.click()
+        assert page.locator("#chart path[stroke]").count() == 2
+        page.select_option("#metric", "loss")
+        assert "IQM of loss" in page.inner_text("#scores")
+        page.click("#runs th:nth-child(2) button")
+        assert page.get_attribute("#runs th:nth-child(2)", "aria-sort") == "ascending"
+        assert "failed" in page.inner_text("#runs tbody tr:first-child")
+        background = page.evaluate("getComputedStyle(document.body).backgroundColor")
+        assert background == ("rgb(251, 251, 249)" if scheme == "light" else "rgb(20, 23, 26)")
+        browser.close()
+    assert said == []
