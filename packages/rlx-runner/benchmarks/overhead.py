@@ -109,14 +109,14 @@ def compare_snapshots() -> None:
     env.reset(seed=1)
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        garage = _cpu(
-            lambda: (folder / "garage.pkl").write_bytes(cloudpickle.dumps({"algo": algo, "env": env}))
-        )
         logger = make_logger("csv", log_dir=folder)
         store = Snapshotter(str(folder), background=True)
         runner = LocalRunner(logger=logger, snapshotter=store, progress=False)
         runner.setup(algo, env, sampler_cls=LocalSampler, n_workers=1)
         runner.train(1, batch_size=64)
+        garage = _cpu(
+            lambda: (folder / "garage.pkl").write_bytes(cloudpickle.dumps({"algo": algo, "env": env}))
+        )
         ours = _cpu(lambda: (runner.save(0), store.wait()))
         sizes = (folder / "garage.pkl").stat().st_size, (folder / "params.pkl").stat().st_size
     print(
