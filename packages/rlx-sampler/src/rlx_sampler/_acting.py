@@ -5,7 +5,6 @@ from typing import Any, Final, NamedTuple, Protocol
 
 import numpy as np
 
-from rlx_sampler._keys import EpisodeStreams
 from rlx_sampler._offers import Acting, how_to_act, offered, reset_policy, takes_argument
 from rlx_sampler._trees import Array, ArrayTree, concatenate, leaves, map_leaves, rows
 
@@ -32,8 +31,12 @@ class Actor(Protocol):
         """Rows of the stack of observations; those from `n_lanes` on are padding."""
         ...
 
-    def start(self, lane: int, streams: EpisodeStreams) -> None:
-        """Begin an episode in `lane`, with its own random streams."""
+    def use(self, lane: int, rng: np.random.Generator) -> None:
+        """Draw the noise of `lane` from `rng` from now on."""
+        ...
+
+    def forget(self, lane: int) -> None:
+        """Let the policy forget what it remembers of `lane`: an episode begins there."""
         ...
 
     def act(self, observations: ArrayTree) -> Answer:
@@ -56,9 +59,12 @@ class BatchedActor:
         idle = np.random.Generator(np.random.PCG64(IDLE_SEED))
         self._rngs = [idle] * self.n_rows
 
-    def start(self, lane: int, streams: EpisodeStreams) -> None:
-        """Give the row of `lane` its generator, and let a policy with memory forget that row."""
-        self._rngs[lane] = streams.rng
+    def use(self, lane: int, rng: np.random.Generator) -> None:
+        """Give the row of `lane` its generator."""
+        self._rngs[lane] = rng
+
+    def forget(self, lane: int) -> None:
+        """Let a policy with memory forget that row; reset one without."""
         if self._reset is None:
             return
         if self._remembers:
@@ -90,9 +96,14 @@ class SingleActor:
         self._acting = acting
         self._rng = np.random.Generator(np.random.PCG64(IDLE_SEED))
 
-    def start(self, lane: int, streams: EpisodeStreams) -> None:
-        """Take the generator of the next episode and reset the policy."""
-        self._rng = streams.rng
+    def use(self, lane: int, rng: np.random.Generator) -> None:
+        """Take the generator; there is one lane."""
+        del lane
+        self._rng = rng
+
+    def forget(self, lane: int) -> None:
+        """Reset the policy; there is one lane."""
+        del lane
         reset_policy(self._policy)
 
     def act(self, observations: ArrayTree) -> Answer:

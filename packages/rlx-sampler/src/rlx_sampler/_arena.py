@@ -52,7 +52,7 @@ class Publisher:
         layout = self._number_of(tree)
         offset = self._place(self._memory, arrays)
         rows = [len(array) for array in arrays]
-        send_numbers(self._connection, Kind.EPISODE, [call, index, layout, offset, episode.end, *rows])
+        send_numbers(self._connection, Kind.EPISODE, [call, index, layout, offset, *rows])
 
     def _number_of(self, tree: Any) -> int:
         key = layout_key(tree)
@@ -81,7 +81,7 @@ class Arena:
         """Return the number of steps the worker has taken."""
         return 0 if self.memory is None else int(self.memory.array(0, (1,), "i8")[0])
 
-    def read(self, layout_number: int, offset: int, end: int, rows: list[int]) -> Recorded:
+    def read(self, layout_number: int, offset: int, rows: list[int]) -> Recorded:
         """Return an episode whose arrays lie in the arena until the next call begins."""
         if self.memory is None:
             raise RuntimeError("a worker without shared memory named a place in it.")
@@ -91,7 +91,7 @@ class Arena:
             array = self.memory.array(offset, (count, *row_shape), dtype)
             offset = aligned(offset + array.nbytes)
             arrays.append(array)
-        return reassemble(fill(layout, arrays), end)
+        return reassemble(fill(layout, arrays))
 
 
 def read_pickled(message: PickledEpisode) -> Recorded:

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import numpy as np
 
@@ -12,7 +12,7 @@ from rlx_sampler._infos import Info, freeze_info, to_columns
 from rlx_sampler._keys import EpisodeKey, EpisodeStreams
 from rlx_sampler._recorded import Recorded
 from rlx_sampler._stack import ObservationStack
-from rlx_sampler._step_types import StepType
+from rlx_sampler._step_types import StepType, label_steps
 from rlx_sampler._tape import Tape
 from rlx_sampler._trees import Array, ArrayTree, is_array, leaves, map_leaves, rows
 
@@ -21,13 +21,23 @@ NO_INFO: Final[Info] = {}
 
 @dataclass(slots=True)
 class _Running:
-    """An episode that is under way."""
+    """An episode that is under way, and what of it has not been handed over."""
 
     key: EpisodeKey
     begin: int
     episode_info: Info
+    age: int = 0
+    handed_over: int = 0
     rewards: list[float] = field(default_factory=list[float])
     infos: list[Info] = field(default_factory=list[Info])
+
+
+class LiveEpisode(NamedTuple):
+    """What goes on from one call to the next, beside the environment itself."""
+
+    observation: ArrayTree
+    age: int
+    episode_info: Info
 
 
 class Lanes:
@@ -55,8 +65,8 @@ class Lanes:
 
     def abandon(self) -> None:
         """Drop the episodes that are under way."""
-        self._free.extend(self._running)
         self._running.clear()
+        self._free = list(range(len(self._environments)))[::-1]
 
     def start(self, key: EpisodeKey, streams: EpisodeStreams) -> None:
         """Begin the episode `key` in a free lane.
@@ -64,17 +74,48 @@ class Lanes:
         Raises:
             EpisodeError: If the environment or the policy raises.
         """
-        lane = self._free.pop()
+        lane = self._free[-1]
+        self._actor.use(lane, streams.rng)
+        self.start_in(lane, key, streams.env_seed)
+
+    def start_in(self, lane: int, key: EpisodeKey, env_seed: int) -> None:
+        """Begin an episode in `lane`, which must be free.
+
+        Raises:
+            EpisodeError: If the environment or the policy raises.
+        """
         try:
-            observation, info = self._environments[lane].reset(seed=streams.env_seed)
+            observation, info = self._environments[lane].reset(seed=env_seed)
         except Exception as error:
             raise EpisodeError("the environment's reset", (key,), repr(error)) from error
+        self._actor.forget(lane)
+        self.go_on(lane, key, LiveEpisode(observation, 0, freeze_info(info)))
+
+    def go_on(self, lane: int, key: EpisodeKey, live: LiveEpisode) -> None:
+        """Take up an episode whose environment is in the middle of it."""
         if self._stack is None:
-            self._stack = ObservationStack(self._actor.n_rows, observation)
-        self._stack.place(lane, observation)
-        self._actor.start(lane, streams)
+            self._stack = ObservationStack(self._actor.n_rows, live.observation)
+        self._stack.place(lane, live.observation)
         begin = self._tape.now if self._tape is not None else 0
-        self._running[lane] = _Running(key, begin, freeze_info(info))
+        self._free.remove(lane)
+        self._running[lane] = _Running(key, begin, live.episode_info, live.age, live.age)
+
+    def is_running(self, lane: int) -> bool:
+        """Whether an episode is under way in `lane`."""
+        return lane in self._running
+
+    def hand_to(self, lane: int, key: EpisodeKey, rng: np.random.Generator) -> None:
+        """Let what happens in `lane` from now on belong to `key` and draw from `rng`."""
+        self._actor.use(lane, rng)
+        if lane in self._running:
+            self._running[lane].key = key
+
+    def live(self, lane: int) -> LiveEpisode | None:
+        """Return what is needed to go on in `lane`; None if nothing is under way there."""
+        running = self._running.get(lane)
+        if running is None or self._stack is None:
+            return None
+        return LiveEpisode(self._stack.row(lane), running.age, running.episode_info)
 
     def step(self) -> list[tuple[EpisodeKey, Recorded]]:
         """Advance every episode under way by one step and return those that ended.
@@ -120,30 +161,47 @@ class Lanes:
                 actions[lane] if isinstance(actions, list) else rows(actions, lane)
             )
         except Exception as error:
-            where = f"the environment's step {len(running.rewards)}"
+            where = f"the environment's step {running.age}"
             raise EpisodeError(where, (running.key,), repr(error)) from error
         stack.place(lane, observation)
+        running.age += 1
         running.rewards.append(float(reward))
         running.infos.append(freeze_info(info) if info else NO_INFO)
         if terminated:
             return StepType.TERMINAL
-        if truncated or len(running.rewards) >= self._max_episode_length:
+        if truncated or running.age >= self._max_episode_length:
             return StepType.TIMEOUT
         return None
 
     def _finish(self, lane: int, end: StepType, stack: ObservationStack) -> tuple[EpisodeKey, Recorded]:
-        running = self._running.pop(lane)
+        recorded = self._record_of(lane, end, stack)
         self._free.append(lane)
+        return self._running.pop(lane).key, recorded
+
+    def cut(self, lane: int) -> Recorded:
+        """Hand over what `lane` has done so far of an episode that goes on."""
+        recorded = self._record_of(lane, StepType.MID, self._present())
+        running = self._running[lane]
+        running.begin += recorded.n_steps
+        running.handed_over = running.age
+        running.rewards, running.infos = [], []
+        return recorded
+
+    def _record_of(self, lane: int, end: StepType, stack: ObservationStack) -> Recorded:
+        running = self._running[lane]
         if self._tape is None or self._shape is None:
             raise RuntimeError("an episode ended before its first step was recorded.")
         taken = iter(self._tape.take(lane, running.begin))
         observations, (actions, agent_infos) = _filled((stack.tree, tuple(self._shape)), taken)
-        return running.key, Recorded(
+        length = len(running.rewards)
+        return Recorded(
             observations=observations,
-            last_observation=stack.row(lane),
+            last_observations=stack.rows(lane),
             actions=actions,
             rewards=np.array(running.rewards, np.float64),
-            end=end,
+            step_types=label_steps(length, end, is_beginning=running.handed_over == 0),
+            lengths=np.array([length]),
+            complete=np.array([end is not StepType.MID]),
             env_infos=to_columns(running.infos),
             agent_infos=agent_infos,
             episode_infos=to_columns([running.episode_info]),

@@ -4,16 +4,14 @@ The description crosses to the other process once; after that only numbers do.
 """
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
-from typing import Any, TypeAlias
-
-import numpy as np
+from dataclasses import dataclass, fields
+from typing import Any, Final, TypeAlias
 
 from rlx_sampler._infos import Columns, InfoColumn
 from rlx_sampler._recorded import Recorded
-from rlx_sampler._step_types import StepType
-from rlx_sampler._trees import Array, ArrayTree, is_mapping, is_tuple, leaves, map_leaves
+from rlx_sampler._trees import ArrayTree, is_mapping, is_tuple, leaves, map_leaves
 
+COLUMNS: Final = ("env_infos", "episode_infos")
 LayoutKey: TypeAlias = tuple[tuple[str, str, tuple[int, ...]], ...]
 
 
@@ -54,21 +52,10 @@ def fill(layout: Layout, arrays: Sequence[Any]) -> ArrayTree:
     return map_leaves(take, layout.skeleton)
 
 
-def dismantle(episode: Recorded) -> ArrayTree:
-    """Return an episode as one tree of arrays; :func:`reassemble` is the way back."""
-
-    def as_row(leaf: Any) -> Array:
-        return np.asarray(leaf)[None]
-
-    return (
-        episode.observations,
-        map_leaves(as_row, episode.last_observation),
-        episode.actions,
-        episode.rewards,
-        episode.agent_infos,
-        _dismantle_columns(episode.env_infos),
-        _dismantle_columns(episode.episode_infos),
-    )
+def dismantle(part: Recorded) -> ArrayTree:
+    """Return what was recorded as one tree of arrays; :func:`reassemble` is the way back."""
+    tree: dict[str, Any] = {each.name: getattr(part, each.name) for each in fields(part)}
+    return tree | {name: _dismantle_columns(tree[name]) for name in COLUMNS}
 
 
 def _dismantle_columns(columns: Columns) -> ArrayTree:
@@ -78,23 +65,10 @@ def _dismantle_columns(columns: Columns) -> ArrayTree:
     }
 
 
-def reassemble(tree: ArrayTree, end: int) -> Recorded:
-    """Return the episode that :func:`dismantle` took apart."""
-    observations, last_observation, actions, rewards, agent_infos, env_infos, episode_infos = tree
-
-    def first_row(leaf: Array) -> Any:
-        return leaf[0]
-
-    return Recorded(
-        observations=observations,
-        last_observation=map_leaves(first_row, last_observation),
-        actions=actions,
-        rewards=rewards,
-        end=StepType(end),
-        env_infos=_reassemble_columns(env_infos),
-        agent_infos=agent_infos,
-        episode_infos=_reassemble_columns(episode_infos),
-    )
+def reassemble(tree: ArrayTree) -> Recorded:
+    """Return the recording that :func:`dismantle` took apart."""
+    parts: dict[str, Any] = {**tree, **{name: _reassemble_columns(tree[name]) for name in COLUMNS}}
+    return Recorded(**parts)
 
 
 def _reassemble_columns(tree: ArrayTree) -> Columns:

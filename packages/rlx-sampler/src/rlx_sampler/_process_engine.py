@@ -188,9 +188,9 @@ class ProcessEngine:
     ) -> None:
         now = None if call is None else call.call
         match message:
-            case (Kind.EPISODE, [number, index, layout, offset, end, *rows]):
+            case (Kind.EPISODE, [number, index, layout, offset, *rows]):
                 if ledger is not None and number == now:
-                    self._add(process, ledger, index, process.arena.read(layout, offset, end, rows))
+                    self._add(process, ledger, index, process.arena.read(layout, offset, rows))
             case (Kind.MORE, [number]):
                 process.is_hungry = process.is_hungry or number == now
             case NewLayout():

@@ -1,4 +1,4 @@
-"""One finished episode as the workers hand it over, and the batch made of many."""
+"""What a worker hands over for one key, and the batch made of many."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -7,21 +7,25 @@ import numpy as np
 
 from rlx_sampler._episodes import EpisodeBatch
 from rlx_sampler._infos import Columns, InfoColumn, join_columns
-from rlx_sampler._step_types import StepType, label_steps
-from rlx_sampler._trees import Array, ArrayTree, concatenate, is_mapping, rows, stack, structure
+from rlx_sampler._trees import Array, ArrayTree, concatenate, is_mapping, structure
 
 
 @dataclass(frozen=True, slots=True)
 class Recorded:
-    """One episode of n steps; unchecked, because the lanes made it."""
+    """One episode, or the fragments of a stretch of time; unchecked, because the lanes made it.
+
+    The fields are those of :class:`EpisodeBatch`, with the infos of environments as columns.
+    """
 
     observations: ArrayTree
-    last_observation: ArrayTree
+    last_observations: ArrayTree
     actions: ArrayTree
     rewards: Array
-    end: StepType
+    step_types: Array
+    lengths: Array
+    complete: Array
     env_infos: Columns
-    agent_infos: dict[str, ArrayTree]
+    agent_infos: ArrayTree
     episode_infos: Columns
 
     @property
@@ -30,51 +34,47 @@ class Recorded:
         return len(self.rewards)
 
 
-def assemble(episodes: Sequence[Recorded]) -> EpisodeBatch:
-    """Join recorded episodes, in the order given, into one batch."""
-    lengths = [episode.n_steps for episode in episodes]
-    _check_agent_infos(episodes)
+def assemble(parts: Sequence[Recorded]) -> EpisodeBatch:
+    """Join what was recorded, in the order given, into one batch."""
+    _check_agent_infos(parts)
     return EpisodeBatch(
-        observations=concatenate([episode.observations for episode in episodes]),
-        last_observations=stack([episode.last_observation for episode in episodes]),
-        actions=concatenate([episode.actions for episode in episodes]),
-        rewards=np.concatenate([episode.rewards for episode in episodes]),
-        step_types=np.concatenate([label_steps(episode.n_steps, episode.end) for episode in episodes]),
-        lengths=np.asarray(lengths),
-        env_infos=join_columns([episode.env_infos for episode in episodes], lengths),
-        agent_infos=concatenate([episode.agent_infos for episode in episodes]),
-        episode_infos=join_columns([episode.episode_infos for episode in episodes], [1] * len(episodes)),
+        observations=concatenate([part.observations for part in parts]),
+        last_observations=concatenate([part.last_observations for part in parts]),
+        actions=concatenate([part.actions for part in parts]),
+        rewards=np.concatenate([part.rewards for part in parts]),
+        step_types=np.concatenate([part.step_types for part in parts]),
+        lengths=np.concatenate([part.lengths for part in parts]),
+        complete=np.concatenate([part.complete for part in parts]),
+        env_infos=join_columns([part.env_infos for part in parts], [part.n_steps for part in parts]),
+        agent_infos=concatenate([part.agent_infos for part in parts]),
+        episode_infos=join_columns(
+            [part.episode_infos for part in parts], [len(part.lengths) for part in parts]
+        ),
     )
 
 
-def _check_agent_infos(episodes: Sequence[Recorded]) -> None:
-    wanted = structure(episodes[0].agent_infos)
-    for episode in episodes[1:]:
-        if structure(episode.agent_infos) != wanted:
+def _check_agent_infos(parts: Sequence[Recorded]) -> None:
+    wanted = structure(parts[0].agent_infos)
+    for part in parts[1:]:
+        if structure(part.agent_infos) != wanted:
             raise ValueError(
-                f"the policy's infos are {structure(episode.agent_infos)} in one episode and {wanted} "
+                f"the policy's infos are {structure(part.agent_infos)} in one episode and {wanted} "
                 f"in another; a policy must give the same names every time."
             )
 
 
 def as_recorded(batch: EpisodeBatch) -> Recorded:
-    """Return the one episode of `batch`, as a worker of one's own gives it, for transport.
-
-    Raises:
-        ValueError: If the batch holds another number of episodes.
-    """
-    if batch.n_episodes != 1:
-        raise ValueError(
-            f"the worker's rollout() gave {batch.n_episodes} episodes; a keyed sampler asks for one at a time."
-        )
+    """Return `batch`, as a worker of one's own gives it, for transport."""
     return Recorded(
         observations=batch.observations,
-        last_observation=rows(batch.last_observations, 0),
+        last_observations=batch.last_observations,
         actions=batch.actions,
         rewards=batch.rewards,
-        end=StepType(int(batch.step_types[-1])),
+        step_types=batch.step_types,
+        lengths=batch.lengths,
+        complete=batch.complete,
         env_infos=_columns(batch.env_infos),
-        agent_infos=dict(batch.agent_infos),
+        agent_infos=batch.agent_infos,
         episode_infos=_columns(batch.episode_infos),
     )
 

@@ -27,6 +27,10 @@ class ObservationStack:
         """Return a copy of row `lane`."""
         return map_leaves(np.copy, rows(self.tree, lane))
 
+    def rows(self, lane: int) -> ArrayTree:
+        """Return a copy of row `lane`, as a stack of one."""
+        return map_leaves(np.copy, rows(self.tree, slice(lane, lane + 1)))
+
     def arrays(self) -> list[Array]:
         """Return the arrays of the tree."""
         return [leaf for _, leaf in leaves(self.tree)]

@@ -18,9 +18,17 @@ class StepType(IntEnum):
     """Cut off by a time limit, the environment's own or the sampler's."""
 
 
-def label_steps(length: int, end: StepType) -> Array:
-    """Return the step types of an episode of `length` steps that ends in `end`."""
+def label_steps(length: int, end: StepType, *, is_beginning: bool = True) -> Array:
+    """Return the step types of `length` steps in a row.
+
+    Args:
+        length: Number of steps, at least 1.
+        end: Type of the last step; MID where the episode goes on after it.
+        is_beginning: Whether the first step is the first of its episode.
+    """
     step_types = np.full(length, StepType.MID, np.int8)
-    step_types[0] = StepType.FIRST
-    step_types[-1] = end
+    if is_beginning:
+        step_types[0] = StepType.FIRST
+    if end is not StepType.MID:
+        step_types[-1] = end
     return step_types
