@@ -3,6 +3,8 @@
 from rlx_protocols import WorkerFactory
 from rlx_sampler._episodes import EpisodeBatch
 from rlx_sampler._errors import ClosedSamplerError, EpisodeError, WorkerError
+from rlx_sampler._exactness import Exactness
+from rlx_sampler._fragment_worker import FragmentWorker
 from rlx_sampler._keyed_sampler import KeyedSampler
 from rlx_sampler._keys import EVALUATION, TRAINING, EpisodeKey, EpisodeStreams
 from rlx_sampler._lane_worker import DefaultWorker, VecWorker
@@ -23,6 +25,8 @@ __all__ = [
     "EpisodeError",
     "EpisodeKey",
     "EpisodeStreams",
+    "Exactness",
+    "FragmentWorker",
     "KeyedSampler",
     "LocalSampler",
     "MultiprocessingSampler",

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 from rlx_protocols import WorkerFactory
+from rlx_sampler._exactness import WorkerProfile
 from rlx_sampler._keys import CallKey, EpisodeKey
 from rlx_sampler._ledger import Ledger
 from rlx_sampler._setups import Setup
@@ -24,8 +25,26 @@ class Engine(Protocol):
     """Runs the workers of one sampler. It decides who runs an episode and when, nothing else."""
 
     @property
-    def inference_rows(self) -> int | None:
-        """Rows of every call of the policy, once known."""
+    def is_in_process(self) -> bool:
+        """Whether the workers run in the caller's process, in a fixed order."""
+        ...
+
+    @property
+    def profile(self) -> WorkerProfile:
+        """What is known of the workers, which are all alike."""
+        ...
+
+    @property
+    def has_lost(self) -> bool:
+        """Whether live environments died with a worker."""
+        ...
+
+    def live_states(self) -> list[list[bytes]]:
+        """Return what goes on beyond an episode, by worker."""
+        ...
+
+    def load_live_states(self, states: Sequence[list[bytes]]) -> None:
+        """Go on from what :meth:`live_states` returned, with as many workers."""
         ...
 
     def use_inference_rows(self, inference_rows: int | None) -> None:
@@ -76,6 +95,29 @@ class OneEpisode:
     def is_over(self) -> bool:
         """Say that it is wanted to the end."""
         return False
+
+
+def dealt(states: Sequence[list[bytes]], n_workers: int, engine: Engine) -> list[list[bytes]]:
+    """Return live environments as `n_workers` workers hold them: environment i with worker i mod n.
+
+    Raises:
+        ValueError: If the workers of `engine` cannot hold them.
+    """
+    lanes = [state[e] for e in range(max(map(len, states))) for state in states if e < len(state)]
+    profile = engine.profile
+    if profile.steps_per_key is None:
+        if len(states) != n_workers or not engine.is_in_process:
+            raise ValueError(
+                f"the state holds environments with a history, from {len(states)} workers in one process; "
+                f"only as many in one process can go on with it."
+            )
+        return list(states)
+    if len(lanes) != n_workers * profile.n_lanes:
+        raise ValueError(
+            f"the state holds {len(lanes)} live environments; {n_workers} workers of {profile.n_lanes} "
+            f"have {n_workers * profile.n_lanes}: keep the total, with other n_envs or n_workers."
+        )
+    return [lanes[number::n_workers] for number in range(n_workers)]
 
 
 def build_worker(factory: WorkerFactory, setup: Setup, number: int) -> Worker:

@@ -6,13 +6,15 @@ from typing import Any, Final, Self
 
 from rlx_protocols import WorkerFactory
 from rlx_sampler._copies import packed, unpacked
-from rlx_sampler._engine import Engine, OneEpisode, Updates, build_worker
+from rlx_sampler._engine import Engine, OneEpisode, Updates, build_worker, dealt
 from rlx_sampler._episodes import EpisodeBatch
 from rlx_sampler._errors import ClosedSamplerError
+from rlx_sampler._exactness import Exactness, WorkerProfile, can_save_environments, judge
 from rlx_sampler._global_generators import one_torch_thread
 from rlx_sampler._keys import TRAINING, CallKey, draw_root
 from rlx_sampler._lane_worker import DefaultWorker
 from rlx_sampler._ledger import Ledger
+from rlx_sampler._offers import draws_globally
 from rlx_sampler._recorded import assemble
 from rlx_sampler._setups import Setup, own, spread
 from rlx_sampler._worker import Worker
@@ -102,7 +104,16 @@ class KeyedSampler(ABC):
         del itr
         if num_samples < 1:
             raise ValueError(f"num_samples is {num_samples}; it must be at least 1.")
-        return self._obtain(num_samples, None, agent_update, env_update)
+        fragments = self._fragments_for(num_samples)
+        return self._obtain(None if fragments else num_samples, fragments, agent_update, env_update)
+
+    def _fragments_for(self, num_samples: int) -> int | None:
+        """Return how many fragments hold `num_samples` steps, the same number in every environment."""
+        profile = self._open_engine().profile
+        if profile.steps_per_key is None:
+            return None
+        n_environments = self.n_workers * profile.n_lanes
+        return n_environments * -(-num_samples // (n_environments * profile.steps_per_key))
 
     def obtain_exact_episodes(
         self, n_eps_per_worker: int, agent_update: Any, env_update: Any = None
@@ -113,12 +124,15 @@ class KeyedSampler(ABC):
         worker i modulo the number of workers.
 
         Raises:
-            ValueError: If `n_eps_per_worker` is below 1 or a list has the wrong length.
+            ValueError: If `n_eps_per_worker` is below 1, a list has the wrong length, or the
+                workers collect fragments.
             EpisodeError: If an environment or a policy raises; the call can be repeated.
             ClosedSamplerError: If the sampler was shut down.
         """
         if n_eps_per_worker < 1:
             raise ValueError(f"n_eps_per_worker is {n_eps_per_worker}; it must be at least 1.")
+        if self._open_engine().profile.steps_per_key is not None:
+            raise ValueError("these workers collect fragments, not whole episodes: use obtain_samples.")
         return self._obtain(None, n_eps_per_worker * self.n_workers, agent_update, env_update)
 
     def _obtain(
@@ -129,7 +143,7 @@ class KeyedSampler(ABC):
         ledger = Ledger(
             n_steps=n_steps,
             n_episodes=n_episodes,
-            n_workers=self.n_workers if self._pinned else None,
+            n_workers=self.n_workers if self._pinned or engine.profile.steps_per_key else None,
             n_sharing=self.n_workers,
             mean_length=self._mean_length,
         )
@@ -162,11 +176,14 @@ class KeyedSampler(ABC):
 
         Raises:
             EpisodeError: If the episode raises again.
+            ValueError: If the workers collect fragments, which follow from live environments.
         """
+        profile = WorkerProfile() if self._engine is None else self._engine.profile
+        if profile.steps_per_key is not None:
+            raise ValueError("a fragment goes on from live environments and cannot be run again alone.")
         number = episode % self.n_workers if self._pinned else 0
         worker = build_worker(self._factory, self._setups[number], number)
-        if self._engine is not None:
-            worker.use_inference_rows(self._engine.inference_rows)
+        worker.use_inference_rows(profile.inference_rows)
         try:
             with one_torch_thread():
                 ((_, recorded),) = worker.run(OneEpisode([self._call_key(call).episode(episode)]))
@@ -183,22 +200,44 @@ class KeyedSampler(ABC):
         if engine is not None:
             engine.shutdown()
 
+    @property
+    def exactness(self) -> Exactness:
+        """How exactly a run with this sampler goes on from :meth:`state_dict`, and why."""
+        engine = self._open_engine()
+        is_global = any(draws_globally(setup.agent) for setup in self._setups)
+        return judge(
+            engine.profile, in_process=engine.is_in_process, is_global=is_global, lost=engine.has_lost
+        )
+
+    def _live_states(self, engine: Engine) -> list[list[bytes]]:
+        is_live = engine.profile.steps_per_key is not None
+        has_history = engine.is_in_process and bool(engine.profile.histories)
+        return engine.live_states() if (is_live or has_history) and can_save_environments() else []
+
     def state_dict(self) -> dict[str, Any]:
-        """Return what a sampler built in the same way needs to go on from here."""
+        """Return what a sampler built in the same way needs to go on from here.
+
+        Raises:
+            ClosedSamplerError: If the sampler was shut down.
+        """
+        engine = self._open_engine()
         return {
             "version": STATE_VERSION,
             "root": self._root,
             "stream": self._stream,
             "call": self._call,
             "total_env_steps": self._total_env_steps,
-            "inference_rows": None if self._engine is None else self._engine.inference_rows,
+            "mean_length": self._mean_length,
+            "inference_rows": engine.profile.inference_rows,
+            "live": self._live_states(engine),
         }
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Go on from `state`: the next call is the one that would have come next.
 
         Raises:
-            ValueError: If `state` is of another version or incomplete; nothing is changed then.
+            ValueError: If `state` is of another version or incomplete, or holds live environments
+                that these workers cannot take over; nothing is changed then.
         """
         missing = sorted({"root", "stream", "call", "total_env_steps"} - state.keys())
         if state.get("version") != STATE_VERSION or missing:
@@ -206,19 +245,25 @@ class KeyedSampler(ABC):
                 f"this is no state of a sampler of version {STATE_VERSION}: version is "
                 f"{state.get('version')!r}, missing are {missing}."
             )
+        engine = self._open_engine()
+        live: list[list[bytes]] = state.get("live") or []
+        if any(live):
+            engine.load_live_states(dealt(live, self.n_workers, engine))
         self._root, self._stream = int(state["root"]), int(state["stream"])
         self._call, self._total_env_steps = int(state["call"]), int(state["total_env_steps"])
-        self._open_engine().use_inference_rows(state.get("inference_rows"))
+        self._mean_length = float(state.get("mean_length", 0.0))
+        engine.use_inference_rows(state.get("inference_rows"))
 
     def __getstate__(self) -> dict[str, Any]:
         """Return everything but the running workers, which are built anew."""
         fields = {name: value for name, value in vars(self).items() if name != "_engine"}
-        rows = None if self._engine is None else self._engine.inference_rows
-        return {"fields": packed(fields, "sampler"), "open": self._engine is not None, "inference_rows": rows}
+        state = None if self._engine is None else self.state_dict()
+        return {"fields": packed(fields, "sampler"), "state": state}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         """Build the workers anew, unless the sampler was shut down."""
         vars(self).update(unpacked(state["fields"]))
-        self._engine = self._start_engine() if state["open"] else None
-        if self._engine is not None:
-            self._engine.use_inference_rows(state["inference_rows"])
+        self._engine = None
+        if state["state"] is not None:
+            self._engine = self._start_engine()
+            self.load_state_dict(state["state"])

@@ -4,13 +4,14 @@ from collections.abc import Iterator
 from typing import Any
 
 from rlx_sampler._acting import build_actor
-from rlx_sampler._copies import copy_of
+from rlx_sampler._environments import Environments
 from rlx_sampler._episodes import EpisodeBatch
+from rlx_sampler._exactness import WorkerProfile
 from rlx_sampler._global_generators import seeded_globally
 from rlx_sampler._inference import probe_block
 from rlx_sampler._keys import EpisodeKey
 from rlx_sampler._lanes import Lanes
-from rlx_sampler._offers import draws_globally, is_environment, is_policy, takes_argument
+from rlx_sampler._offers import draws_globally, is_policy
 from rlx_sampler._recorded import Recorded, assemble
 from rlx_sampler._worker import Lease, Worker
 
@@ -50,14 +51,38 @@ class VecWorker(Worker):
         self.inference_rows = inference_rows
         self.n_lanes = n_envs
         self._policy: Any = None
-        self._environments: list[Any] = []
+        self.environments = Environments()
         self._lanes: Lanes | None = None
         self._ended: list[tuple[EpisodeKey, Recorded]] = []
 
     @property
-    def environments(self) -> tuple[Any, ...]:
-        """The environments that have been built so far."""
-        return tuple(self._environments)
+    def policy(self) -> Any:
+        """The policy.
+
+        Raises:
+            RuntimeError: If there is none yet.
+        """
+        if self._policy is None:
+            raise RuntimeError("the worker has no policy: call update_agent first.")
+        return self._policy
+
+    def profile(self) -> WorkerProfile:
+        """Return what the sampler has to know."""
+        return WorkerProfile(self.n_lanes, self.inference_rows, None, self.environments.histories())
+
+    def live_state(self) -> list[bytes]:
+        """Return the environments, where they have a history beyond the episode."""
+        return self.environments.save() if self.environments.histories() else []
+
+    def load_live_state(self, states: list[bytes]) -> None:
+        """Go on with environments that :meth:`live_state` saved."""
+        if states:
+            self.forget_lanes()
+            self.environments.load(states)
+
+    def forget_lanes(self) -> None:
+        """Drop the episodes under way: policy or environments are others now."""
+        self._lanes = None
 
     def prepare(self, key: EpisodeKey) -> None:
         """Build the environments and find how many rows the policy needs."""
@@ -66,7 +91,8 @@ class VecWorker(Worker):
     def use_inference_rows(self, inference_rows: int | None) -> None:
         """Call the policy with so many rows from now on; None changes nothing."""
         if inference_rows not in (None, self.inference_rows):
-            self.inference_rows, self._lanes = inference_rows, None
+            self.inference_rows = inference_rows
+            self.forget_lanes()
 
     def update_agent(self, agent_update: Any) -> None:
         """Take a policy, or parameters for `set_param_values` of the present one.
@@ -77,7 +103,8 @@ class VecWorker(Worker):
         if agent_update is None:
             return
         if is_policy(agent_update):
-            self._policy, self._lanes = agent_update, None
+            self._policy = agent_update
+            self.forget_lanes()
         elif self._policy is None:
             raise ValueError(
                 f"{type(agent_update).__name__} is no policy, and there is none yet to take it as parameters."
@@ -93,39 +120,20 @@ class VecWorker(Worker):
         """
         if env_update is None:
             return
-        self._lanes = None
-        if is_environment(env_update):
-            self._close_environments()
-            self._environments = [env_update]
-        elif not callable(env_update):
-            raise TypeError(f"{env_update!r} is neither an environment nor a function that gives one.")
-        elif takes_argument(env_update):
-            self._environments = [env_update(env) for env in self._environments or [None]]
-        else:
-            self._close_environments()
-            self._environments = [env_update()]
-
-    def _close_environments(self) -> None:
-        while self._environments:
-            self._environments.pop().close()
+        self.forget_lanes()
+        self.environments.update(env_update)
 
     def _ready_lanes(self, key: EpisodeKey) -> Lanes:
-        if self._lanes is not None:
-            return self._lanes
-        if self._policy is None or not self._environments:
-            raise RuntimeError(
-                "the worker has no policy or no environment: call update_agent and update_env first."
-            )
-        actor = build_actor(self._policy, self.n_lanes, self._rows_needed(key))
-        while len(self._environments) < actor.n_lanes:
-            self._environments.append(copy_of(self._environments[0], "environment"))
-        self._lanes = Lanes(actor, self._environments, self.max_episode_length)
+        if self._lanes is None:
+            actor = build_actor(self.policy, self.n_lanes, self.rows_needed(key))
+            self._lanes = Lanes(actor, self.environments.take(actor.n_lanes), self.max_episode_length)
         return self._lanes
 
-    def _rows_needed(self, key: EpisodeKey) -> int:
+    def rows_needed(self, key: EpisodeKey) -> int:
+        """Return the rows of every call of the policy; `key` names an episode to try it with."""
         if self.inference_rows is None:
-            observation, _ = self._environments[0].reset(seed=key.streams().env_seed)
-            self.inference_rows = probe_block(self._policy, observation)
+            observation, _ = self.environments.take(1)[0].reset(seed=key.streams().env_seed)
+            self.inference_rows = probe_block(self.policy, observation)
         return self.inference_rows
 
     @property
@@ -169,6 +177,7 @@ class VecWorker(Worker):
         if self._policy is not None and draws_globally(self._policy):
             yield from self._run_seeded(lease)
             return
+        self._abandon()  # so that lanes fill up in the same order in every call
         try:
             while self._fill(lease) and not lease.is_over():
                 self.step_episode()
@@ -209,8 +218,8 @@ class VecWorker(Worker):
 
     def shutdown(self) -> None:
         """Close the environments. Calling it twice is allowed."""
-        self._lanes = None
-        self._close_environments()
+        self.forget_lanes()
+        self.environments.close()
 
 
 class DefaultWorker(VecWorker):

@@ -49,7 +49,7 @@ class Ledger:
 
     def lease_many(self, worker: int, limit: int) -> list[int]:
         """Return the next indices for `worker`: at most `limit`, and its share of what is left."""
-        share = max(1, min(limit, self._left() // self.n_sharing))
+        share = limit if self.n_workers is not None else max(1, min(limit, self._left() // self.n_sharing))
         leased: list[int] = []
         while len(leased) < share and (index := self.lease(worker)) is not None:
             leased.append(index)

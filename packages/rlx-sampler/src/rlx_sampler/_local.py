@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from rlx_protocols import WorkerFactory
 from rlx_sampler._engine import LedgerLease, Updates, build_worker
 from rlx_sampler._errors import EpisodeError
+from rlx_sampler._exactness import WorkerProfile
 from rlx_sampler._global_generators import one_torch_thread
 from rlx_sampler._keyed_sampler import KeyedSampler
 from rlx_sampler._keys import CallKey
@@ -25,14 +26,37 @@ class LocalEngine:
     def _worker(self, number: int) -> Worker:
         if number not in self._workers:
             worker = build_worker(self._factory, self._setups[number], number)
-            worker.use_inference_rows(self.inference_rows)
+            worker.use_inference_rows(self.profile.inference_rows)
             self._workers[number] = worker
         return self._workers[number]
 
     @property
-    def inference_rows(self) -> int | None:
-        """Rows of every call of the policy, once known."""
-        return self._workers[0].inference_rows if self._workers else None
+    def is_in_process(self) -> bool:
+        """Say that the workers run here."""
+        return True
+
+    @property
+    def has_lost(self) -> bool:
+        """Say that nothing dies here alone."""
+        return False
+
+    @property
+    def profile(self) -> WorkerProfile:
+        """What is known of the workers."""
+        return self._workers[0].profile() if self._workers else WorkerProfile()
+
+    def live_states(self) -> list[list[bytes]]:
+        """Return what goes on beyond an episode, by worker."""
+        return [
+            self._workers[number].live_state() if number in self._workers else []
+            for number in range(self._factory.n_workers)
+        ]
+
+    def load_live_states(self, states: Sequence[list[bytes]]) -> None:
+        """Go on from what :meth:`live_states` returned."""
+        for number, state in enumerate(states):
+            if state:
+                self._worker(number).load_live_state(state)
 
     def use_inference_rows(self, inference_rows: int | None) -> None:
         """Let all workers call the policy with so many rows; None changes nothing."""

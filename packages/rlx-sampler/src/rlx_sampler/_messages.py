@@ -8,6 +8,7 @@ from typing import Any, Final, Protocol
 
 import numpy as np
 
+from rlx_sampler._exactness import WorkerProfile
 from rlx_sampler._keys import CallKey
 from rlx_sampler._layouts import Layout
 
@@ -69,8 +70,19 @@ class ParameterLayout:
 class Ready:
     """From a worker: it is built."""
 
-    n_lanes: int
-    inference_rows: int | None
+    profile: WorkerProfile
+
+
+@dataclass(frozen=True, slots=True)
+class SaveLive:
+    """To a worker: send the live environments."""
+
+
+@dataclass(frozen=True, slots=True)
+class Live:
+    """Either way: live environments."""
+
+    states: list[bytes]
 
 
 @dataclass(frozen=True, slots=True)

@@ -86,3 +86,21 @@ def takes_argument(function: Callable[..., Any]) -> bool:
 def draws_globally(policy: Any) -> bool:
     """Whether `policy` takes no noise from outside, so that it may draw from global generators."""
     return how_to_act(policy) in (Acting.GLOBAL, Acting.GLOBAL_BATCHED)
+
+
+def keeps_history(layer: Any) -> bool:
+    """Whether an environment says, by `keeps_history`, that its past reaches beyond an episode."""
+    return bool(_own_attributes(layer).get("keeps_history"))
+
+
+def wrapped(environment: Any) -> Any:
+    """Return the environment within a wrapper; None for one that wraps nothing."""
+    return _own_attributes(environment).get("env")
+
+
+def _own_attributes(value: Any) -> dict[str, Any]:
+    """Return the attributes of `value` and its class, without asking what it wraps."""
+    try:
+        return {**vars(value.__class__), **vars(value)}
+    except TypeError:  # no attributes of its own
+        return dict(vars(value.__class__))

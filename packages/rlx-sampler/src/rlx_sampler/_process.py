@@ -47,6 +47,8 @@ class WorkerProcess:
         self.is_hungry = False
         """Whether it asked for more episodes and got none."""
         self.n_lanes = 1
+        self.live: list[bytes] | None = None
+        """Live environments that the worker has sent."""
         self.has_begun = False
         """Whether the worker has taken a step in the present call."""
         self._last_pulse = 0
@@ -78,6 +80,11 @@ class WorkerProcess:
         self._last_pulse, self.has_begun = self.arena.pulse(), False
         self.saw_life()
 
+    @property
+    def seconds_silent(self) -> float:
+        """Seconds since the last sign of life."""
+        return time.monotonic() - self._last_sign
+
     def is_stuck(self, timeout: float) -> bool:
         """Whether the process has work, and has given no sign of life for `timeout` seconds."""
         pulse = self.arena.pulse()
@@ -85,7 +92,7 @@ class WorkerProcess:
             self._last_pulse, self.has_begun = pulse, True
             self.saw_life()
         is_at_work = bool(self.out) or not self.is_ready
-        return is_at_work and time.monotonic() - self._last_sign > timeout
+        return is_at_work and self.seconds_silent > timeout
 
     def send(self, message: object, timeout: float) -> None:
         """Send a message, unless the process is dead; a large one waits until it is read.

@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterator
 from typing import Any, NoReturn, Protocol
 
 from rlx_sampler._episodes import EpisodeBatch
+from rlx_sampler._exactness import WorkerProfile
 from rlx_sampler._keys import TRAINING, EpisodeKey, draw_root
 from rlx_sampler._recorded import Recorded, as_recorded
 
@@ -40,8 +41,6 @@ class Worker(ABC):
         self._root = draw_root() if seed is None else seed
         self._own_episodes = 0
         self._key: EpisodeKey | None = None
-        self.n_lanes = 1
-        """Episodes that the worker runs side by side."""
         self.inference_rows: int | None = None
         """Rows of every call of the policy; None while that is not known, or no matter."""
 
@@ -61,6 +60,23 @@ class Worker(ABC):
         """Call the policy with so many rows from now on; None changes nothing."""
         if inference_rows is not None:
             self.inference_rows = inference_rows
+
+    def profile(self) -> WorkerProfile:
+        """Return what the sampler has to know of this worker."""
+        return WorkerProfile(inference_rows=self.inference_rows)
+
+    def live_state(self) -> list[bytes]:
+        """Return what goes on beyond an episode, one part an environment; empty if nothing does."""
+        return []
+
+    def load_live_state(self, states: list[bytes]) -> None:
+        """Go on from what :meth:`live_state` returned.
+
+        Raises:
+            ValueError: If this worker has nothing that goes on.
+        """
+        if states:
+            raise ValueError(f"{type(self).__name__} cannot go on with {len(states)} live environments.")
 
     def prepare(self, key: EpisodeKey) -> None:
         """Do what can be done before the first episode; `key` names one to try things with."""

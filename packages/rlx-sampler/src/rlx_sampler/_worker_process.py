@@ -22,9 +22,11 @@ from rlx_sampler._messages import (
     Change,
     Failure,
     Kind,
+    Live,
     ParameterLayout,
     Pipe,
     Ready,
+    SaveLive,
     StartCall,
     UseRows,
     receive,
@@ -81,7 +83,7 @@ def _serve(connection: Pipe, assignment: Assignment) -> None:
     try:
         worker.use_inference_rows(assignment.inference_rows)
         worker.prepare(assignment.probe)
-        send_object(connection, Ready(worker.n_lanes, worker.inference_rows))
+        send_object(connection, Ready(worker.profile()))
         _Service(connection, worker, assignment).run()
     finally:
         worker.shutdown()
@@ -179,6 +181,10 @@ class _Service:
                 self._change(*unpacked(message.updates))
             case UseRows():
                 self._worker.use_inference_rows(message.inference_rows)
+            case SaveLive():
+                send_object(self._connection, Live(self._worker.live_state()))
+            case Live():
+                self._worker.load_live_state(message.states)
             case ParameterLayout():
                 self._parameter_layout = message
             case _:

@@ -1,0 +1,174 @@
+"""Stretches of time instead of whole episodes, from environments that live on between calls."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+
+from rlx_sampler._acting import build_actor
+from rlx_sampler._exactness import WorkerProfile, load_exactly, save_exactly
+from rlx_sampler._global_generators import seeded_globally
+from rlx_sampler._keys import EpisodeKey
+from rlx_sampler._lane_worker import VecWorker
+from rlx_sampler._lanes import Lanes, LiveEpisode
+from rlx_sampler._offers import draws_globally
+from rlx_sampler._recorded import Recorded, as_recorded, assemble
+from rlx_sampler._worker import Lease
+
+
+class FragmentWorker(VecWorker):
+    """Advances each of its environments by a fixed number of steps for every key.
+
+    For off-policy learning: no step is thrown away, and episodes go on in the next
+    batch. The end of a recording is MID, with `complete` False. All environments of all
+    workers advance equally, so a batch may hold more steps than asked for. Batches
+    depend on the total number of environments, not on how workers share them.
+
+    Args:
+        seed: See :class:`Worker`.
+        max_episode_length: See :class:`Worker`.
+        worker_number: See :class:`Worker`.
+        n_envs: Number of environments, at least 1.
+        timesteps_per_call: Steps of each environment for one key, at least 1.
+        inference_rows: See :class:`VecWorker`.
+
+    Raises:
+        ValueError: If a number is below 1.
+    """
+
+    def __init__(
+        self,
+        *,
+        seed: int | None,
+        max_episode_length: int,
+        worker_number: int,
+        n_envs: int = 8,
+        timesteps_per_call: int = 16,
+        inference_rows: int | None = None,
+    ) -> None:
+        super().__init__(
+            seed=seed,
+            max_episode_length=max_episode_length,
+            worker_number=worker_number,
+            n_envs=n_envs,
+            inference_rows=inference_rows,
+        )
+        if timesteps_per_call < 1:
+            raise ValueError(f"timesteps_per_call is {timesteps_per_call}; it must be at least 1.")
+        self._steps_per_key = timesteps_per_call
+        self._groups: list[Lanes] = []
+        self._restored: list[tuple[Any, LiveEpisode | None]] = []
+
+    def profile(self) -> WorkerProfile:
+        """Return what the sampler has to know."""
+        return WorkerProfile(self.n_lanes, self.inference_rows, self._steps_per_key)
+
+    def forget_lanes(self) -> None:
+        """Drop the episodes under way: policy or environments are others now."""
+        super().forget_lanes()
+        self._groups = []
+
+    def prepare(self, key: EpisodeKey) -> None:
+        """Build the environments and find how many rows the policy needs."""
+        self._ready_groups(key)
+
+    def _ready_groups(self, key: EpisodeKey) -> list[Lanes]:
+        """Return the lanes: all environments together, or one by one where the policy wants it so."""
+        if not self._groups:
+            policy, rows = self.policy, self.rows_needed(key)
+            together = build_actor(policy, self.n_lanes, rows).n_lanes
+            environments = self.environments.take(self.n_lanes)
+            self._groups = [
+                Lanes(
+                    build_actor(policy, together, rows),
+                    environments[at : at + together],
+                    self.max_episode_length,
+                )
+                for at in range(0, self.n_lanes, together)
+            ]
+            self._go_on(key)
+        return self._groups
+
+    def _lane(self, number: int) -> tuple[Lanes, int]:
+        size = -(-self.n_lanes // len(self._groups))
+        return self._groups[number // size], number % size
+
+    def run(self, lease: Lease) -> Iterator[tuple[EpisodeKey, Recorded]]:
+        """Advance the environments, one key each, until no more is wanted."""
+        while len(keys := self._keys(lease)) == self.n_lanes:
+            yield from self._advance(keys, lease)
+
+    def _keys(self, lease: Lease) -> list[EpisodeKey]:
+        keys: list[EpisodeKey] = []
+        while len(keys) < self.n_lanes and (key := lease.next_key()) is not None:
+            keys.append(key)
+        return keys
+
+    def _advance(self, keys: list[EpisodeKey], lease: Lease) -> list[tuple[EpisodeKey, Recorded]]:
+        groups = self._ready_groups(keys[0])
+        size = -(-self.n_lanes // len(groups))
+        advanced: list[tuple[EpisodeKey, Recorded]] = []
+        for group, at in zip(groups, range(0, self.n_lanes, size), strict=True):
+            part = keys[at : at + size]
+            try:
+                if draws_globally(self.policy):
+                    with seeded_globally(part[0].streams().global_seed):
+                        advanced += self._advance_group(group, part, lease)
+                else:
+                    advanced += self._advance_group(group, part, lease)
+            except BaseException:
+                self.forget_lanes()
+                raise
+        return advanced
+
+    def _advance_group(
+        self, lanes: Lanes, keys: list[EpisodeKey], lease: Lease
+    ) -> list[tuple[EpisodeKey, Recorded]]:
+        parts: dict[EpisodeKey, list[Recorded]] = {key: [] for key in keys}
+        seeds: list[np.random.Generator] = []
+        for lane, key in enumerate(keys):
+            streams = key.streams()
+            lanes.hand_to(lane, key, streams.rng)
+            seeds.append(np.random.default_rng(streams.env_seed))
+        for _ in range(self._steps_per_key):
+            lease.is_over()  # a sign of life; a stretch of time is never given up
+            for lane, key in enumerate(keys):
+                if not lanes.is_running(lane):
+                    lanes.start_in(lane, key, _next_seed(seeds[lane]))
+            for key, recorded in lanes.step():
+                parts[key].append(recorded)
+        for lane, key in enumerate(keys):
+            if lanes.is_running(lane):
+                parts[key].append(lanes.cut(lane))
+        return [(key, _joined(recorded)) for key, recorded in parts.items()]
+
+    def live_state(self) -> list[bytes]:
+        """Return every environment, in mid-episode, with what its lane knows."""
+        if not self._groups:
+            return []
+        states: list[bytes] = []
+        for number, environment in enumerate(self.environments.take(self.n_lanes)):
+            lanes, lane = self._lane(number)
+            states.append(save_exactly((environment, lanes.live(lane))))
+        return states
+
+    def load_live_state(self, states: list[bytes]) -> None:
+        """Go on with environments that :meth:`live_state` saved."""
+        self._restored = [load_exactly(state) for state in states]
+        self.forget_lanes()
+        self.environments.replace([environment for environment, _ in self._restored])
+
+    def _go_on(self, key: EpisodeKey) -> None:
+        for number, (_, live) in enumerate(self._restored):
+            if live is not None:
+                lanes, lane = self._lane(number)
+                lanes.go_on(lane, key, live)
+        self._restored = []
+
+
+def _next_seed(rng: np.random.Generator) -> int:
+    return int(rng.integers(2**31, dtype=np.int64))
+
+
+def _joined(parts: list[Recorded]) -> Recorded:
+    return parts[0] if len(parts) == 1 else as_recorded(assemble(parts))

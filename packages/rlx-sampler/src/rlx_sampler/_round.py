@@ -1,0 +1,92 @@
+"""One sampling call, as the worker processes carry it out."""
+
+import pickle
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from rlx_sampler._arena import read_pickled
+from rlx_sampler._errors import EpisodeError
+from rlx_sampler._keys import CallKey
+from rlx_sampler._ledger import Ledger
+from rlx_sampler._messages import Failure, Kind, PickledEpisode, StartCall
+from rlx_sampler._process import WorkerProcess
+from rlx_sampler._recorded import Recorded
+
+
+@dataclass(slots=True)
+class Round:
+    """Leases the episodes of one call to processes and takes them back."""
+
+    call: CallKey
+    ledger: Ledger
+    has_parameters: bool
+    timeout: float
+    deaths: int = 0
+    """Workers that died since the last episode came back."""
+    pickled_episodes: int = 0
+
+    def start(self, process: WorkerProcess) -> None:
+        """Tell a process that is ready of the call, with its first episodes."""
+        indices = self._lease(process)
+        process.begin_call()
+        process.send(StartCall(self.call, indices, self.has_parameters), self.timeout)
+
+    def feed(self, processes: Sequence[WorkerProcess]) -> None:
+        """Give more to those that asked, where there is more."""
+        for process in processes:
+            if process.is_hungry and process.is_ready and (indices := self._lease(process)):
+                process.send_numbers(Kind.LEASE, indices)
+
+    def _lease(self, process: WorkerProcess) -> list[int]:
+        indices = self.ledger.lease_many(process.number, process.n_lanes)
+        process.out.update(indices)
+        process.is_hungry = not indices
+        return indices
+
+    def take(self, process: WorkerProcess, message: Any) -> bool:
+        """Take a message that belongs to the call; return whether it did.
+
+        Raises:
+            EpisodeError: If an episode that is needed raised.
+        """
+        match message:
+            case (Kind.EPISODE, [self.call.call, index, layout, offset, *rows]):
+                self._add(process, index, process.arena.read(layout, offset, rows))
+            case (Kind.MORE, [self.call.call]):
+                process.is_hungry = True
+            case PickledEpisode(call=self.call.call):
+                self.pickled_episodes += 1
+                self._add(process, message.index, read_pickled(message))
+            case Failure(call=self.call.call):
+                self._fail(process, message)
+            case _:
+                return False
+        return True
+
+    def _add(self, process: WorkerProcess, index: int, episode: Recorded) -> None:
+        self.deaths = 0
+        process.out.discard(index)
+        self.ledger.add(index, episode)
+
+    def _fail(self, process: WorkerProcess, failure: Failure) -> None:
+        error = rebuilt(failure)
+        if not isinstance(error, EpisodeError):
+            raise error
+        index = error.keys[0].episode
+        self.ledger.give_back(process.out - {index})
+        process.out.clear()
+        process.is_hungry = True
+        self.ledger.fail(index, error)
+
+
+def rebuilt(failure: Failure) -> Exception:
+    """Return a worker's error, with its cause and traceback."""
+    if not failure.error:
+        return RuntimeError(failure.text)
+    error: Exception
+    error, cause = pickle.loads(failure.error)
+    if isinstance(error, EpisodeError):
+        error = EpisodeError(error.where, error.keys, error.reason, failure.remote_traceback)
+    error.__cause__ = cause
+    return error

@@ -1,0 +1,170 @@
+"""Fragments: environments that live on from batch to batch."""
+
+import os
+import pickle
+import signal
+from typing import Any
+
+import numpy as np
+import pytest
+from sampler_worlds import (
+    Gaussian,
+    GlobalGaussian,
+    Raising,
+    SingleGaussian,
+    Walk,
+    make_factory,
+    make_local,
+)
+
+from rlx_sampler import EpisodeBatch, FragmentWorker, MultiprocessingSampler, StepType
+
+
+def choices(n_envs: int, *, steps: int = 5, n_workers: int = 1) -> dict[str, Any]:
+    """Return the arguments of samplers of fragments."""
+    args = {"n_envs": n_envs, "timesteps_per_call": steps}
+    return {"worker_class": FragmentWorker, "worker_args": args, "n_workers": n_workers}
+
+
+def in_processes(n_envs: int, n_workers: int, policy: Any = None) -> MultiprocessingSampler:
+    """Return a sampler of fragments with worker processes."""
+    return MultiprocessingSampler(
+        make_factory(**choices(n_envs, n_workers=n_workers)), policy or Gaussian(), Walk()
+    )
+
+
+def lanes_of(batches: list[EpisodeBatch], n_lanes: int, steps: int) -> list[dict[str, Any]]:
+    """Return what each environment did over several batches, step by step."""
+    lanes: list[dict[str, Any]] = [
+        {"types": [], "rewards": [], "seen": [], "after": []} for _ in range(n_lanes)
+    ]
+    for batch in batches:
+        for at in range(0, batch.n_steps, steps):
+            lane, part = lanes[at // steps % n_lanes], slice(at, at + steps)
+            lane["types"].extend(batch.step_types[part].tolist())
+            lane["rewards"].extend(batch.rewards[part].tolist())
+            lane["seen"].extend(batch.observations[part])
+            lane["after"].extend(batch.next_observations[part])
+    return lanes
+
+
+class TestBatches:
+    def test_follow_on_from_each_other(self) -> None:
+        """An environment's stretches join without a gap: types, observations and the time limit."""
+        sampler = make_local(**choices(3))
+        batches = [sampler.obtain_samples(0, 30, None) for _ in range(6)]
+        for lane in lanes_of(batches, 3, 5):
+            ends = [kind in (StepType.TERMINAL, StepType.TIMEOUT) for kind in lane["types"]]
+            age = 0
+            for step in range(1, len(ends)):
+                age = 0 if ends[step - 1] else age + 1
+                assert age < 12
+                if ends[step - 1]:
+                    assert lane["types"][step] in (StepType.FIRST, StepType.TERMINAL, StepType.TIMEOUT)
+                else:
+                    assert lane["types"][step] != StepType.FIRST
+                    assert np.array_equal(lane["seen"][step], lane["after"][step - 1])
+
+    def test_advance_all_environments_equally(self) -> None:
+        """A batch holds a whole number of stretches in every environment, and at least what was asked."""
+        sampler = make_local(**choices(4))
+        assert [sampler.obtain_samples(0, n, None).n_steps for n in (1, 20, 21, 60)] == [20, 20, 40, 60]
+        assert sampler.total_env_steps == 140
+
+    def test_mark_what_is_cut(self) -> None:
+        """The end of a recording is MID and not complete; the end of an episode is complete."""
+        batch = make_local(**choices(3)).obtain_samples(0, 60, None)
+        ends = batch.step_types[np.cumsum(batch.lengths) - 1]
+        assert np.array_equal(batch.complete, ends != StepType.MID)
+        assert 0 < batch.complete.sum() < batch.n_episodes
+
+    @pytest.mark.parametrize("policy", [Gaussian, SingleGaussian, GlobalGaussian])
+    def test_depend_on_the_total_of_environments_only(self, policy: Any) -> None:
+        """Four environments give the same bits in one, two or four workers, here or in processes."""
+        wanted = make_local(policy(), **choices(4))
+        others = [
+            make_local(policy(), **choices(2, n_workers=2)),
+            in_processes(1, 4, policy()),
+            in_processes(2, 2, policy()),
+        ]
+        digests = [wanted.obtain_samples(0, 40, None).digest() for _ in range(3)]
+        for other in others:
+            assert [other.obtain_samples(0, 40, None).digest() for _ in range(3)] == digests
+            other.shutdown_worker()
+
+    def test_take_updates(self) -> None:
+        """New parameters act in the middle of an episode, without ending it."""
+        sampler = make_local(**choices(2))
+        sampler.obtain_samples(0, 10, None)
+        batch = sampler.obtain_samples(0, 10, {"gain": np.float32(0.0)})
+        assert not batch.agent_infos["mean"].any()
+        assert batch.step_types[0] != StepType.FIRST
+
+
+class TestState:
+    @pytest.mark.parametrize(("n_envs", "n_workers"), [(4, 1), (2, 2), (1, 4)])
+    def test_goes_on_exactly_with_other_workers(self, n_envs: int, n_workers: int) -> None:
+        """Environments go on in mid-episode, dealt to any workers with the same total."""
+        sampler = in_processes(2, 2)
+        for _ in range(2):
+            sampler.obtain_samples(0, 40, None)
+        state = pickle.loads(pickle.dumps(sampler.state_dict()))
+        resumed = make_local(**choices(n_envs, n_workers=n_workers))
+        resumed.load_state_dict(state)
+        processes = in_processes(n_envs, n_workers)
+        processes.load_state_dict(state)
+        for _ in range(2):
+            wanted = sampler.obtain_samples(0, 40, None).digest()
+            assert resumed.obtain_samples(0, 40, None).digest() == wanted
+            assert processes.obtain_samples(0, 40, None).digest() == wanted
+        sampler.shutdown_worker()
+        processes.shutdown_worker()
+
+    def test_needs_the_same_total(self) -> None:
+        """Another number of environments cannot go on, and changes nothing."""
+        sampler, other = make_local(**choices(4)), make_local(**choices(3))
+        sampler.obtain_samples(0, 20, None)
+        with pytest.raises(ValueError, match="holds 4 live environments; 1 workers of 3"):
+            other.load_state_dict(sampler.state_dict())
+        assert other.state_dict()["call"] == 0
+
+    def test_before_the_first_call_is_empty(self) -> None:
+        """A state from before the first call leads to the same first batch."""
+        sampler, resumed = make_local(**choices(2)), make_local(**choices(2))
+        resumed.load_state_dict(sampler.state_dict())
+        assert resumed.obtain_samples(0, 10, None).digest() == sampler.obtain_samples(0, 10, None).digest()
+
+
+class TestLimits:
+    def test_whole_episodes_are_refused(self) -> None:
+        """Fragments are no episodes to be counted or replayed."""
+        sampler = make_local(**choices(2))
+        with pytest.raises(ValueError, match="use obtain_samples"):
+            sampler.obtain_exact_episodes(1, None)
+        with pytest.raises(ValueError, match="cannot be run again"):
+            sampler.replay(0, 0)
+
+    def test_arguments_are_checked(self) -> None:
+        """A stretch has at least one step."""
+        with pytest.raises(ValueError, match="timesteps_per_call is 0"):
+            make_local(**choices(2, steps=0))
+
+    def test_errors_begin_anew(self) -> None:
+        """After an error the environments start new episodes."""
+        sampler = make_local(env=Raising(), **choices(2))
+        with pytest.raises(RuntimeError, match="hole"):
+            sampler.obtain_samples(0, 500, None)
+        batch = sampler.obtain_samples(0, 10, None, Walk())
+        assert batch.step_types[0] in (StepType.FIRST, StepType.TERMINAL, StepType.TIMEOUT)
+
+    @pytest.mark.skipif(not hasattr(os, "pidfd_open"), reason="killing by signal is for Linux")
+    def test_a_killed_worker_lowers_the_grade(self) -> None:
+        """Live environments die with their worker; the sampler goes on and says so."""
+        sampler = in_processes(2, 2)
+        sampler.obtain_samples(0, 40, None)
+        assert sampler.exactness.grade == "A"
+        os.kill(sampler.pids[0], signal.SIGKILL)
+        assert sampler.obtain_samples(0, 40, None).n_steps == 40
+        assert sampler.exactness.grade == "C"
+        assert "died" in str(sampler.exactness)
+        sampler.shutdown_worker()
