@@ -110,7 +110,6 @@ def test_in_a_browser(scheme: str) -> None:
     with playwright.sync_playwright() as driver:
         browser = driver.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
         page = browser.new_page(color_scheme=scheme)
-        said: list[str] = []
         for event in ("pageerror", "console"):
             page.on(event, note)
         page.goto(page_file.as_uri())

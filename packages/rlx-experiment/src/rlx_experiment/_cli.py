@@ -3,11 +3,16 @@
 import argparse
 import json
 import sys
+import tempfile
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from rlx_experiment._missing import MissingExtraError, require
 from rlx_experiment._run import Run
+
+if TYPE_CHECKING:
+    _Commands = argparse._SubParsersAction[argparse.ArgumentParser]  # noqa: SLF001 # pyright: ignore[reportPrivateUsage]
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -19,7 +24,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     except BrokenPipeError:
         sys.stderr.close()
         return 1
-    except (OSError, ValueError, LookupError, MissingExtraError) as error:
+    except (OSError, ValueError, LookupError, RuntimeError, MissingExtraError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
     return code
@@ -34,7 +39,13 @@ def _parser() -> argparse.ArgumentParser:
     root.add_argument(
         "root", nargs="?", type=Path, default=Path("data/local"), help="folder with runs (data/local)"
     )
+    _add_looking(commands, root)
+    _add_running(commands)
+    _add_summaries(commands, root)
+    return parser
 
+
+def _add_looking(commands: "_Commands", root: argparse.ArgumentParser) -> None:
     command = commands.add_parser(
         "list", parents=[root], help="all runs below a folder, with their true state"
     )
@@ -53,22 +64,39 @@ def _parser() -> argparse.ArgumentParser:
     command.add_argument("new")
     command.set_defaults(command=_diff)
 
+    command = commands.add_parser("gc", parents=[root], help="what no run needs any more")
+    command.add_argument("--remove", action="store_true", help="remove it; without this it is only listed")
+    command.set_defaults(command=_gc)
+
+
+def _add_running(commands: "_Commands") -> None:
     command = commands.add_parser("resume", help="go on with a run, with the code as it is now")
     command.add_argument("run")
     command.set_defaults(command=_resume)
 
     command = commands.add_parser(
-        "rerun", help="start a run again, with the code as it was (runs its code: trust it)"
+        "rerun", help="start a run again, with the code as it was (it runs: trust it)"
     )
     command.add_argument("run")
     command.add_argument("--log-dir", help="folder of the new run")
     command.add_argument("--tree", help="where to rebuild the launch tree and leave it")
     command.set_defaults(command=_rerun)
 
+    command = commands.add_parser(
+        "verify-resume", help="kill and resume a script; say whether it goes on exactly"
+    )
+    command.add_argument("--kills", type=int, default=3, help="interruptions (3)")
+    command.add_argument("--folder", type=Path, help="where to keep both runs; a temporary folder by default")
+    command.add_argument("script", type=Path)
+    command.add_argument("arguments", nargs=argparse.REMAINDER, help="arguments of the script")
+    command.set_defaults(command=_verify)
+
+
+def _add_summaries(commands: "_Commands", root: argparse.ArgumentParser) -> None:
     command = commands.add_parser("table", parents=[root], help="final scores over seeds, with intervals")
     command.add_argument("--metric", help="tag of the score, or its end; a return by default")
     command.add_argument(
-        "--over", action="append", default=[], help="argument to aggregate over, as tasks; repeatable"
+        "--over", action="append", default=[], help="argument to take together, as tasks; repeatable"
     )
     command.set_defaults(command=_table)
 
@@ -79,11 +107,6 @@ def _parser() -> argparse.ArgumentParser:
     command.add_argument("--output", "-o", type=Path, default=Path("report.html"))
     command.add_argument("--title", default="", help="heading; the folder by default")
     command.set_defaults(command=_report)
-
-    command = commands.add_parser("gc", parents=[root], help="what no run needs any more")
-    command.add_argument("--remove", action="store_true", help="remove it; without this it is only listed")
-    command.set_defaults(command=_gc)
-    return parser
 
 
 def _list(args: argparse.Namespace) -> int:
@@ -142,6 +165,21 @@ def _report(args: argparse.Namespace) -> int:
     )
     print(args.output)
     return 0
+
+
+def _verify(args: argparse.Namespace) -> int:
+    require("numpy", "report", "rlx-experiment verify-resume")
+    from rlx_experiment._verify import verify_resume
+
+    with tempfile.TemporaryDirectory(prefix="rlx-verify-") as temporary:
+        folder = args.folder or Path(temporary)
+        found = verify_resume(args.script, args.arguments, folder, kills=args.kills)
+    print(
+        f"not exact: {found}"
+        if found
+        else f"exact: after {args.kills} kills all logged values and the snapshots are those of a run that was never interrupted"
+    )
+    return 1 if found else 0
 
 
 def _gc(args: argparse.Namespace) -> int:
