@@ -22,13 +22,19 @@ if TYPE_CHECKING:  # types are never lazy
     from rlx_logging._folder import LogFolder
     from rlx_logging._journal import JournalLogger
     from rlx_logging._jsonl import JsonLinesLogger
+    from rlx_logging._key_filter import KeyFilterLogger
     from rlx_logging._metrics import Metrics, Series
+    from rlx_logging._prefix import PrefixLogger
+    from rlx_logging._rank_zero import rank_zero
     from rlx_logging._read import read_metrics
     from rlx_logging._registry import make_logger
     from rlx_logging._rows import Layout, Row
     from rlx_logging._run_logger import RunLogger
+    from rlx_logging._system import SystemMetricsLogger
     from rlx_logging._tensorboard import TensorboardLogger
+    from rlx_logging._time_gate import TimeGateLogger
     from rlx_logging._wandb import WandbLogger
+    from rlx_logging._wrapper import LoggerWrapper
 
 __all__ = [
     "Backend",
@@ -41,19 +47,25 @@ __all__ = [
     "FanoutLogger",
     "JournalLogger",
     "JsonLinesLogger",
+    "KeyFilterLogger",
     "Layout",
     "LazyLogger",
     "LogFolder",
+    "LoggerWrapper",
     "LoggingWarning",
     "Metrics",
     "MissingBackendError",
+    "PrefixLogger",
     "Row",
     "RunLogger",
     "Series",
     "ShorterLogWarning",
+    "SystemMetricsLogger",
     "TensorboardLogger",
+    "TimeGateLogger",
     "WandbLogger",
     "make_logger",
+    "rank_zero",
     "read_metrics",
 ]
 
@@ -64,15 +76,21 @@ _LAZY: Final = {
     "FanoutLogger": "_fanout",
     "JournalLogger": "_journal",
     "JsonLinesLogger": "_jsonl",
+    "KeyFilterLogger": "_key_filter",
     "Layout": "_rows",
     "LogFolder": "_folder",
+    "LoggerWrapper": "_wrapper",
     "Metrics": "_metrics",
+    "PrefixLogger": "_prefix",
     "Row": "_rows",
     "RunLogger": "_run_logger",
     "Series": "_metrics",
+    "SystemMetricsLogger": "_system",
     "TensorboardLogger": "_tensorboard",
+    "TimeGateLogger": "_time_gate",
     "WandbLogger": "_wandb",
     "make_logger": "_registry",
+    "rank_zero": "_rank_zero",
     "read_metrics": "_read",
 }
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -119,14 +120,28 @@ class FanoutLogger(BaseLogger):
         Raises:
             ValueError: If `state` is that of another number of loggers.
         """
-        parts = state.get("loggers", [{}] * len(self.loggers))
+        parts = self._parts(state)
+        super().load_state_dict(state)
+        for logger, part in zip(self.loggers, parts, strict=True):
+            logger.load_state_dict(part)
+
+    def fork_from(self, from_dir: str | os.PathLike[str], state: Mapping[str, Any]) -> None:
+        """Let every logger begin with a copy of its part of another run's logs.
+
+        Raises:
+            ValueError: If `state` is that of another number of loggers.
+        """
+        self.gates = state.get("gates", {})
+        for logger, part in zip(self.loggers, self._parts(state), strict=True):
+            logger.fork_from(from_dir, part)
+
+    def _parts(self, state: Mapping[str, Any]) -> Sequence[Mapping[str, Any]]:
+        parts: Sequence[Mapping[str, Any]] = state.get("loggers", [{}] * len(self.loggers))
         if len(parts) != len(self.loggers):
             raise ValueError(
                 f"the state is that of {len(parts)} loggers; this fan-out has {len(self.loggers)}."
             )
-        super().load_state_dict(state)
-        for logger, part in zip(self.loggers, parts, strict=True):
-            logger.load_state_dict(part)
+        return parts
 
 
 def _once(hook: Callable[[int, int, int], str]) -> Callable[[int, int, int], str]:

@@ -6,7 +6,7 @@ import json
 import struct
 import zlib
 from array import array
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -40,16 +40,19 @@ def read_journal(path: Path) -> Metrics:
     Raises:
         FileNotFoundError: If there is no such file.
     """
-    scan = _Scan(path.read_bytes())
-    scan.run()
+    scan = scan_journal(path.read_bytes())
     nameless = sum(len(starts) for key, starts in scan.rows.items() if key not in scan.layouts)
     return Metrics(_series(scan), scan.arrays, scan.hparams, scan.damaged + nameless)
 
 
 def last_rows(folder: Path, count: int) -> list[Row]:
     """Return the last rows of a folder's journal, in order; fewer if there are not so many."""
-    scan = _Scan((folder / FILE_NAME).read_bytes())
-    scan.run()
+    rows = rows_in_order(scan_journal((folder / FILE_NAME).read_bytes()))
+    return rows[max(0, len(rows) - count) :]
+
+
+def rows_in_order(scan: JournalScan) -> list[Row]:
+    """Return the rows that were found, one object each, in the order of the file."""
     places = [
         (start, scan.layouts[key])
         for key, starts in scan.rows.items()
@@ -57,7 +60,7 @@ def last_rows(folder: Path, count: int) -> list[Row]:
         for start in starts
     ]
     places.sort(key=lambda place: place[0])
-    return [_row(scan.data, start, layout) for start, layout in places[max(0, len(places) - count) :]]
+    return [_row(scan.data, start, layout) for start, layout in places]
 
 
 def _row(data: bytes, start: int, layout: Layout) -> Row:
@@ -66,7 +69,14 @@ def _row(data: bytes, start: int, layout: Layout) -> Row:
     return Row(layout, step, time, values, {})
 
 
-class _Scan:
+def scan_journal(data: bytes, layouts: Mapping[bytes, Layout] | None = None) -> JournalScan:
+    """Find the records in the bytes of a journal, or of a part of it that uses known layouts."""
+    scan = JournalScan(data, layouts or {})
+    scan.run()
+    return scan
+
+
+class JournalScan:
     """One pass over the records of a journal.
 
     Attributes:
@@ -75,23 +85,27 @@ class _Scan:
         arrays: Arrays by tag, as (step, array).
         hparams: The arguments of the run.
         damaged: Stretches that hold no whole record.
+        end: Where the last whole record ends.
     """
 
-    def __init__(self, data: bytes) -> None:
+    def __init__(self, data: bytes, layouts: Mapping[bytes, Layout]) -> None:
         self.data = data
+        self.end = 0
         self.rows: dict[bytes, array[int]] = {}
-        self.layouts: dict[bytes, Layout] = {}
+        self.layouts = dict(layouts)
         self.arrays: dict[str, list[tuple[int, NDArray[Any]]]] = {}
         self.hparams: dict[str, Any] = {}
         self.damaged = 0
         self._view = memoryview(data)
 
     def run(self) -> None:
+        """Walk through the data; after damage go on with the next whole record."""
         position, end, in_damage = 0, len(self.data), False
         while position < end:
             stop = self._whole_record(position)
             if stop:
-                position, in_damage = self._take(position, stop), False
+                position = self.end = self._take(position, stop)
+                in_damage = False
                 continue
             self.damaged += not in_damage
             in_damage = True
@@ -164,7 +178,7 @@ def _unpack_array(body: bytes) -> tuple[str, int, NDArray[Any]]:
     return about["tag"], about["step"], np.frombuffer(content, about["dtype"]).reshape(about["shape"])
 
 
-def _series(scan: _Scan) -> dict[str, Series]:
+def _series(scan: JournalScan) -> dict[str, Series]:
     columns: dict[str, list[Column]] = {}
     for key, starts in scan.rows.items():
         if key in scan.layouts:
@@ -173,7 +187,7 @@ def _series(scan: _Scan) -> dict[str, Series]:
     return {tag: join_columns(parts) for tag, parts in columns.items()}
 
 
-def _columns(scan: _Scan, layout: Layout, rows: array[int]) -> Iterator[tuple[str, Column]]:
+def _columns(scan: JournalScan, layout: Layout, rows: array[int]) -> Iterator[tuple[str, Column]]:
     """Yield the columns of all rows of a layout, copied out of the file in one go."""
     import numpy as np
 

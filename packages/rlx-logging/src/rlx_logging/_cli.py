@@ -1,0 +1,154 @@
+"""The command line: look at logs without writing a script."""
+
+from __future__ import annotations
+
+import argparse
+import shutil
+import sys
+import time
+from collections.abc import Callable, Mapping, Sequence
+from fnmatch import fnmatchcase
+from pathlib import Path
+
+from rlx_logging._console import format_value
+from rlx_logging._errors import MissingBackendError
+from rlx_logging._export import export
+from rlx_logging._journal_tail import JournalTail
+from rlx_logging._metrics import Metrics
+from rlx_logging._plot import plot, sparkline
+from rlx_logging._read import read_metrics
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run a command; return 0, 1 after an error, 2 for wrong usage."""
+    options = _parser().parse_args(arguments)
+    try:
+        options.command(options)
+    except BrokenPipeError:
+        sys.stderr.close()  # whoever read our output has seen enough
+    except KeyboardInterrupt:
+        return 130
+    except (OSError, ValueError, MissingBackendError) as error:
+        print(f"rlx-logging: {error}", file=sys.stderr)
+        return 1
+    return 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="rlx-logging", description="Look at the logs of runs.")
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+
+    show = _command(commands.add_parser, "show", "last, least and greatest value of every tag")
+    show.set_defaults(command=_show)
+
+    tail = _command(commands.add_parser, "tail", "the last rows, and new ones as they come")
+    tail.add_argument("-n", "--rows", type=int, default=10, help="rows to begin with (default: 10)")
+    tail.add_argument("--no-follow", action="store_true", help="do not wait for new rows")
+    tail.set_defaults(command=_tail)
+
+    curves = _command(commands.add_parser, "plot", "curves as a picture, or in the terminal")
+    curves.add_argument("-o", "--output", type=Path, help="picture to make, as curves.png or curves.svg")
+    curves.add_argument(
+        "-s", "--smooth", type=float, default=0.0, help="smoothing from 0 to below 1 (default: 0)"
+    )
+    curves.add_argument("--time", action="store_true", help="draw over minutes rather than steps")
+    curves.set_defaults(command=_plot)
+
+    table = _command(commands.add_parser, "export", "all values as one long table")
+    table.add_argument("-o", "--output", type=Path, required=True, help="file that ends in .csv or .parquet")
+    table.set_defaults(command=_export)
+    return parser
+
+
+def _command(add: Callable[..., argparse.ArgumentParser], name: str, text: str) -> argparse.ArgumentParser:
+    command = add(name, help=text, description=text[0].upper() + text[1:] + ".")
+    command.add_argument(
+        "runs", nargs="+", type=Path, metavar="RUN", help="run folder, journal or event file"
+    )
+    command.add_argument(
+        "-t", "--tags", action="append", metavar="PATTERN", help="only tags that match, as 'train/*'"
+    )
+    return command
+
+
+def _read(options: argparse.Namespace) -> dict[str, Metrics]:
+    patterns: list[str] = options.tags or ["*"]
+    runs: dict[str, Metrics] = {}
+    for path in options.runs:
+        metrics = read_metrics(path)
+        kept = {
+            tag: metrics[tag] for tag in metrics if any(fnmatchcase(tag, pattern) for pattern in patterns)
+        }
+        runs[str(path)] = Metrics(kept, metrics.arrays, metrics.hparams, metrics.damaged)
+    return runs
+
+
+def _tags(runs: Mapping[str, Metrics]) -> list[str]:
+    """Return the tags of all runs, in the order they were first logged."""
+    return list(dict.fromkeys(tag for metrics in runs.values() for tag in metrics))
+
+
+def _show(options: argparse.Namespace) -> None:
+    for name, metrics in _read(options).items():
+        print(
+            f"{name}: {len(metrics)} tags"
+            + (f", {metrics.damaged} damaged records" if metrics.damaged else "")
+        )
+        rows: list[Sequence[str]] = [("tag", "last step", "last", "least", "greatest", "values")]
+        for tag, series in metrics.items():
+            values = series.values
+            numbers = [format_value(float(number)) for number in (values[-1], values.min(), values.max())]
+            rows.append((tag, f"{int(series.steps[-1]):,}", *numbers, f"{len(series):,}"))
+        _print_table(rows)
+
+
+def _print_table(rows: Sequence[Sequence[str]]) -> None:
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    for row in rows:
+        name, *numbers = row
+        cells = [number.rjust(width) for number, width in zip(numbers, widths[1:], strict=True)]
+        print("  ".join([name.ljust(widths[0]), *cells]).rstrip())
+
+
+def _tail(options: argparse.Namespace) -> None:
+    tails = {str(path): JournalTail(path) for path in options.runs}
+    first = True
+    while first or not options.no_follow:
+        for name, tail in tails.items():
+            rows = tail.new_rows()
+            for row in rows[max(0, len(rows) - options.rows) :] if first else rows:
+                values = zip(row.layout.keys, row.values, strict=True)
+                start = f"{name}: " if len(tails) > 1 else ""
+                text = "  ".join(f"{key}={format_value(value)}" for key, value in values)
+                print(f"{start}{row.layout.tags[0]} {row.step:,}  {text}", flush=True)
+        first = False
+        if not options.no_follow:
+            time.sleep(0.5)
+
+
+def _plot(options: argparse.Namespace) -> None:
+    runs = _read(options)
+    if options.output is not None:
+        steps = {
+            row
+            for metrics in runs.values()
+            for row in metrics
+            if (metrics[row].steps == metrics[row].values).all()
+        }
+        tags = [tag for tag in _tags(runs) if tag not in steps or options.tags]
+        plot(runs, tags, options.output, weight=options.smooth, over_time=options.time)
+        print(options.output)
+        return
+    tags = _tags(runs)
+    wide = max(map(len, tags), default=0)
+    room = max(10, shutil.get_terminal_size().columns - wide - 30)
+    for name, metrics in runs.items():
+        print(name)
+        for tag, series in metrics.items():
+            first, last = format_value(float(series.values[0])), format_value(float(series.values[-1]))
+            print(f"  {tag.ljust(wide)}  {sparkline(series.values, room)}  {first} → {last}")
+
+
+def _export(options: argparse.Namespace) -> None:
+    export(_read(options), options.output)
+    print(options.output)

@@ -1,0 +1,35 @@
+"""Follows a journal that another process writes."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from rlx_logging._journal_format import FILE_NAME
+from rlx_logging._journal_reader import rows_in_order, scan_journal
+from rlx_logging._rows import Layout, Row
+
+
+class JournalTail:
+    """Gives the rows that were added since the last look.
+
+    Args:
+        folder: The run folder; the journal need not be there yet.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self._path = folder / FILE_NAME
+        self._position = 0
+        self._layouts: dict[bytes, Layout] = {}
+
+    def new_rows(self) -> list[Row]:
+        """Return the new rows, in order; after a cut go on from the end of the cut file."""
+        if not self._path.is_file():
+            return []
+        with self._path.open("rb") as file:
+            size = file.seek(0, 2)
+            self._position = min(self._position, size)
+            file.seek(self._position)
+            scan = scan_journal(file.read(), self._layouts)
+        self._layouts = scan.layouts
+        self._position += scan.end
+        return rows_in_order(scan)

@@ -1,0 +1,163 @@
+"""The command line."""
+
+import csv
+import math
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from rlx_logging import JournalLogger, TensorboardLogger, read_metrics
+from rlx_logging._cli import main
+from rlx_logging._journal_tail import JournalTail
+from rlx_logging._plot import smooth, sparkline
+
+
+@pytest.fixture
+def run(tmp_path: Path) -> Path:
+    """Return the folder of a run of twenty epochs."""
+    logger = JournalLogger(tmp_path / "run", update_interval=1)
+    for epoch in range(20):
+        logger.log_update_data({"loss": 1 / (epoch + 1)}, epoch * 10)
+        logger.write("info/epoch", epoch, {"AverageReturn": float(epoch), "odd": math.nan})
+    logger.finalize()
+    return tmp_path / "run"
+
+
+def test_show(run: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Last, least and greatest value of every tag."""
+    assert main(["show", str(run), "-t", "info/*"]) == 0
+    lines = [line.split() for line in capsys.readouterr().out.splitlines()]
+    assert ["info/AverageReturn", "19", "19", "0", "19", "20"] in lines
+    assert not any("update/loss" in line for line in lines)
+
+
+def test_tail(run: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """The last rows, one a line."""
+    assert main(["tail", str(run), "-n", "2", "--no-follow"]) == 0
+    assert capsys.readouterr().out.splitlines() == [
+        "update/gradient_step 190  loss=0.05",
+        "info/epoch 19  AverageReturn=19  odd=nan",
+    ]
+
+
+def test_a_tail_follows_a_journal_through_growth_and_cuts(tmp_path: Path) -> None:
+    """Each row is given once; rows that were cut off and written again are given again."""
+    tail = JournalTail(tmp_path)
+    assert tail.new_rows() == []
+    logger = JournalLogger(tmp_path)
+    logger.write("info/epoch", 0, {"r": 0.0})
+    assert [row.step for row in tail.new_rows()] == [0]
+    state = logger.state_dict()
+    logger.write("info/epoch", 1, {"r": 1.0})
+    logger.write("info/epoch", 2, {"r": 2.0})
+    assert [row.values for row in tail.new_rows()] == [(1.0,), (2.0,)]
+    assert tail.new_rows() == []
+    logger.load_state_dict(state)
+    assert tail.new_rows() == []
+    logger.write("info/epoch", 1, {"r": 5.0})
+    assert [row.values for row in tail.new_rows()] == [(5.0,)]
+    logger.finalize()
+
+
+@pytest.mark.parametrize("ending", ["png", "svg"])
+def test_plot_makes_a_picture(run: Path, ending: str) -> None:
+    """One panel a tag; steps themselves are not drawn."""
+    pytest.importorskip("matplotlib", reason="needs matplotlib")
+    picture = run / f"curves.{ending}"
+    assert main(["plot", str(run), str(run), "-o", str(picture), "-s", "0.6"]) == 0
+    assert main(["plot", str(run), "-o", str(picture), "--time", "-t", "info/AverageReturn"]) == 0
+    content = picture.read_bytes()
+    assert content.startswith(b"\x89PNG" if ending == "png" else b"<?xml")
+    assert len(content) > 5000
+
+
+def test_plot_in_the_terminal(run: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A line of bars a tag."""
+    assert main(["plot", str(run), "-t", "info/AverageReturn"]) == 0
+    out = capsys.readouterr().out
+    assert "▁" in out
+    assert "█" in out
+    assert out.rstrip().endswith("0 → 19")
+
+
+def test_sparklines() -> None:
+    """The least value is the lowest bar; what is not finite is a gap."""
+    assert sparkline(np.array([0.0, 7.0, np.nan, 3.0]), 10) == "▁█ ▄"
+    assert sparkline(np.array([1.0, 1.0]), 10) == "▁▁"
+    assert sparkline(np.arange(100.0), 4) == "▁▃▆█"
+    assert sparkline(np.array([np.inf]), 10) == " "
+
+
+def test_smoothing_is_corrected_for_its_start() -> None:
+    """The average of a constant is the constant, from the first value on and over gaps."""
+    assert smooth(np.array([2.0, np.nan, 2.0, np.inf]), 0.9).tolist() == pytest.approx([2.0] * 4)
+    assert smooth(np.array([1.0, 5.0]), 0.0).tolist() == [1.0, 5.0]
+
+
+def test_export_to_csv(run: Path, tmp_path: Path) -> None:
+    """All values exactly, one a line."""
+    table = tmp_path / "all.csv"
+    assert main(["export", str(run), "-o", str(table), "-t", "update/loss"]) == 0
+    with table.open(newline="", encoding="utf-8") as file:
+        rows = list(csv.DictReader(file))
+    assert [(row["tag"], int(row["step"]), float(row["value"])) for row in rows] == [
+        ("update/loss", epoch * 10, 1 / (epoch + 1)) for epoch in range(20)
+    ]
+    assert rows[0]["run"] == str(run)
+
+
+def test_export_to_parquet(run: Path, tmp_path: Path) -> None:
+    """The same as Parquet."""
+    parquet = pytest.importorskip("pyarrow.parquet", reason="needs pyarrow")
+    table = tmp_path / "all.parquet"
+    assert main(["export", str(run), "-o", str(table)]) == 0
+    read = parquet.read_table(table).to_pydict()
+    losses = [value for tag, value in zip(read["tag"], read["value"], strict=True) if tag == "update/loss"]
+    assert losses == [1 / (epoch + 1) for epoch in range(20)]
+    assert main(["export", str(run), "-o", str(table), "-t", "nothing"]) == 0
+    assert parquet.read_table(table).num_rows == 0
+
+
+def test_data_frames(run: Path) -> None:
+    """A long pandas table."""
+    pytest.importorskip("pandas", reason="needs pandas")
+    frame = read_metrics(run).to_pandas()
+    assert frame.columns.tolist() == ["tag", "step", "value", "wall_time"]
+    assert frame[frame.tag == "info/AverageReturn"].value.tolist() == list(range(20))
+
+
+def test_event_files_are_read_too(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A folder without a journal."""
+    logger = TensorboardLogger(tmp_path)
+    logger.write("info/epoch", 3, {"r": 0.5})
+    logger.finalize()
+    assert main(["show", str(tmp_path)]) == 0
+    assert "info/r" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["show", "nowhere"], "neither a journal"),
+        (["plot", "RUN", "-o", "x.png", "-t", "nothing"], "no tag matches"),
+        (["plot", "RUN", "-o", "x.png", "-s", "1"], "smoothing must be"),
+        (["export", "RUN", "-o", "x.xlsx"], "export to a .csv or .parquet file"),
+    ],
+)
+def test_errors_are_one_line(
+    run: Path, capsys: pytest.CaptureFixture[str], arguments: list[str], message: str
+) -> None:
+    """Exit status 1 and what is wrong."""
+    assert main([str(run) if argument == "RUN" else argument for argument in arguments]) == 1
+    error = capsys.readouterr().err
+    assert error.startswith("rlx-logging: ")
+    assert message in error
+    assert error.count("\n") == 1
+
+
+def test_wrong_usage_is_status_two(capsys: pytest.CaptureFixture[str]) -> None:
+    """As argparse has it."""
+    with pytest.raises(SystemExit, match="2"):
+        main(["shout"])
+    assert "invalid choice" in capsys.readouterr().err
