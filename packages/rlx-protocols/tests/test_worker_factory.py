@@ -44,6 +44,28 @@ def test_refuses_counts_below_one(field: str) -> None:
         WorkerFactory(max_episode_length=counts["max_episode_length"], n_workers=counts["n_workers"])
 
 
+@pytest.mark.parametrize(
+    ("field", "value", "words"),
+    [
+        ("max_episode_length", 2.5, "max_episode_length is 2.5; it must be a whole number"),
+        ("n_workers", "2", "n_workers is '2'; it must be a whole number"),
+        ("seed", "x", "seed is 'x'; it must be a whole number"),
+        ("worker_class", 3, "worker_class is 3; it must be a class"),
+        ("worker_args", [1], r"worker_args is \[1\]; it must be a dict"),
+    ],
+)
+def test_refuses_values_of_another_kind(field: str, value: Any, words: str) -> None:
+    """The message has the field's name and the value."""
+    with pytest.raises(TypeError, match=words):
+        WorkerFactory(**{"max_episode_length": 5, field: value})
+
+
+def test_refuses_a_negative_seed() -> None:
+    """A root of random streams is not negative."""
+    with pytest.raises(ValueError, match="seed is -1; it must not be negative"):
+        WorkerFactory(max_episode_length=5, seed=-1)
+
+
 def test_default_worker_fills_only_a_gap() -> None:
     """A chosen class wins over the sampler's default."""
     chosen = WorkerFactory(max_episode_length=5, worker_class=RecordingWorker)

@@ -4,13 +4,16 @@ import os
 import pickle
 import subprocess
 import sys
+import warnings
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from rlx_protocols.testing import CountingSampler, MemorySnapshotStore
+from rlx_protocols.testing import CountingSampler, MemoryLogger, MemorySnapshotStore
 from rlx_runner import ExperimentStats, LocalRunner, StatisticalResumeError, TrainArgs, set_seed
+from rlx_snapshot import SnapshotConfig
 
 WALL_CLOCK = ("EpochTime", "TotalTime")
 
@@ -134,7 +137,7 @@ def test_try_restore_takes_over_a_saved_run(make_run: Any, tmp_path: Path) -> No
 
 
 def test_snapshot_is_a_plain_dict_with_garages_keys(make_run: Any) -> None:
-    """The records are dicts and names, so that only the user's own classes are needed to load one."""
+    """The records are plain namespaces and names, so that only the user's own classes are needed to load one."""
     store = MemorySnapshotStore()
     make_run(snapshotter=store).setup().train(1, batch_size=10)
     state = store.load("", 0)
@@ -150,8 +153,13 @@ def test_snapshot_is_a_plain_dict_with_garages_keys(make_run: Any) -> None:
         "worker_class",
     ]
     assert sorted(state) == keys
-    assert state["stats"] == {"total_epoch": 0, "total_itr": 1, "total_env_steps": 10, "last_episode": None}
-    assert state["setup_args"]["sampler_cls"] == "rlx_protocols.testing._fakes:CountingSampler"
+    assert vars(state["stats"]) == {
+        "total_epoch": 0,
+        "total_itr": 1,
+        "total_env_steps": 10,
+        "last_episode": None,
+    }
+    assert state["setup_args"].sampler_cls == "rlx_protocols.testing._fakes:CountingSampler"
 
 
 def test_plain_pickle_loads_a_snapshot_without_rlx(make_run: Any, tmp_path: Path) -> None:
@@ -168,7 +176,7 @@ def test_plain_pickle_loads_a_snapshot_without_rlx(make_run: Any, tmp_path: Path
         "import pickle, sys\n"
         "sys.meta_path.insert(0, type('Ban', (), {'find_spec': staticmethod(lambda name, *rest: "
         "(_ for _ in ()).throw(ImportError(name)) if name.startswith('rlx') else None)})())\n"
-        f"print(pickle.load(open({str(tmp_path / 'run' / 'params.pkl')!r}, 'rb'))['stats']['total_epoch'])\n"
+        f"print(pickle.load(open({str(tmp_path / 'run' / 'params.pkl')!r}, 'rb'))['stats'].total_epoch)\n"
     )
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
     assert (done.stdout.strip(), done.returncode) == ("0", 0), done.stderr
@@ -180,7 +188,7 @@ def test_stores_the_newest_batch_only_when_asked(make_run: Any) -> None:
     for store_episodes in (True, False):
         store = MemorySnapshotStore()
         make_run(snapshotter=store).setup().train(1, batch_size=10, store_episodes=store_episodes)
-        kept.append(store.states[0]["stats"]["last_episode"] is not None)
+        kept.append(store.states[0]["stats"].last_episode is not None)
     assert kept == [True, False]
 
 
@@ -199,6 +207,65 @@ def test_garage_shaped_snapshot_goes_on(make_run: Any, averaging: Any) -> None:
     assert runner.restore("anywhere").start_epoch == 5
     runner.resume()
     assert runner.total_env_steps == 60
+
+
+def test_snapshot_with_records_as_dicts_goes_on(make_run: Any) -> None:
+    """So the first snapshots of this runner were."""
+    store = MemorySnapshotStore()
+    make_run(snapshotter=store).setup().train(2, batch_size=10)
+    for key in ("setup_args", "train_args", "stats"):
+        store.states[1][key] = vars(store.states[1][key])
+    assert make_run(snapshotter=store).runner.restore("anywhere").start_epoch == 2
+
+
+def test_record_of_another_kind_is_refused(make_run: Any) -> None:
+    """The message names the record."""
+    store = MemorySnapshotStore()
+    store.states[0] = {"setup_args": 1, "train_args": 2, "stats": 3, "env": None, "algo": None}
+    with pytest.raises(ValueError, match="its setup_args is 1"):
+        make_run(snapshotter=store).runner.restore("anywhere")
+
+
+class LosingLogger(MemoryLogger):
+    """A logger that finds less than the snapshot recorded."""
+
+    def load_state_dict(self, state: Mapping[str, Any], /) -> None:
+        """Say so."""
+        super().load_state_dict(state)
+        warnings.warn("two rows are lost.", RuntimeWarning, stacklevel=1)
+
+
+def test_lost_rows_lower_the_grade(make_run: Any, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A run whose logs are not whole is not one that was never interrupted."""
+    make_run(mode="last").setup().train(2, batch_size=10)
+    config = SnapshotConfig(str(tmp_path / "run"), "last", 1)
+    with pytest.warns(RuntimeWarning, match="two rows are lost"):
+        LocalRunner(config, logger=LosingLogger()).restore(str(tmp_path / "run"))
+    assert (
+        "grade B (same random streams, last bits may differ): two rows are lost." in capsys.readouterr().err
+    )
+
+
+def test_resume_with_a_logger_after_one_without_keeps_the_earlier_rows(make_run: Any, tmp_path: Path) -> None:
+    """A run that did not log says nothing of the logs that an earlier attempt wrote."""
+    run = make_run()
+    run.setup().train(2, batch_size=10)
+    silent = LocalRunner(SnapshotConfig(str(tmp_path / "run"), "all", 1), progress=False)
+    silent.restore(str(tmp_path / "run"))
+    silent.resume(n_epochs=3)
+    again = make_run()
+    again.runner.restore(str(tmp_path / "run"))
+    again.runner.resume(n_epochs=4)
+    assert [step for step, _ in rows_of(again)] == [0, 1, 3]
+
+
+def test_training_anew_puts_earlier_snapshots_away(make_run: Any, tmp_path: Path) -> None:
+    """What is newest in the folder is always of the run that trained last."""
+    make_run().setup().train(4, batch_size=10)
+    make_run().setup().train(2, batch_size=10)
+    names = sorted(path.name for path in (tmp_path / "run").glob("*.pkl"))
+    assert names == ["itr_0.pkl", "itr_1.pkl"]
+    assert len(list((tmp_path / "run" / "discarded").rglob("itr_*.pkl"))) == 4
 
 
 def test_foreign_pickle_is_refused(make_run: Any) -> None:

@@ -4,6 +4,7 @@ import pickle
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -198,3 +199,8 @@ def _play(environment: Any, actions: list[Any]) -> list[bytes]:
         if terminated or truncated:
             seen.append(bytes(environment.reset()[0].tobytes()))
     return seen
+
+
+def test_plain_namespaces_need_no_cloudpickle_to_be_read() -> None:
+    """They are kept by name, like any class that can be imported."""
+    assert b"cloudpickle" not in exact_dumps(SimpleNamespace(a=1))

@@ -2,6 +2,7 @@
 
 import collections
 import pickle
+import types
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -39,6 +40,7 @@ class TestData:
             collections.deque([1, 2], maxlen=3),
             collections.defaultdict(list, {1: [2]}),
             [1j, bytearray(b"z"), range(3), slice(1, 2)],
+            types.SimpleNamespace(a=[1], b=types.SimpleNamespace()),
         ],
     )
     def test_plain_containers_are_rebuilt(self, tmp_path: Path, value: object) -> None:

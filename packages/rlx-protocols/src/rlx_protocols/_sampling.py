@@ -1,8 +1,9 @@
 """Collecting experience: what a runner asks of a sampler, and what it gives it."""
 
+import operator
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any, Protocol, Self, TypeVar
+from typing import Any, Protocol, Self, SupportsIndex, TypeVar, cast
 
 BatchT_co = TypeVar("BatchT_co", bound="EpisodeBatchLike", covariant=True)
 
@@ -47,7 +48,8 @@ class WorkerFactory:
         worker_args: Further keyword arguments for the worker class.
 
     Raises:
-        ValueError: If `max_episode_length` or `n_workers` is below 1.
+        ValueError: If `max_episode_length` or `n_workers` is below 1, or `seed` below 0.
+        TypeError: If an argument is of another kind.
     """
 
     max_episode_length: int
@@ -58,8 +60,14 @@ class WorkerFactory:
 
     def __post_init__(self) -> None:
         for name, value in (("max_episode_length", self.max_episode_length), ("n_workers", self.n_workers)):
-            if value < 1:
+            if _whole_number(name, value) < 1:
                 raise ValueError(f"{name} is {value}; it must be at least 1.")
+        if self.seed is not None and _whole_number("seed", self.seed) < 0:
+            raise ValueError(f"seed is {self.seed}; it must not be negative.")
+        if self.worker_class is not None and not callable(self.worker_class):
+            raise TypeError(f"worker_class is {self.worker_class!r}; it must be a class of workers, or None.")
+        if not isinstance(self.worker_args, Mapping):
+            raise TypeError(f"worker_args is {self.worker_args!r}; it must be a dict of keyword arguments.")
 
     def with_default_worker(self, worker_class: Callable[..., Any]) -> "WorkerFactory":
         """Return this factory with `worker_class` where none was chosen."""
@@ -86,6 +94,13 @@ class WorkerFactory:
             worker_number=worker_number,
             **self.worker_args,
         )
+
+
+def _whole_number(name: str, value: object) -> int:
+    try:
+        return operator.index(cast("SupportsIndex", value))
+    except TypeError:
+        raise TypeError(f"{name} is {value!r}; it must be a whole number.") from None
 
 
 class Sampler(Protocol[BatchT_co]):

@@ -7,6 +7,7 @@ from typing import Any
 
 from rlx_protocols import Logger
 from rlx_runner._budget import Budget
+from rlx_runner._checks import check_count, check_offers
 from rlx_runner._display import Display
 from rlx_runner._errors import NotSetupError
 from rlx_runner._metrics import EpochMetrics
@@ -35,6 +36,7 @@ class EpochLoop:
     def __init__(
         self, *, logger: Logger, snapshots: Snapshots, stop: StopSwitch, budget: Budget, display: Display
     ) -> None:
+        check_offers("logger", logger, ("write", "finalize"), "a logger, such as ctxt.logger(), or None")
         self._logger = logger
         self._snapshots = snapshots
         self._stop = stop
@@ -114,8 +116,7 @@ class EpochLoop:
             missing.append("batch_size (pass it to train or to obtain_episodes)")
         if size is None or missing:
             raise ValueError(f"nothing can be sampled without {' and '.join(missing)}.")
-        if size < 1:
-            raise ValueError(f"batch_size is {size}; it must be at least 1.")
+        check_count("batch_size", size, least=1)
         batch = parts.sampling.obtain(itr, size, agent_update, env_update)
         self._progress = replace(self._progress, env_steps=self._progress.env_steps + batch.n_steps)
         self._metrics.add_batch(batch)

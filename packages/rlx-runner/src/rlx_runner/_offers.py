@@ -27,6 +27,15 @@ def policy_of(algo: Any) -> Any:
     return offered(algo, "exploration_policy", "policy")
 
 
+def has_policy(algo: Any) -> bool:
+    """Whether `algo` has a policy, be it one that is yet to be made."""
+    try:
+        _ = algo.policy
+    except AttributeError:
+        return policy_of(algo) is not None
+    return True
+
+
 def evaluation_policy_of(algo: Any) -> Any:
     """Return the policy to judge: without exploration where the algorithm has such a one."""
     return offered(algo, "evaluation_policy", "policy")

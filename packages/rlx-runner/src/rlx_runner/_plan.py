@@ -7,7 +7,8 @@ from typing import Any
 import psutil
 
 from rlx_protocols import Sampler, WorkerFactory
-from rlx_runner._offers import max_episode_length_of, policy_of
+from rlx_runner._checks import check_arguments, check_offers
+from rlx_runner._offers import has_policy, max_episode_length_of
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -51,10 +52,14 @@ def plan_sampling(
 
     Raises:
         ValueError: If something is missing; names everything that is.
+        TypeError: If an argument is of another kind.
     """
+    check_offers("sampler_cls", sampler_cls, ("from_worker_factory",), "a sampler class")
+    check_arguments("sampler_args", sampler_args)
+    check_arguments("worker_args", worker_args)
     length = max_episode_length_of(algo) if max_episode_length is None else max_episode_length
     missing: list[str] = []
-    if policy_of(algo) is None:
+    if not has_policy(algo):
         missing.append("a policy: give the algorithm a `policy` attribute")
     if length is None:
         missing.append(

@@ -3,6 +3,8 @@
 from dataclasses import dataclass
 from typing import Any
 
+from rlx_runner._checks import check_count
+
 
 @dataclass
 class ExperimentStats:
@@ -49,7 +51,8 @@ class TrainArgs:
         start_epoch: First epoch to be done.
 
     Raises:
-        ValueError: If `n_epochs` is negative.
+        ValueError: If `n_epochs` is negative or `batch_size` is below 1.
+        TypeError: If one of them is no whole number.
     """
 
     n_epochs: int
@@ -60,8 +63,9 @@ class TrainArgs:
     start_epoch: int
 
     def __post_init__(self) -> None:
-        if self.n_epochs < 0:
-            raise ValueError(f"n_epochs is {self.n_epochs}; it must not be negative.")
+        check_count("n_epochs", self.n_epochs, least=0)
+        if self.batch_size is not None:
+            check_count("batch_size", self.batch_size, least=1)
 
 
 def changes_of(

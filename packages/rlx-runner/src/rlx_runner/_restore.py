@@ -1,5 +1,6 @@
 """Going back to a snapshot: what is checked before anything is changed."""
 
+import warnings
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -46,16 +47,26 @@ def progress_of(state: RunState) -> Progress:
     )
 
 
-def rewind_logs(logger: Any, position: Mapping[str, Any] | None, *, from_dir: str, own_dir: str) -> None:
-    """Cut the logs to `position`; a run in another folder gets a copy of that prefix first."""
+def rewind_logs(logger: Any, position: Mapping[str, Any] | None, *, from_dir: str, own_dir: str) -> list[str]:
+    """Cut the logs to `position`; a run in another folder gets a copy of that prefix first.
+
+    Returns:
+        What the logger warned of meanwhile, such as lost rows.
+    """
     restorable = stateful(logger)
     if restorable is None or position is None:
-        return
+        return []
     fork_from = method(logger, "fork_from")
-    if fork_from is not None and not same_directory(from_dir, own_dir):
-        fork_from(from_dir, position)
-    else:
-        restorable.load_state_dict(position)
+    with warnings.catch_warnings(record=True) as raised:
+        warnings.simplefilter("always")
+        if fork_from is not None and not same_directory(from_dir, own_dir):
+            fork_from(from_dir, position)
+        else:
+            restorable.load_state_dict(position)
+    lost = [each for each in raised if issubclass(each.category, RuntimeWarning)]
+    for each in raised:
+        warnings.warn_explicit(each.message, each.category, each.filename, each.lineno)
+    return [str(each.message) for each in lost]
 
 
 def parent_of(state: RunState, from_dir: str, own_dir: str) -> Mapping[str, Any] | None:
@@ -65,12 +76,22 @@ def parent_of(state: RunState, from_dir: str, own_dir: str) -> Mapping[str, Any]
     return {"folder": str(Path(from_dir).resolve()), "epoch": state.stats.total_epoch}
 
 
-def rewind(state: RunState, logger: Any, snapshots: Snapshots, from_dir: str) -> None:
-    """Cut logs, put later snapshots away and take over the root seed, as `state` has them."""
+def rewind(
+    state: RunState, exactness: Exactness, logger: Any, snapshots: Snapshots, from_dir: str
+) -> Exactness:
+    """Cut logs, put later snapshots away and take over the root seed, as `state` has them.
+
+    Returns:
+        `exactness`, lowered where the logs are not what they were.
+    """
     exact: Mapping[str, Any] = state.exact or {}
     snapshots.go_back_to(state.stats.total_epoch, from_dir)  # first: cut short, it leaves an earlier end
-    rewind_logs(logger, exact["logger"], from_dir=from_dir, own_dir=snapshots.directory)
+    position = exact["logger"] or None  # a run without a logger knows nothing of the logs that are there
+    lost = rewind_logs(logger, position, from_dir=from_dir, own_dir=snapshots.directory)
     restore_seed(state.setup_args.seed)
+    for loss in lost:
+        exactness = exactness.lowered(Grade.SAME_STREAMS, loss)
+    return exactness
 
 
 def resume_report(state: RunState, exactness: Exactness, from_dir: str) -> list[str]:

@@ -185,8 +185,13 @@ class LocalRunner(EpochLoop):
             TrainingStopped: If a stop was asked for before the last epoch was done.
         """
         _ = self._ready
+        args = TrainArgs(n_epochs, batch_size, plot, store_episodes, pause_for_plot, 0)
         self._progress = Progress()
-        return self._run(TrainArgs(n_epochs, batch_size, plot, store_episodes, pause_for_plot, 0))
+        if self._snapshots.begin():
+            self._display.say(
+                "Earlier snapshots in this folder are put away under discarded/: training begins anew."
+            )
+        return self._run(args)
 
     def restore(
         self,
@@ -299,7 +304,7 @@ class LocalRunner(EpochLoop):
         parts = replace(parts, parent=parent_of(state, from_dir, self._snapshots.directory))
         if state.exact is not None:
             parts.load(state.exact, allow_statistical=allow_statistical)
-            rewind(state, self._logger, self._snapshots, from_dir)
+            exactness = rewind(state, exactness, self._logger, self._snapshots, from_dir)
         self._pending_random = None if state.exact is None else state.exact["random"]
         self._parts, self._progress, self._restored = parts, progress_of(state), True
         self._args = replace(state.train_args, start_epoch=self._progress.epoch)

@@ -32,7 +32,7 @@ class Sampling:
         Raises:
             StatisticalResumeError: If the sampler cannot take over the saved state, and that was not allowed.
         """
-        if self._plan is None or self._sampler is not None:
+        if self._plan is None or self._sampler is not None or self._lacking:
             return
         sampler = self._plan.build(policy_of(self._algo), self._env)
         restorable = stateful(sampler)
@@ -63,9 +63,15 @@ class Sampling:
         """
         self.open()
         if self._sampler is None:
-            raise ValueError("the runner has no sampler: pass sampler_cls to setup().")
+            lacking = self._lacking or "a sampler: pass sampler_cls to setup()"
+            raise ValueError(f"nothing can be sampled without {lacking}.")
         update = parameters_of(policy_of(self._algo)) if agent_update is None else agent_update
         return self._sampler.obtain_samples(itr, batch_size, update, env_update)
+
+    @property
+    def _lacking(self) -> str | None:
+        """What a sampler cannot be built without, in words; None where it is there."""
+        return "a policy: the algorithm's is None" if policy_of(self._algo) is None else None
 
     def state_dict(self) -> Mapping[str, Any] | None:
         """Return the sampler's state; None where it has none to give."""

@@ -5,6 +5,7 @@ from contextlib import ExitStack, contextmanager
 from typing import Any
 
 from rlx_protocols import Logger
+from rlx_runner._checks import check_offers
 from rlx_runner._display import Display
 from rlx_runner._random import restore_random
 from rlx_runner._setup import Setup
@@ -31,6 +32,7 @@ def session(
         display: Closed first.
         random: States of the global generators to train with; None keeps them as they are.
     """
+    check_offers("algo", parts.algo, ("train",), "an algorithm with train(loop)")
     with ExitStack() as stack:
         stack.callback(logger.finalize)
         stack.callback(snapshots.finish)

@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import Any
 
 from rlx_protocols import SnapshotConfigLike, SnapshotStore
+from rlx_runner._checks import check_offers
 from rlx_runner._offers import background, commit_aware, method
 from rlx_snapshot import SnapshotConfig, Snapshotter
 
@@ -20,6 +21,8 @@ class Snapshots:
     def __init__(self, config: SnapshotConfigLike | None, store: SnapshotStore | None, logger: Any) -> None:
         if config is None:
             config = SnapshotConfig(str(Path.cwd() / "data/local/experiment"), "last", 1)
+        settings = ("snapshot_dir", "snapshot_mode", "snapshot_gap")
+        check_offers("snapshot_config", config, settings, "a SnapshotConfig or an experiment's context")
         self.directory = str(config.snapshot_dir)
         self.mode = config.snapshot_mode
         self._store: SnapshotStore = (
@@ -27,6 +30,7 @@ class Snapshots:
             if store is None
             else store
         )
+        check_offers("snapshotter", self._store, ("save_itr_params", "load"), "a snapshot store or None")
         self._logger = commit_aware(logger)
         self._told: int | None = None
         self.newest: int | None = None
@@ -45,6 +49,14 @@ class Snapshots:
     def load(self, from_dir: str, epoch: int | str) -> Any:
         """Return the state of `epoch`."""
         return self._store.load(from_dir, epoch)
+
+    def begin(self) -> bool:
+        """Put what an earlier attempt left in this folder away; return whether there was something.
+
+        Its later epochs would otherwise stand beside those of the run that now begins.
+        """
+        discard = method(self._store, "discard_after")
+        return False if discard is None else bool(discard(-1))
 
     def go_back_to(self, epoch: int, from_dir: str) -> None:
         """Put snapshots after `epoch` away, where this run goes on from it in its own folder."""

@@ -2,7 +2,8 @@
 
 import importlib
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
+from types import SimpleNamespace
 from typing import Any, cast
 
 from rlx_runner._records import ExperimentStats, SetupArgs, TrainArgs
@@ -14,8 +15,8 @@ EXACT_FORMAT = 1
 class RunState:
     """A whole run between two epochs.
 
-    On disk this is a plain dict, so that a snapshot loads without this package;
-    classes that can be imported are kept by name.
+    On disk this is a plain dict, its records are plain namespaces, so that a snapshot loads
+    without this package; classes that can be imported are kept by name.
     """
 
     setup_args: SetupArgs
@@ -30,11 +31,11 @@ class RunState:
 
     def to_snapshot(self) -> dict[str, Any]:
         """Return the dict that goes to disk."""
-        setup_args = vars(self.setup_args) | {"sampler_cls": by_name(self.setup_args.sampler_cls)}
+        sampler_cls = by_name(self.setup_args.sampler_cls)
         return {
-            "setup_args": setup_args,
-            "train_args": asdict(self.train_args),
-            "stats": dict(vars(self.stats)),
+            "setup_args": SimpleNamespace(**vars(self.setup_args) | {"sampler_cls": sampler_cls}),
+            "train_args": SimpleNamespace(**vars(self.train_args)),
+            "stats": SimpleNamespace(**vars(self.stats)),
             "env": self.env,
             "algo": self.algo,
             "n_workers": self.n_workers,
@@ -61,7 +62,7 @@ class RunState:
             raise ValueError(
                 f"the snapshot is not of a run: it lacks {', '.join(missing)}; it has {sorted(state)}."
             )
-        setup_args, train_args, stats = (_fields(state[key]) for key in wanted[:3])
+        setup_args, train_args, stats = (_fields(key, state[key]) for key in wanted[:3])
         return cls(
             setup_args=SetupArgs(
                 sampler_cls=from_name(setup_args.get("sampler_cls")),
@@ -106,9 +107,12 @@ def from_name(name: Any) -> Any:
     return value
 
 
-def _fields(record: Any) -> Mapping[str, Any]:
+def _fields(name: str, record: Any) -> Mapping[str, Any]:
     """Return a record's fields, whether it was kept as a dict or as an object."""
-    return cast("Mapping[str, Any]", record if isinstance(record, Mapping) else vars(record))
+    try:
+        return cast("Mapping[str, Any]", record if isinstance(record, Mapping) else vars(record))
+    except TypeError:
+        raise ValueError(f"the snapshot is not of a run: its {name} is {record!r}.") from None
 
 
 def _train_args(fields: Mapping[str, Any]) -> TrainArgs:

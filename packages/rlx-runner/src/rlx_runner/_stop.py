@@ -21,6 +21,8 @@ class StopSwitch:
     """
 
     def __init__(self, asked: Callable[[], bool] | None = None) -> None:
+        if asked is not None and not callable(asked):
+            raise TypeError(f"stop_requested is {asked!r}; it must be a function without arguments.")
         self._asked = asked
         self._signalled = False
 

@@ -12,8 +12,8 @@ from rlx_snapshot._modes import numbered
 DISCARDED: Final = "discarded"
 
 
-def discard_after(directory: Path, itr: int) -> None:
-    """Move the snapshots of iterations after `itr` to a new folder below ``discarded/``.
+def discard_after(directory: Path, itr: int) -> bool:
+    """Move the snapshots of iterations after `itr` to a new folder below ``discarded/``; return whether there are any.
 
     The newest goes first: whenever this is cut short, what is left is a run that was
     stopped at some earlier iteration. A file whose iteration is unknown stays.
@@ -25,13 +25,14 @@ def discard_after(directory: Path, itr: int) -> None:
         later.append((inside, latest))
     later = sorted(((held, path) for held, path in later if held > itr), reverse=True)
     if not later:
-        return
+        return False
     attic = _new_folder(directory / DISCARDED)
     for _, path in later:
         os.replace(path, attic / path.name)
     if os.name != "nt":  # Windows cannot open a directory
         sync_directory(attic)
         sync_directory(directory)
+    return True
 
 
 def _new_folder(root: Path) -> Path:

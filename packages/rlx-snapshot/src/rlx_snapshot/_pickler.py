@@ -48,6 +48,8 @@ class ExactPickler(CloudPickler):
         return numpy_reducer(cls) or self._environments(cls) or _by_itself
 
     def _code(self, obj: Any) -> Any:
+        if obj is types.SimpleNamespace:  # by its name; cloudpickle's way would need cloudpickle to load it
+            return NotImplemented
         if lives_in_main(obj):
             return by_name_or_copy(obj)
         return super().reducer_override(obj)

@@ -101,14 +101,17 @@ class Snapshotter:
         """Whether the mode keeps iteration `itr`: the state of one that it does not need not be gathered."""
         return bool(FILES_FOR_MODE[self._settings.mode](itr, self._settings.gap))
 
-    def discard_after(self, itr: int) -> None:
+    def discard_after(self, itr: int) -> bool:
         """Put the snapshots of later iterations away under ``discarded/``, to go on from `itr`.
+
+        Returns:
+            Whether there were any. -1 puts all of them away.
 
         Raises:
             OSError: If a file cannot be moved; those that are left are of earlier iterations.
         """
         self.wait()
-        discard_after(Path(self.snapshot_dir), itr)
+        return discard_after(Path(self.snapshot_dir), itr)
 
     def save_itr_params(self, itr: int, params: object) -> None:
         """Save `params` as iteration `itr`, if the mode keeps that iteration.

@@ -4,6 +4,7 @@ import os
 from collections import OrderedDict, defaultdict, deque
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any, Final, cast
 
 from rlx_snapshot._container import check_buffers, open_container, skeleton
@@ -107,6 +108,10 @@ def _plain_defaultdict(factory: object = None) -> defaultdict[object, object]:
     return defaultdict(cast("Callable[[], object] | None", factory))
 
 
+def _namespace(*, state: dict[str, object] | None = None) -> SimpleNamespace:
+    return SimpleNamespace(**state or {})
+
+
 def _bytearray(data: bytes) -> bytearray:
     return bytearray(memoryview(data))  # a number would ask for that many bytes of memory
 
@@ -126,6 +131,7 @@ _MAKERS: Final[dict[Named, Callable[..., object]]] = {
     Named("builtins", "complex"): complex,
     Named("builtins", "range"): range,
     Named("builtins", "slice"): slice,
+    Named("types", "SimpleNamespace"): _namespace,
     Named("collections", "OrderedDict"): OrderedDict,
     Named("collections", "deque"): deque,
     Named("collections", "defaultdict"): _plain_defaultdict,

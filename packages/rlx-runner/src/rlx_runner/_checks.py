@@ -1,0 +1,43 @@
+"""Arguments that cannot work, refused where they are given: the message has the name, the value and the way out."""
+
+import operator
+from collections.abc import Mapping
+from typing import Any
+
+from rlx_runner._offers import offered
+
+
+def check_count(name: str, value: Any, *, least: int) -> None:
+    """Check that `value` is a whole number of at least `least`.
+
+    Raises:
+        TypeError: If it is no whole number.
+        ValueError: If it is too small.
+    """
+    try:
+        number = operator.index(value)
+    except TypeError:
+        raise TypeError(f"{name} is {value!r}; it must be a whole number.") from None
+    if number < least:
+        raise ValueError(f"{name} is {number}; it must be at least {least}.")
+
+
+def check_offers(name: str, value: Any, members: tuple[str, ...], such_as: str) -> None:
+    """Check that `value` has `members`.
+
+    Raises:
+        TypeError: If one is missing; `such_as` says what would do.
+    """
+    missing = [member for member in members if offered(value, member) is None]
+    if missing:
+        raise TypeError(f"{name} is {value!r}, which has no {', '.join(missing)}; pass {such_as}.")
+
+
+def check_arguments(name: str, value: Any) -> None:
+    """Check that `value` holds keyword arguments, or is None.
+
+    Raises:
+        TypeError: If it is something else than a dict.
+    """
+    if value is not None and not isinstance(value, Mapping):
+        raise TypeError(f"{name} is {value!r}; it must be a dict of keyword arguments.")

@@ -1,0 +1,74 @@
+"""Wrong arguments: each message has the argument's name and its value."""
+
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from rlx_protocols.testing import CountingSampler, SteadyPolicy
+from rlx_runner import LocalRunner
+
+
+@pytest.mark.parametrize(
+    ("option", "value"), [("n_epochs", 1.5), ("n_epochs", "3"), ("batch_size", "10"), ("batch_size", 2.5)]
+)
+def test_counts_are_whole_numbers(make_run: Any, option: str, value: Any) -> None:
+    """Neither text nor a fraction counts epochs or steps."""
+    arguments: dict[str, Any] = {"n_epochs": 1, "batch_size": 10, option: value}
+    with pytest.raises(TypeError, match=f"{option} is {value!r}; it must be a whole number"):
+        make_run().setup().train(**arguments)
+
+
+@pytest.mark.parametrize(
+    ("option", "value", "words"),
+    [
+        ("sampler_cls", "local", "sampler_cls is 'local', which has no from_worker_factory"),
+        ("sampler_args", 3, "sampler_args is 3; it must be a dict"),
+        ("worker_args", [1], r"worker_args is \[1\]; it must be a dict"),
+        ("n_workers", "2", "n_workers is '2'; it must be a whole number"),
+        ("worker_class", 3, "worker_class is 3; it must be a class"),
+    ],
+)
+def test_setup_names_the_wrong_argument(make_run: Any, option: str, value: Any, words: str) -> None:
+    """What cannot work is refused by setup, not in mid-training."""
+    with pytest.raises(TypeError, match=words):
+        make_run().setup(**{option: value})
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (
+            {"snapshot_config": ("runs", "last", 1)},
+            "snapshot_config is .*no snapshot_dir.*pass a SnapshotConfig",
+        ),
+        ({"logger": "csv"}, "logger is 'csv', which has no write, finalize"),
+        ({"snapshotter": 3}, "snapshotter is 3, which has no save_itr_params, load"),
+        ({"stop_requested": True}, "stop_requested is True; it must be a function"),
+    ],
+)
+def test_runner_names_the_wrong_part(
+    arguments: Any, words: str, tmp_path: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A part that does not fit is refused when it is given."""
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(TypeError, match=words):
+        LocalRunner(**arguments)
+
+
+def test_algorithm_without_train_is_refused(make_run: Any) -> None:
+    """The message says what an algorithm has."""
+    runner = make_run().setup(SimpleNamespace(policy=SteadyPolicy(), max_episode_length=5))
+    with pytest.raises(TypeError, match=r"has no train; pass an algorithm with train\(loop\)"):
+        runner.train(1)
+
+
+def test_policy_may_be_none_until_something_is_sampled(make_run: Any, averaging: Any) -> None:
+    """Then the message says what is missing; a missing batch size is named first, as in garage."""
+    runner, algo = make_run().runner, averaging()
+    algo.policy = None
+    runner.setup(algo, None, sampler_cls=CountingSampler, n_workers=1)
+    with pytest.raises(ValueError, match="batch_size"):
+        runner.train(1)
+    with pytest.raises(ValueError, match="nothing can be sampled without a policy"):
+        runner.train(1, batch_size=10)
