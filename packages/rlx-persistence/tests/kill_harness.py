@@ -71,7 +71,7 @@ def torch_policy() -> Any:
 
 
 @contextlib.contextmanager
-def in_place(path: str | os.PathLike[str]) -> Generator[BinaryIO, None, None]:
+def in_place(path: str | os.PathLike[str], *, synced: bool = True) -> Generator[BinaryIO, None, None]:
     """Write into the published file itself: the mutant."""
     with Path(path).open("wb") as file:
         yield file

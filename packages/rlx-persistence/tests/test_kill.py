@@ -33,7 +33,7 @@ def kill(folder: Path, mode: str, kills: int, writer: str = "atomic") -> dict[st
 @pytest.mark.parametrize("mode", MODES)
 def test_nothing_is_lost(tmp_path: Path, mode: str) -> None:
     """Killed while it saves back to back, the process leaves its last policy or the next one, whole."""
-    assert kill(tmp_path, mode, 60)["lost"] == 0
+    assert kill(tmp_path, mode, 30)["lost"] == 0
 
 
 @pytest.mark.slow
@@ -47,4 +47,4 @@ def test_nothing_of_a_thousand_is_lost(tmp_path: Path, mode: str) -> None:
 @pytest.mark.parametrize("mode", MODES)
 def test_mutant_loses_policies(tmp_path: Path, mode: str) -> None:
     """Writing into the published file loses policies, and the harness sees it."""
-    assert kill(tmp_path, mode, 60, writer="in-place")["lost"] > 0
+    assert kill(tmp_path, mode, 30, writer="in-place")["lost"] > 0

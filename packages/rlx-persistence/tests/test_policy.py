@@ -4,6 +4,7 @@ import io
 import json
 import pickle
 from collections import OrderedDict
+from importlib import import_module
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -160,6 +161,24 @@ class TestSafetensors:
         PolicyPersistence(mode=Mode.SAFETENSORS).restore(policy, world, "cpu")
         assert np.array_equal(policy.arrays["w"], weights)
         assert policy.arrays["n"] == 3
+
+    @pytest.mark.parametrize("dtype", ["<f8", ">f4", "f2", "i8", "u2", "?", "u1"])
+    def test_every_dtype(self, world: FolderWorld, dtype: str) -> None:
+        """The library itself reads each dtype, empty arrays and foreign byte orders too."""
+        library: Any = import_module("safetensors.numpy")  # its annotations are not complete
+        values = np.arange(6).astype(dtype).reshape(2, 3)
+        policy = ArrayPolicy(odd=np.ones(3, np.uint8), values=values, nothing=np.zeros((0, 2), dtype))
+        PolicyPersistence(mode=Mode.SAFETENSORS).persist(policy, world)
+        loaded = library.load_file(world.persist_path("policy.safetensors"))
+        assert np.array_equal(loaded["values"], values)
+        assert loaded["odd"].tolist() == [1, 1, 1]
+        assert loaded["nothing"].shape == (0, 2)
+
+    def test_unknown_dtype(self, world: FolderWorld) -> None:
+        """A dtype that safetensors have no name for is refused, and no file is left."""
+        with pytest.raises(TypeError, match=r"\['w'\] has dtype complex64"):
+            PolicyPersistence(mode=Mode.SAFETENSORS).persist(ArrayPolicy(w=np.zeros(2, np.complex64)), world)
+        assert not list(Path(world.persist_directory).iterdir())
 
     def test_not_an_array(self, world: FolderWorld) -> None:
         """A value that safetensors cannot hold is named."""

@@ -1,6 +1,7 @@
 """Members that keep torch's things."""
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -29,7 +30,8 @@ def world(tmp_path: Path) -> FolderWorld:
 def step(policy: nn.Module, optimizer: torch.optim.Optimizer, observation: torch.Tensor) -> None:
     """Take one step of training."""
     optimizer.zero_grad()
-    torch.square(policy(observation)).sum().backward()
+    loss: Any = torch.square(policy(observation)).sum()
+    loss.backward()
     optimizer.step()
 
 

@@ -252,6 +252,28 @@ class TestSafetensors:
         assert torch.equal(loaded["high"], torch.arange(2.0, 6.0))
         assert torch.equal(loaded["turned"], torch.arange(6.0).view(2, 3).T)
 
+    @pytest.mark.parametrize(
+        "dtype",
+        [torch.bfloat16, torch.float16, torch.float8_e4m3fn, torch.uint8, torch.bool],
+    )
+    def test_every_dtype(self, world: FolderWorld, dtype: torch.dtype) -> None:
+        """The library itself reads each dtype bit for bit, scalars and empty tensors too."""
+        values = torch.arange(6).to(dtype).view(2, 3)
+
+        class Typed(Policy):
+            def state_dict(self, *_: Any, **__: Any) -> Any:
+                return {
+                    "odd": torch.ones(3, dtype=torch.int8),
+                    "one": values[1, 1],
+                    "some": values,
+                    "no": values[:0],
+                }
+
+        PolicyPersistence(mode=Mode.SAFETENSORS).persist(Typed(), world)
+        loaded = safetensors.load_file(world.persist_path("policy.safetensors"))
+        assert torch.equal(loaded["some"].view(torch.uint8), values.view(torch.uint8))
+        assert (loaded["one"].shape, loaded["no"].shape) == ((), (0, 3))
+
     def test_tied_weights_are_stored_once(self, world: FolderWorld) -> None:
         """Of tied tensors the file holds one; safetensors' own load_model reads it."""
         policy, other = trained(tied=True), Policy(tied=True)

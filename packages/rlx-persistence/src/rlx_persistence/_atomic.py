@@ -13,8 +13,8 @@ LEFTOVER_AGE = 3600.0  # seconds after which a killed writer's temporary file is
 
 
 @contextlib.contextmanager
-def replacing(path: str | os.PathLike[str]) -> Generator[BinaryIO, None, None]:
-    """Open a temporary file that becomes `path`, on disk, when the block ends without an error."""
+def replacing(path: str | os.PathLike[str], *, synced: bool = True) -> Generator[BinaryIO, None, None]:
+    """Open a temporary file that becomes `path` when the block ends without an error; on disk, if `synced`."""
     target = Path(path)
     target.parent.mkdir(parents=True, exist_ok=True)
     for old in target.parent.glob(f".{glob.escape(target.name)}.*.tmp"):
@@ -25,12 +25,13 @@ def replacing(path: str | os.PathLike[str]) -> Generator[BinaryIO, None, None]:
         with temporary.open("xb") as file:
             yield file
             file.flush()
-            os.fsync(file.fileno())
+            if synced:
+                os.fsync(file.fileno())
         temporary.replace(target)
     except BaseException:
         temporary.unlink(missing_ok=True)
         raise
-    if os.name != "nt":  # Windows cannot open a folder; its rename is on disk without that
+    if synced and os.name != "nt":  # Windows cannot open a folder; its rename is on disk without that
         folder = os.open(target.parent, os.O_RDONLY)
         try:
             os.fsync(folder)

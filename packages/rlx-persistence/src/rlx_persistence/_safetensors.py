@@ -5,10 +5,12 @@ placeholder in its place. Tied tensors are stored once; the metadata maps each o
 name to the stored one, as ``safetensors.torch.save_model`` does it.
 """
 
+import itertools
 import json
+import math
 import mmap
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from importlib import import_module
 from pathlib import Path
 from typing import Any, BinaryIO, Final, cast
@@ -16,31 +18,78 @@ from typing import Any, BinaryIO, Final, cast
 import xxhash
 
 from rlx_persistence._errors import DamagedFileError, MissingLibraryError
-from rlx_persistence._optional import TDevice, import_numpy, is_tensor
+from rlx_persistence._optional import TDevice, import_numpy, import_torch, is_tensor
 
 DIGEST_KEY: Final = "rlx.xxh3_128"
 RECORD_KEY: Final = "rlx.record"
 _PLACEHOLDER: Final = b"0" * 32
+DTYPES: Final[Mapping[str, str]] = {
+    "float64": "F64",
+    "float32": "F32",
+    "float16": "F16",
+    "bfloat16": "BF16",
+    "float8_e4m3fn": "F8_E4M3",
+    "float8_e5m2": "F8_E5M2",
+    "int64": "I64",
+    "int32": "I32",
+    "int16": "I16",
+    "int8": "I8",
+    "uint64": "U64",
+    "uint32": "U32",
+    "uint16": "U16",
+    "uint8": "U8",
+    "bool": "BOOL",
+}
 
 
 def write_safetensors(state: Mapping[str, object], file: BinaryIO, record: Mapping[str, object]) -> None:
     """Write `state`, whose values are all tensors or all NumPy arrays, and its `record`.
 
+    Tensor by tensor, without the copy of everything that the library's `save` makes.
+
     Raises:
-        TypeError: If a value is something else.
+        TypeError: If a value is something else, or its dtype is unknown to safetensors.
     """
-    if any(is_tensor(value) for value in state.values()):
-        stored, tied = _tensors(state)
-        library = _library("torch")
-    else:
-        stored, tied = _arrays(state), {}
-        library = _library("numpy")
+    torch = any(is_tensor(value) for value in state.values())
+    _library("torch" if torch else "numpy")  # what could not be read again is not written
+    stored, tied = _tensors(state) if torch else _arrays(state)
     metadata = {**tied, RECORD_KEY: json.dumps(record), DIGEST_KEY: _PLACEHOLDER.decode()}
-    content = memoryview(library.save(stored, metadata))
-    place = _digest_place(_header(content), _PLACEHOLDER)
-    file.write(content[:place])
-    file.write(xxhash.xxh3_128(content).hexdigest().encode())
-    file.write(content[place + len(_PLACEHOLDER) :])
+    header = _header(stored, metadata)
+    start, digest = file.tell(), xxhash.xxh3_128()
+    parts: Iterator[bytes | memoryview] = itertools.chain([header], map(_bytes_of, stored.values()))
+    for part in parts:
+        digest.update(part)
+        file.write(part)
+    file.seek(start + _digest_place(header, _PLACEHOLDER))
+    file.write(digest.hexdigest().encode())
+    file.seek(0, os.SEEK_END)
+
+
+def _header(stored: Mapping[str, Any], metadata: Mapping[str, str]) -> bytes:
+    """Length field and JSON header of `stored`, whose data follow one another in its order."""
+    entries: dict[str, object] = {"__metadata__": dict(metadata)}
+    end = 0
+    for name, value in stored.items():
+        start, end = end, end + value.nbytes
+        dtype = DTYPES.get(_dtype_name(value))
+        if dtype is None:
+            raise TypeError(f"state_dict()[{name!r}] has dtype {value.dtype}, which safetensors do not know")
+        entries[name] = {"dtype": dtype, "shape": list(value.shape), "data_offsets": [start, end]}
+    text = json.dumps(entries, separators=(",", ":"), ensure_ascii=False).encode()
+    text += b" " * (-len(text) % 8)  # data begin aligned
+    return len(text).to_bytes(8, "little") + text
+
+
+def _dtype_name(value: Any) -> str:
+    return str(value.dtype).removeprefix("torch.")
+
+
+def _bytes_of(value: Any) -> memoryview:
+    if is_tensor(value):
+        torch = import_torch("mode SAFETENSORS")
+        value = value.cpu().flatten().view(torch.uint8).numpy()
+    flat: memoryview = memoryview(value.reshape(-1)).cast("B")
+    return flat
 
 
 def read_safetensors(path: str | os.PathLike[str], device: TDevice, *, torch: bool) -> dict[str, object]:
@@ -94,10 +143,6 @@ def _digest(view: memoryview, header: bytes, digest: bytes) -> str:
     return hashed.hexdigest()
 
 
-def _header(content: memoryview) -> bytes:
-    return bytes(content[: 8 + int.from_bytes(content[:8], "little")])
-
-
 def _read_header(file: BinaryIO) -> bytes:
     """Length field and JSON header, as they stand in the file."""
     length = file.read(8)
@@ -115,9 +160,9 @@ def _digest_place(header: bytes, digest: bytes) -> int:
     return header.find(f'"{DIGEST_KEY}":"'.encode() + digest) + len(DIGEST_KEY) + 4
 
 
-def _tensors(state: Mapping[str, object]) -> tuple[dict[str, object], dict[str, str]]:
+def _tensors(state: Mapping[str, object]) -> tuple[dict[str, Any], dict[str, str]]:
     """Tensors that share no memory, and the names of those that are others' twins."""
-    stored: dict[str, object] = {}
+    stored: dict[str, Any] = {}
     tied: dict[str, str] = {}
     seen: dict[tuple[object, ...], str] = {}
     storages: set[int] = set()
@@ -133,15 +178,23 @@ def _tensors(state: Mapping[str, object]) -> tuple[dict[str, object], dict[str, 
         storage = tensor.untyped_storage().data_ptr()
         stored[name] = tensor.clone().contiguous() if storage in storages else tensor.contiguous()
         storages.add(storage)
-    return stored, tied
+    return _widest_first(stored), tied
 
 
-def _arrays(state: Mapping[str, object]) -> dict[str, object]:
+def _widest_first(stored: dict[str, Any]) -> dict[str, Any]:
+    """Sort by the size of the elements, so that each begins aligned."""
+    widths = {name: value.nbytes // max(1, math.prod(value.shape)) for name, value in stored.items()}
+    return dict(sorted(stored.items(), key=lambda item: -widths[item[0]]))
+
+
+def _arrays(state: Mapping[str, object]) -> tuple[dict[str, Any], dict[str, str]]:
     numpy = import_numpy("mode SAFETENSORS without torch")
     for name, value in state.items():
         if not isinstance(value, numpy.ndarray):
             raise _not_storable(name, value, "numpy.ndarray")
-    return {name: numpy.asarray(value, order="C") for name, value in state.items()}
+    arrays: Mapping[str, Any] = state
+    native = {name: value.astype(value.dtype.newbyteorder("="), copy=False) for name, value in arrays.items()}
+    return _widest_first({name: numpy.asarray(value, order="C") for name, value in native.items()}), {}
 
 
 def _not_storable(name: str, value: object, wanted: str) -> TypeError:

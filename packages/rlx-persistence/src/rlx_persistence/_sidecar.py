@@ -20,5 +20,5 @@ def sidecar_path(path: str | os.PathLike[str]) -> Path:
 def write_sidecar(path: str | os.PathLike[str], info: PolicyInfo) -> None:
     """Write the record of the file `path` beside it."""
     document = {"file": Path(path).name, "bytes": Path(path).stat().st_size, **info.to_json()}
-    with replacing(sidecar_path(path)) as file:
+    with replacing(sidecar_path(path), synced=False) as file:
         file.write(json.dumps(document, indent=2).encode() + b"\n")
