@@ -6,6 +6,7 @@ import subprocess
 import sys
 import warnings
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -297,6 +298,35 @@ def test_statistical_resume_is_refused_unless_allowed(make_run: Any) -> None:
     with pytest.raises(StatisticalResumeError, match="sampler has no state"):
         runner.restore("anywhere")
     assert runner.restore("anywhere", allow_statistical=True).start_epoch == 1
+
+
+@dataclass(frozen=True)
+class Said:
+    """What a sampler says of its state."""
+
+    grade: str
+    reason: str
+
+
+def test_sampler_grades_its_own_state(make_run: Any, capsys: pytest.CaptureFixture[str]) -> None:
+    """What the sampler said when it was saved decides how the run goes on, before anything is built."""
+
+    class Graded(CountingSampler):
+        grade = "B"
+
+        def exactness(self) -> Said:
+            return Said(self.grade, "the policy has a generator of its own")
+
+    store = MemorySnapshotStore()
+    make_run(snapshotter=store).setup(sampler_cls=Graded).train(1, batch_size=10)
+    LocalRunner(snapshotter=store).restore("anywhere")
+    said = capsys.readouterr().err
+    assert "grade B" in said
+    assert "a generator of its own" in said
+    Graded.grade = "C"
+    make_run(snapshotter=store).setup(sampler_cls=Graded).train(1, batch_size=10)
+    with pytest.raises(StatisticalResumeError, match="a generator of its own"):
+        make_run(snapshotter=store).runner.restore("anywhere")
 
 
 def test_sampler_that_refuses_the_state_needs_permission(make_run: Any) -> None:

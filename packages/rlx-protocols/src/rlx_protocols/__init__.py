@@ -9,13 +9,15 @@ from rlx_protocols._logging import CommitAware, Logger
 from rlx_protocols._null import NullLogger, NullSnapshotStore
 from rlx_protocols._sampling import EpisodeBatchLike, Sampler, WorkerFactory
 from rlx_protocols._snapshots import BackgroundStore, SnapshotConfigLike, SnapshotStore
-from rlx_protocols._stateful import Stateful
+from rlx_protocols._stateful import ExactnessLike, Graded, Stateful
 
 __all__ = [
     "Algorithm",
     "BackgroundStore",
     "CommitAware",
     "EpisodeBatchLike",
+    "ExactnessLike",
+    "Graded",
     "KeyedPolicy",
     "Logger",
     "NullLogger",

@@ -7,7 +7,7 @@ as torch modules do; asking for the attribute itself does not.
 from collections.abc import Callable
 from typing import Any, cast
 
-from rlx_protocols import BackgroundStore, CommitAware, Parametrised, Stateful
+from rlx_protocols import BackgroundStore, CommitAware, Graded, Parametrised, Stateful
 
 
 def offered(part: Any, *names: str) -> Any:
@@ -58,6 +58,11 @@ def stateful(part: Any) -> Stateful | None:
     """Return `part` where its state can be saved and restored."""
     whole = offered(part, "state_dict") is not None and offered(part, "load_state_dict") is not None
     return cast("Stateful", part) if whole else None
+
+
+def graded(part: Any) -> Graded | None:
+    """Return `part` where it says how exactly its state goes on."""
+    return cast("Graded", part) if offered(part, "exactness") is not None else None
 
 
 def background(store: Any) -> BackgroundStore | None:

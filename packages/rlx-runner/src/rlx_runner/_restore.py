@@ -27,6 +27,9 @@ def judge(state: RunState, *, allow_statistical: bool) -> Exactness:
     exactness = compare_machines(state.exact["machine"], describe_machine())
     if state.setup_args.sampler_cls is not None and state.exact["sampler"] is None:
         exactness = exactness.lowered(Grade.STATISTICAL, "the sampler has no state to restore")
+    said = state.exact.get("sampler_exactness")
+    if said is not None and Grade(said[0]) is not Grade.BITWISE:
+        exactness = exactness.lowered(Grade(said[0]), said[1])
     if exactness.grade is Grade.STATISTICAL and not allow_statistical:
         raise StatisticalResumeError(
             f"the run cannot go on exactly here, {exactness}. "

@@ -5,7 +5,7 @@ from typing import Any
 
 from rlx_protocols import Sampler
 from rlx_runner._errors import StatisticalResumeError
-from rlx_runner._offers import offered, parameters_of, policy_of, stateful
+from rlx_runner._offers import graded, parameters_of, policy_of, stateful
 from rlx_runner._plan import SamplingPlan
 
 
@@ -25,6 +25,7 @@ class Sampling:
         self._sampler: Sampler[Any] | None = None
         self._state: Mapping[str, Any] | None = None
         self._allow_statistical = False
+        self._exactness: tuple[str, str] | None = None
 
     def open(self) -> None:
         """Build the sampler, where there is one to build and it is not built yet.
@@ -51,6 +52,7 @@ class Sampling:
     def close(self) -> None:
         """Release the workers; their state stays, for the next time."""
         if self._sampler is not None:
+            self.exactness()
             sampler, self._state = self._sampler, self.state_dict()
             self._sampler = None
             sampler.shutdown_worker()
@@ -84,7 +86,10 @@ class Sampling:
         """Give the next sampler that is built this state."""
         self._state, self._allow_statistical = state, allow_statistical
 
-    def exactness(self) -> Any:
-        """Return what the sampler says of its own exactness; None where it says nothing."""
-        says = offered(self._sampler, "exactness")
-        return says() if callable(says) else says
+    def exactness(self) -> tuple[str, str] | None:
+        """Return grade and reason of the state as it is now; None where the sampler says nothing."""
+        says = graded(self._sampler)
+        if says is not None:
+            found = says.exactness()
+            self._exactness = (found.grade, found.reason)
+        return self._exactness

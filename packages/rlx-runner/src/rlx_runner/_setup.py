@@ -61,6 +61,7 @@ class Setup:
             "machine": describe_machine(),
             "logger": None if restorable is None else restorable.state_dict(),
             "sampler": self.sampling.state_dict(),
+            "sampler_exactness": self.sampling.exactness(),
             "evaluation": None if self.evaluator is None else self.evaluator.state_dict(),
             "elapsed": progress.elapsed,
             "average_return": progress.average_return,
