@@ -36,14 +36,23 @@ PPO = Program(
 )
 DQN = Program(EXAMPLES / "dqn_cartpole.py", ("--n-epochs", "40", "--batch-size", "60", "--logger", "csv"))
 
+SAC = Program(
+    EXAMPLES / "sac_hopper.py",
+    ("--n-epochs", "40", "--batch-size", "50", "--replay-capacity", "2000", "--logger", "tensorboard"),
+)
+
 needs_torch = pytest.mark.skipif(
     importlib.util.find_spec("torch") is None, reason="No module named 'torch': the example learns with it"
+)
+needs_mujoco = pytest.mark.skipif(
+    importlib.util.find_spec("mujoco") is None, reason="No module named 'mujoco': the example hops in it"
 )
 PROGRAMS = [
     pytest.param(PROBE, id="probe"),
     pytest.param(CEM, id="cem"),
     pytest.param(PPO, id="ppo", marks=needs_torch),
     pytest.param(DQN, id="dqn", marks=needs_torch),
+    pytest.param(SAC, id="sac", marks=[needs_torch, needs_mujoco]),
 ]
 MUTANTS = [
     "seed-reset-at-restore",
@@ -125,7 +134,16 @@ def other_workers(number: int) -> tuple[str, ...]:
     return ("--sampler", kind, "--n-workers", str(1 + number % 4))
 
 
-@pytest.mark.parametrize("program", PROGRAMS)
+@pytest.mark.parametrize(
+    "program",
+    [
+        pytest.param(PROBE, id="probe"),
+        pytest.param(CEM, id="cem", marks=pytest.mark.slow),
+        pytest.param(PPO, id="ppo", marks=needs_torch),
+        pytest.param(DQN, id="dqn", marks=[needs_torch, pytest.mark.slow]),
+        pytest.param(SAC, id="sac", marks=[needs_torch, needs_mujoco, pytest.mark.slow]),
+    ],
+)
 def test_workers_may_change_from_life_to_life(program: Program, unbroken: Twin, tmp_path: Path) -> None:
     """One to four worker processes, or none: a run that is killed under each ends like one in process."""
     kills = 5 if program is PROBE else 2
