@@ -439,7 +439,14 @@ def check_client(session: nox.Session, client: str, pattern: str) -> None:
     require_torch(session)
     packages = ["-c", fresh_wheels() / "siblings.txt", *PACKAGES]
     install_beside_torch(
-        session, client, *packages, "tensorboard", "pytest>=8", "pytest-randomly", "pytest-timeout"
+        session,
+        client,
+        *packages,
+        "safetensors",
+        "tensorboard",
+        "pytest>=8",
+        "pytest-randomly",
+        "pytest-timeout",
     )
     run_pytest(session, *sorted((INTEGRATION / "clients").glob(pattern)))
 
