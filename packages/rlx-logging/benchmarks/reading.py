@@ -1,0 +1,102 @@
+"""How long it takes to read a million scalars back, and to restore a trainer's counts.
+
+Usage: python reading.py
+"""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from rlx_logging import JournalLogger, TensorboardLogger, read_metrics
+
+ROWS, KEYS = 50_000, 20
+
+
+def best(call: Callable[[], object], repetitions: int = 3) -> float:
+    """Return the least seconds of several calls."""
+    times: list[float] = []
+    for _ in range(repetitions):
+        start = time.perf_counter()
+        call()
+        times.append(time.perf_counter() - start)
+    return min(times)
+
+
+def stock(folder: Path) -> Any:
+    """Read with TensorBoard's EventAccumulator, keeping every point."""
+    module: Any = importlib.import_module("tensorboard.backend.event_processing.event_accumulator")
+    reader = module.EventAccumulator(str(folder), size_guidance={"scalars": 0})
+    reader.Reload()
+    return reader
+
+
+def write_foreign(folder: Path) -> None:
+    """Write a million scalars with torch's writer, one record each."""
+    from torch.utils.tensorboard import SummaryWriter
+
+    writer: Any = SummaryWriter(str(folder))
+    for step in range(ROWS):
+        for key in range(KEYS):
+            writer.add_scalar(f"update/k{key:02d}", key + step / 7, step)
+    writer.close()
+
+
+def line(what: str, seconds: float, goal: str, note: str = "") -> None:
+    """Print one line of the table."""
+    print(f"| {what} | {seconds:.3f} s | {goal} | {note} |", flush=True)
+
+
+def main() -> None:
+    """Write the logs, then time the readers."""
+    print("| what | time | goal | note |\n|---|---|---|---|")
+    with tempfile.TemporaryDirectory() as name:
+        root = Path(name)
+        journal, events = JournalLogger(root / "journal"), TensorboardLogger(root / "own")
+        for step in range(ROWS):
+            row = {f"k{key:02d}": key + step / 7 for key in range(KEYS)}
+            journal.write("update/gradient_step", step, row)
+            events.write("update/gradient_step", step, row)
+        journal.save_data(1, 2, 3, "epoch {} {} {}".format)
+        journal.finalize()
+        events.finalize()
+        size = (root / "journal" / "metrics.rlxj").stat().st_size
+        line(
+            "read the journal, 1e6 scalars",
+            best(lambda: read_metrics(root / "journal")),
+            "0.05 s",
+            f"{size / 1e6:.1f} B a scalar",
+        )
+        own = best(lambda: read_metrics(root / "own"))
+        slow = best(lambda: stock(root / "own"), 1)
+        (file,) = (root / "own").glob("events*")
+        line(
+            "read the own event file",
+            own,
+            "0.25 s",
+            f"EventAccumulator {slow:.1f} s: {slow / own:.0f} x; {file.stat().st_size / 1e6:.1f} B a scalar",
+        )
+        line(
+            "restore_data beside a journal of 1e6 scalars",
+            best(JournalLogger(root / "journal").restore_data, 50),
+            "0.001 s",
+        )
+        if importlib.util.find_spec("torch"):
+            write_foreign(root / "foreign")
+            foreign = best(lambda: read_metrics(root / "foreign"))
+            slow = best(lambda: stock(root / "foreign"), 1)
+            line(
+                "read torch's event file",
+                foreign,
+                "1 s",
+                f"EventAccumulator {slow:.1f} s: {slow / foreign:.0f} x",
+            )
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,138 @@
+"""What a row of twenty scalars costs the caller, beside the peers that are installed.
+
+Usage: python writing.py [ROUNDS]
+
+Peers do not resolve together: run it once in each environment. torch's SummaryWriter is measured in every run,
+as the common baseline. A tight loop shows the cost of a writer that must keep up; the paced one leaves a millisecond of
+training between two calls, in which a background thread can work.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import statistics
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+Call = Callable[[int], object]
+Case = Callable[[Path], tuple[Call, Callable[[], object]]]
+ROW = {f"k{index:02d}": index * 0.37 for index in range(20)}
+
+
+def torch_writer(folder: Path) -> tuple[Call, Callable[[], object]]:
+    """Return twenty calls of torch's SummaryWriter."""
+    from torch.utils.tensorboard import SummaryWriter
+
+    writer: Any = SummaryWriter(str(folder))
+
+    def call(step: int) -> None:
+        for key, value in ROW.items():
+            writer.add_scalar(f"update/{key}", value, step)
+
+    return call, writer.close
+
+
+def tianshou_logger(folder: Path) -> tuple[Call, Callable[[], object]]:
+    """Return tianshou's TensorboardLogger; it flushes after every row."""
+    from tianshou.utils import TensorboardLogger
+    from torch.utils.tensorboard import SummaryWriter
+
+    logger: Any = TensorboardLogger(SummaryWriter(str(folder)), update_interval=1)
+    return lambda step: logger.log_update_data(ROW, step), logger.finalize
+
+
+def sb3_logger(folder: Path) -> tuple[Call, Callable[[], object]]:
+    """Return Stable-Baselines3's Logger with TensorBoard's format."""
+    from stable_baselines3.common.logger import configure
+
+    logger: Any = configure(str(folder), ["tensorboard"])
+
+    def call(step: int) -> None:
+        for key, value in ROW.items():
+            logger.record(f"update/{key}", value)
+        logger.dump(step)
+
+    return call, logger.close
+
+
+def wandb_offline(folder: Path) -> tuple[Call, Callable[[], object]]:
+    """Return one `log` of an offline run of W&B."""
+    import wandb
+
+    run: Any = wandb.init(
+        dir=str(folder), mode="offline", settings=wandb.Settings(silent=True, console="off")
+    )
+    return lambda step: run.log({**ROW, "step": step}), run.finish
+
+
+def ours(names: str) -> Case:
+    """Return `log_update_data` of a logger of ours; None: TensorboardLogger alone."""
+
+    def case(folder: Path) -> tuple[Call, Callable[[], object]]:
+        from rlx_logging import TensorboardLogger, make_logger
+
+        if names:
+            logger: Any = make_logger(names, log_dir=folder, update_interval=1)
+        else:
+            logger = TensorboardLogger(folder, update_interval=1)
+        return lambda step: logger.log_update_data(ROW, step), logger.finalize
+
+    return case
+
+
+CASES: dict[str, tuple[str, Case]] = {
+    "torch SummaryWriter, 20 calls": ("torch", torch_writer),
+    "tianshou TensorboardLogger": ("tianshou", tianshou_logger),
+    "SB3 Logger, tensorboard": ("stable_baselines3", sb3_logger),
+    "wandb offline": ("wandb", wandb_offline),
+    "rlx TensorboardLogger": ("rlx_logging", ours("")),
+    "rlx journal": ("rlx_logging", ours("journal")),
+    "rlx journal + tensorboard + csv": ("rlx_logging", ours("tensorboard,csv")),
+    "rlx journal + jsonl": ("rlx_logging", ours("jsonl")),
+}
+
+
+def measure(call: Call, count: int, pause: float, first: int) -> list[float]:
+    """Return the microseconds of each call."""
+    times: list[float] = []
+    for step in range(first, first + count):
+        start = time.perf_counter_ns()
+        call(step)
+        end = time.perf_counter_ns()
+        times.append((end - start) / 1000)
+        while pause and time.perf_counter_ns() - end < pause * 1e9:
+            pass  # training that computes
+    return times
+
+
+def report(name: str, case: Case, rounds: int) -> None:
+    """Print one line: tight and paced, median and 99th percentile, and CPU time of the whole process."""
+    with tempfile.TemporaryDirectory() as folder:
+        call, close = case(Path(folder))
+        measure(call, 50, 0.0, 0)
+        cpu, wall = time.process_time(), time.perf_counter()
+        tight = measure(call, rounds, 0.0, 50)
+        cpu, wall = time.process_time() - cpu, time.perf_counter() - wall
+        paced = measure(call, rounds // 10, 0.001, 50 + rounds)
+        close()
+    cells = [statistics.median(tight), statistics.quantiles(tight, n=100)[98], cpu / rounds * 1e6]
+    cells += [statistics.median(paced), statistics.quantiles(paced, n=100)[98]]
+    print(f"| {name} | " + " | ".join(f"{cell:.1f}" for cell in cells) + " |", flush=True)
+
+
+def main() -> None:
+    """Measure everything that is installed."""
+    rounds = int(sys.argv[1]) if len(sys.argv) > 1 else 3000
+    print("| microseconds a row of 20 scalars | tight: median | p99 | CPU | paced: median | p99 |")
+    print("|---|---|---|---|---|---|")
+    for name, (module, case) in CASES.items():
+        if importlib.util.find_spec(module) is not None:
+            report(name, case, rounds)
+
+
+if __name__ == "__main__":
+    main()
