@@ -1,8 +1,6 @@
 """Wrap a function and get a recorded, resumable, repeatable run folder."""
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Final
-
+TYPE_CHECKING = False  # as type checkers read it; importing typing would be most of what this import costs
 if TYPE_CHECKING:  # types are never lazy
     from rlx_experiment._archive import make_launcher_archive
     from rlx_experiment._context import ExperimentContext
@@ -42,7 +40,7 @@ __all__ = [
     "wrap_experiment",
 ]
 
-_HOME: Final = {
+_HOME = {
     "ExperimentContext": "_context",
     "ExperimentTemplate": "_template",
     "ForeignRunError": "_record",
@@ -69,6 +67,8 @@ def __getattr__(name: str) -> object:
     """Import a public name when it is first used, so that each program pays only for what it needs."""
     if name not in _HOME:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from importlib import import_module
+
     value: object = getattr(import_module(f"{__name__}.{_HOME[name]}"), name)
     globals()[name] = value
     return value

@@ -16,8 +16,8 @@ from pathlib import Path
 from typing import Final, NamedTuple
 
 from rlx_experiment._files import LARGE, Entry, read_entries
+from rlx_experiment._source import ARCHIVE_FILE
 
-ARCHIVE_FILE: Final = "launch_archive.tar.xz"
 _END: Final = lzma.compress(bytes(1024), preset=0)
 """The two empty blocks that end a tar."""
 _FILES_PER_GROUP: Final = 32

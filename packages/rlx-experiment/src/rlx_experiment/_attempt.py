@@ -2,7 +2,6 @@
 
 import logging
 import os
-import shutil
 import sys
 import traceback
 from collections.abc import Callable, Mapping
@@ -16,7 +15,7 @@ from rlx_experiment._debug_log import debug_log
 from rlx_experiment._encoder import write_json
 from rlx_experiment._lock import RunLock
 from rlx_experiment._run import Run
-from rlx_experiment._rundir import make_run_dir
+from rlx_experiment._rundir import make_run_dir, remove_folder
 from rlx_experiment._signals import StopRequest
 from rlx_experiment._source import capture_source, share_source
 from rlx_experiment._status import now, where, write_status
@@ -126,7 +125,7 @@ class _Attempt:
         except BaseException:
             lock.close()
             if created:
-                shutil.rmtree(plan.folder, ignore_errors=True)
+                remove_folder(plan.folder)
             raise
         return attempt
 
@@ -146,7 +145,7 @@ class _Attempt:
                 print(f"run folder: {self.folder}", file=sys.stderr)
         except BaseException:
             if self._created:
-                shutil.rmtree(self.folder, ignore_errors=True)
+                remove_folder(self.folder)
             raise
 
     def _capture(self) -> dict[str, Any]:

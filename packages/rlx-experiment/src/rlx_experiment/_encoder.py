@@ -1,6 +1,5 @@
 """Any Python value as JSON that every JSON parser reads."""
 
-import base64
 import enum
 import json
 import math
@@ -107,6 +106,8 @@ def _describe(value: object) -> object:
     if isinstance(value, PurePath):
         return str(value)
     if isinstance(value, (bytes, bytearray, memoryview)):
+        import base64
+
         return {"$bytes": base64.b64encode(cast("bytes", value)).decode()}
     if callable(value):
         function: Any = value

@@ -7,10 +7,10 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any, Final
 
-from rlx_experiment._archive import ARCHIVE_FILE
 from rlx_experiment._index import RunSummary
 from rlx_experiment._rebuild import read_archive
 from rlx_experiment._run import Run
+from rlx_experiment._source import ARCHIVE_FILE
 from rlx_experiment._status import RunStatus, now
 
 _COLOURS: Final = {

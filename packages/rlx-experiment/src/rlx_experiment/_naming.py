@@ -1,6 +1,5 @@
 """What a run is called: the experiment's name, with parameters in it where that is wanted."""
 
-import hashlib
 from collections.abc import Iterable, Mapping
 from typing import Final, Literal
 
@@ -50,6 +49,8 @@ def safe_name(name: str) -> str:
     encoded = clean.encode("utf-8", "surrogateescape")
     if len(encoded) <= _LONGEST and clean == name:
         return clean
+    import hashlib
+
     digest = hashlib.sha256(name.encode("utf-8", "surrogateescape")).hexdigest()[:10]
     head = encoded[: _LONGEST - 11].decode("utf-8", "ignore")
     return f"{head}-{digest}"

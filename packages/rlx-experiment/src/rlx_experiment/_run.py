@@ -1,17 +1,13 @@
 """A run folder, read."""
 
 import json
-import subprocess
 import sys
-import tempfile
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Self
 
 from rlx_experiment import _record
-from rlx_experiment._archive import ARCHIVE_FILE
-from rlx_experiment._rebuild import extract_archive
-from rlx_experiment._source import SOURCE_FILE
+from rlx_experiment._source import ARCHIVE_FILE, SOURCE_FILE
 from rlx_experiment._status import RunStatus, read_status
 
 
@@ -101,6 +97,8 @@ class Run:
             FileNotFoundError: The run kept no source.
         """
         if tree is None:
+            import tempfile
+
             with tempfile.TemporaryDirectory(prefix="rlx-tree-") as temporary:
                 return self.rerun(log_dir, tree=temporary)
         self.rebuild(tree)
@@ -125,9 +123,13 @@ class Run:
                 f"{self.path} has no {ARCHIVE_FILE}: it was launched outside of a git repository, "
                 "or with archive_launch_repo=False"
             )
+        from rlx_experiment._rebuild import extract_archive
+
         extract_archive(archive, Path(tree))
 
     def _replay(self, *arguments: str, cwd: Path | None = None) -> int:
+        import subprocess
+
         folder = cwd or Path(self.metadata.get("cwd", "."))
         command = (sys.executable, "-m", "rlx_experiment._replay", *arguments)
         return subprocess.run(command, cwd=folder if folder.is_dir() else None, check=False).returncode

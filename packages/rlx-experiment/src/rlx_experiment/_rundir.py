@@ -2,7 +2,6 @@
 
 import os
 import re
-import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -26,7 +25,7 @@ def make_run_dir(wanted: Path, fill: Callable[[Path], None]) -> tuple[Path, RunL
         return _claim(wanted, lambda path: _rename_to_new(nursery, path)), lock
     except BaseException:
         lock.close()
-        shutil.rmtree(nursery, ignore_errors=True)
+        remove_folder(nursery)
         raise
 
 
@@ -36,7 +35,7 @@ def _prepare(folder: Path, fill: Callable[[Path], None]) -> RunLock:
         fill(folder)
     except BaseException:
         lock.close()
-        shutil.rmtree(folder, ignore_errors=True)
+        remove_folder(folder)
         raise
     return lock
 
@@ -63,6 +62,13 @@ def _rename_to_new(source: Path, target: Path) -> None:
         if os.path.lexists(target):
             raise FileExistsError(target) from error
         raise
+
+
+def remove_folder(folder: Path) -> None:
+    """Remove `folder` as far as possible; a launch that failed has better errors to tell."""
+    import shutil
+
+    shutil.rmtree(folder, ignore_errors=True)
 
 
 def numbered_dirs(wanted: Path) -> list[Path]:

@@ -7,18 +7,20 @@ A run folder is whole by itself: copied elsewhere, it takes the archive along.
 import hashlib
 import json
 import os
-import shutil
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from rlx_experiment import _git
-from rlx_experiment._archive import ARCHIVE_FILE, Piece, warn_if_large, write_archive
 from rlx_experiment._encoder import write_json
-from rlx_experiment._files import LARGE, read_entries, without_runs
+from rlx_experiment._files import LARGE, without_runs
 from rlx_experiment._lock import FileLock
 from rlx_experiment._record import METADATA_FILE
 
+if TYPE_CHECKING:
+    from rlx_experiment._archive import Piece
+
+ARCHIVE_FILE: Final = "launch_archive.tar.xz"
 SOURCE_FILE: Final = "source.json"
 _FORMAT: Final = "1"
 
@@ -33,7 +35,10 @@ def capture_source(tree: _git.WorkingTree, run_folder: Path, store: Path) -> Non
     """
     key = state_key(tree)
     index = _SourceStore(store).require(key, tree)
-    warn_if_large(str(tree.root), index["total_size"])
+    if index["total_size"] >= LARGE:
+        from rlx_experiment._archive import warn_if_large
+
+        warn_if_large(str(tree.root), index["total_size"])
     _link(store / f"{key}.tar.xz", run_folder / ARCHIVE_FILE)
     write_json(run_folder / SOURCE_FILE, {"state": key, **describe(tree), "left_out": index["left_out"]})
 
@@ -100,6 +105,8 @@ def _link(source: Path, target: Path) -> None:
     try:
         target.hardlink_to(source)
     except OSError:  # another file system, or none that knows links
+        import shutil
+
         shutil.copyfile(source, target)
 
 
@@ -127,6 +134,9 @@ class _SourceStore:
         return index if (self._folder / f"{key}.tar.xz").exists() else None
 
     def _build(self, key: str, tree: _git.WorkingTree) -> dict[str, Any]:
+        from rlx_experiment._archive import write_archive
+        from rlx_experiment._files import read_entries
+
         files = read_entries(tree.root)
         pieces = write_archive(self._folder / f"{key}.tar.xz", tree.root, files.entries, self._known_pieces())
         index: dict[str, Any] = {
@@ -137,8 +147,10 @@ class _SourceStore:
         write_json(self._folder / f"{key}.json", index)
         return index
 
-    def _known_pieces(self) -> dict[str, Piece]:
+    def _known_pieces(self) -> "dict[str, Piece]":
         """Return the streams of the newest archives."""
+        from rlx_experiment._archive import Piece
+
         indexes = sorted(self._folder.glob("*.json"), key=lambda path: path.stat().st_mtime_ns)[-8:]
         known: dict[str, Piece] = {}
         for path in indexes:

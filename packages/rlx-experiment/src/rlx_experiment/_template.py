@@ -2,7 +2,6 @@
 
 import functools
 import inspect
-import pickle
 import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
@@ -424,6 +423,8 @@ def _find(module: str, qualname: str) -> object:
 
 
 def _rebuild(options: Options, function: bytes | None) -> ExperimentTemplate:
+    import pickle
+
     given = {field.name: getattr(options, field.name) for field in fields(options)}
     given["function"] = None if function is None else pickle.loads(function)
     return ExperimentTemplate(**given)

@@ -132,10 +132,15 @@ def _snapshot_differences(old: Path, new: Path) -> Iterator[str]:
         return
     command = (sys.executable, "-m", "rlx_snapshot", "diff", str(old), str(new))
     result = subprocess.run(command, capture_output=True, text=True, check=False)
-    for line in result.stdout.splitlines():
-        part = line.removesuffix(":")
-        about_process = (
-            any(f".{word}" in part for word in _NOT_COMPARED) or "()" in part
-        )  # "()": code by value
-        if line.startswith(".") and not about_process:
-            yield f"{old.name}: {part}"
+    lines = result.stdout.splitlines()
+    for head, before, after in zip(lines, lines[1:], lines[2:], strict=False):
+        both = before.startswith("  - ") and after.startswith("  + ")
+        if head.startswith(".") and both and not _harmless(head, before, after):
+            yield f"{old.name}: {head.removesuffix(':')}"
+
+
+def _harmless(part: str, before: str, after: str) -> bool:
+    """Return whether a difference is about the process, about code saved by value, or about which of equals are one."""
+    about_process = any(f".{word}" in part for word in _NOT_COMPARED)
+    one_object = any(word in line for line in (before, after) for word in ("same as", "(missing)"))
+    return about_process or "()" in part or one_object
