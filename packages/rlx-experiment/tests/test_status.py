@@ -21,9 +21,8 @@ from rlx_experiment import wrap_experiment
 @wrap_experiment(log_dir="run")
 def exp(ctxt):
     if len(sys.argv) > 1:
-        if os.fork() == 0:
+        if os.fork() > 0:
             time.sleep(60)
-            os._exit(0)
     print("ready", flush=True)
     time.sleep(60)
 
