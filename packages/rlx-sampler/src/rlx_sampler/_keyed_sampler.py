@@ -200,9 +200,8 @@ class KeyedSampler(ABC):
         if engine is not None:
             engine.shutdown()
 
-    @property
     def exactness(self) -> Exactness:
-        """How exactly a run with this sampler goes on from :meth:`state_dict`, and why."""
+        """Return how exactly a run with this sampler goes on from :meth:`state_dict`, and why."""
         engine = self._open_engine()
         is_global = any(draws_globally(setup.agent) for setup in self._setups)
         return judge(
