@@ -125,6 +125,14 @@ class TestFolders:
         assert (record["$run"]["snapshot_mode"], record["$run"]["snapshot_gap"]) == ("gap", 4)
         assert names() == ["run", "script.py"]
 
+    def test_resume_tells_what_has_changed(self, run_script: RunScript) -> None:
+        """Whoever gives other arguments learns which, as a snapshot brings its own."""
+        run_script(TRAINER, "--seed", "7", "--log-dir", "run")
+        result = run_script(TRAINER, "--log-dir", "run", "--resume", "--seed", "8", "--widths", "5")
+        assert "changed arguments: seed 7 -> 8, widths [64, 64] -> [5];" in result.stderr
+        result = run_script(TRAINER, "--log-dir", "run", "--resume")
+        assert "changed arguments" not in result.stderr
+
     def test_resume_without_a_run_starts_one(self, run_script: RunScript) -> None:
         """No folder, and an empty one, are where a run starts."""
         Path("empty").mkdir()

@@ -14,7 +14,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from rlx_experiment._git import read_tree
+from rlx_experiment._git import default_store, read_tree
 from rlx_experiment._rebuild import UnsafeArchiveError, extract_archive
 from rlx_experiment._source import capture_source
 
@@ -279,3 +279,16 @@ class TestHostileArchives:
         Path("tree/mine").touch()
         with pytest.raises(FileExistsError, match="not empty"):
             extract_archive(self.make((self.member("a"), b"")), Path("tree"))
+
+
+@pytest.mark.parametrize(
+    ("log_dir", "store"),
+    [
+        (None, "data/local/.source"),
+        ("data/local/experiment/run", "data/local/.source"),
+        ("runs/run", "runs/.source"),
+    ],
+)
+def test_store_is_out_of_the_way_of_the_runs(log_dir: str | None, store: str) -> None:
+    """A folder below data/local holds runs and nothing else."""
+    assert default_store(None if log_dir is None else Path(log_dir).absolute()) == Path(store).absolute()

@@ -56,7 +56,7 @@ class TestDecoration:
 
     def test_first_parameter_must_be_ctxt(self) -> None:
         """A function with another first parameter, or none, is refused when decorated."""
-        with pytest.raises(ValueError, match=r"named 'ctxt'.*'context'"):
+        with pytest.raises(ValueError, match="named 'ctxt' instead of 'context'"):
             wrap_experiment(misnamed)
         with pytest.raises(ValueError, match=r"named 'ctxt'.*none"):
             wrap_experiment(lambda: None)
@@ -230,6 +230,40 @@ class TestDebugLog:
         assert ("before" in text, "inside" in text, "after" in text) == (True, False, True)
         assert "inside" in Path("data/local/experiment/inner/debug.log").read_text()
         assert logging.getLogger().handlers == handlers
+
+
+@pytest.mark.parametrize(("log_dir", "reuse"), [("file/run", False), ("file", True)])
+def test_a_file_in_the_way_is_named(log_dir: str, reuse: bool) -> None:
+    """A run folder cannot be made below a file."""
+    Path("file").write_text("mine")
+    experiment = wrap_experiment(nothing, log_dir=log_dir, use_existing_dir=reuse)
+    with pytest.raises(NotADirectoryError, match="file is a file; choose another log_dir"):
+        experiment()
+    assert Path("file").read_text() == "mine"
+
+
+def test_a_damaged_record_of_arguments_is_named() -> None:
+    """Going on in a folder whose arguments cannot be read would make it look like another run."""
+    experiment = wrap_experiment(nothing, log_dir="run", use_existing_dir=True)
+    experiment()
+    Path("run/arguments.json").write_text("{")
+    with pytest.raises(ValueError, match=r"run/arguments.json is damaged \(.*choose another folder"):
+        experiment()
+    assert Path("run/arguments.json").read_text() == "{"
+
+
+def test_debug_log_takes_any_name() -> None:
+    """A record with a byte of another encoding in it is written, escaped."""
+
+    def tell(ctxt: ExperimentContext) -> None:
+        logging.getLogger("x").warning("in %s", "l\udcc3uf")
+
+    wrap_experiment(tell, log_dir="run")()
+    assert "in l\\udcc3uf" in Path("run/debug.log").read_text(encoding="utf-8")
+
+
+def nothing(ctxt: ExperimentContext) -> None:
+    """Stand for an experiment."""
 
 
 def test_a_launch_that_fails_leaves_no_folder(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -15,7 +15,7 @@ from rlx_experiment._debug_log import debug_log
 from rlx_experiment._encoder import write_json
 from rlx_experiment._lock import RunLock
 from rlx_experiment._run import Run
-from rlx_experiment._rundir import make_run_dir, remove_folder
+from rlx_experiment._rundir import make_folder, make_run_dir, remove_folder
 from rlx_experiment._signals import StopRequest
 from rlx_experiment._source import capture_source, share_source
 from rlx_experiment._status import now, where, write_status
@@ -98,6 +98,7 @@ class _Attempt:
         self.lock = lock
         self.resuming = resuming
         self._created = created
+        self._changed = _record.changed_arguments(folder, plan.arguments) if resuming else ""
         self._number = 1 + sum(event.get("event") == "start" for event in _record.read_attempts(folder))
         self._status: dict[str, object] = {
             "state": "starting",
@@ -115,7 +116,7 @@ class _Attempt:
             )
             return cls(plan, folder, lock, resuming=False, created=True)
         created = not plan.folder.exists()
-        plan.folder.mkdir(parents=True, exist_ok=True)
+        make_folder(plan.folder)
         lock = RunLock(plan.folder)
         try:
             attempt = cls(plan, plan.folder, lock, resuming=_is_same_run(plan), created=created)
@@ -143,10 +144,18 @@ class _Attempt:
             logging.getLogger("rlx_experiment").info("attempt %d at %s", self._number, self.folder)
             if self.plan.command_line:
                 print(f"run folder: {self.folder}", file=sys.stderr)
+            if self._changed:
+                self._tell_changes()
         except BaseException:
             if self._created:
                 remove_folder(self.folder)
             raise
+
+    def _tell_changes(self) -> None:
+        told = f"changed arguments: {self._changed}; what the snapshot restores stays as it was"
+        logging.getLogger("rlx_experiment").info(told)
+        if self.plan.command_line:
+            print(told, file=sys.stderr)
 
     def _capture(self) -> dict[str, Any]:
         if self.plan.source_from:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 
 class _RunHandler(logging.FileHandler):
-    """Appends to one run's debug.log."""
+    """Appends to one run's debug.log, also what no encoding has (names of files in another one)."""
 
 
 @contextmanager
@@ -21,7 +21,7 @@ def debug_log(folder: Path) -> Generator[None]:
     outer: list[logging.Handler] = [handler for handler in root.handlers if isinstance(handler, _RunHandler)]
     unconfigured = not root.handlers
     level = root.level
-    handler = _RunHandler(folder / "debug.log", encoding="utf-8")
+    handler = _RunHandler(folder / "debug.log", encoding="utf-8", errors="backslashreplace")
     handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
     added: list[logging.Handler] = [handler]
     if unconfigured:

@@ -13,6 +13,13 @@ STORE_FOLDER: Final = ".source"
 """Where archives of source code go, beside the runs."""
 
 
+def default_store(log_dir: Path | None) -> Path:
+    """Return the folder of source archives: one for all below ``data/local``, else beside `log_dir`."""
+    runs = Path(RUNS_FOLDER).absolute()
+    outside = log_dir is not None and not log_dir.is_relative_to(runs)
+    return (log_dir.parent if log_dir is not None and outside else runs) / STORE_FOLDER
+
+
 @dataclass(frozen=True, kw_only=True)
 class WorkingTree:
     """State of a repository's files. Paths are relative to `root`, with forward slashes, links not followed."""

@@ -53,18 +53,36 @@ def _is_plain(value: object) -> bool:
 
 
 def read_arguments(folder: Path) -> tuple[dict[str, Any], dict[str, Any]] | None:
-    """Return recorded arguments and identity of the run in `folder`, as JSON has them; None without a run."""
+    """Return recorded arguments and identity of the run in `folder`, as JSON has them; None without a run.
+
+    Raises:
+        ForeignRunError: The file that holds them is damaged.
+    """
     try:
         record: Any = json.loads((folder / ARGUMENTS_FILE).read_bytes())
     except (FileNotFoundError, NotADirectoryError):
         return None
     except ValueError as error:
-        raise ValueError(f"{folder / ARGUMENTS_FILE} is damaged ({error}); choose another folder") from error
+        raise ForeignRunError(
+            f"{folder / ARGUMENTS_FILE} is damaged ({error}); restore it, or choose another folder"
+        ) from error
     if not isinstance(record, dict):
         return None
     arguments = cast("dict[str, Any]", record)
     identity: Any = arguments.pop(IDENTITY_KEY, None)
     return (arguments, cast("dict[str, Any]", identity)) if isinstance(identity, dict) else None
+
+
+def changed_arguments(folder: Path, arguments: Mapping[str, object]) -> str:
+    """Return in words which recorded arguments of the run in `folder` are others in `arguments`; empty if none."""
+    recorded = read_arguments(folder)
+    now: Mapping[str, object] = json.loads(json.dumps(to_plain(arguments)))
+    before = recorded[0] if recorded else now
+    return ", ".join(
+        f"{name} {before[name]!r} -> {value!r}"
+        for name, value in now.items()
+        if name in before and before[name] != value
+    )
 
 
 def read_variant(folder: Path) -> dict[str, Any]:

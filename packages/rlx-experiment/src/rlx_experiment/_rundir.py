@@ -14,7 +14,7 @@ def make_run_dir(wanted: Path, fill: Callable[[Path], None]) -> tuple[Path, RunL
     The folder is prepared under a temporary name (locked, then `fill` writes its first files) and appears by one
     rename. So it never exists without what `fill` wrote, and no two processes get the same one.
     """
-    wanted.parent.mkdir(parents=True, exist_ok=True)
+    make_folder(wanted.parent)
     if os.name == "nt":  # an open file keeps Windows from renaming its folder
         folder = _claim(wanted, lambda path: path.mkdir())
         return folder, _prepare(folder, fill)
@@ -27,6 +27,20 @@ def make_run_dir(wanted: Path, fill: Callable[[Path], None]) -> tuple[Path, RunL
         lock.close()
         remove_folder(nursery)
         raise
+
+
+def make_folder(folder: Path) -> None:
+    """Make `folder` and those above it, where they are missing.
+
+    Raises:
+        NotADirectoryError: A file is in the way.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except (FileExistsError, NotADirectoryError) as error:
+        raise NotADirectoryError(
+            f"{folder} cannot be a folder of runs: {error.filename} is a file; choose another log_dir"
+        ) from error
 
 
 def _prepare(folder: Path, fill: Callable[[Path], None]) -> RunLock:

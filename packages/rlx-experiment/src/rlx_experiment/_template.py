@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Final, Literal, NoReturn, cast, overload
 
 from rlx_experiment._attempt import Outcome, RunPlan, run_attempt
 from rlx_experiment._context import ExperimentContext, check_snapshot_options
-from rlx_experiment._git import STORE_FOLDER
+from rlx_experiment._git import default_store
 from rlx_experiment._naming import check_name_parameters, run_name
 from rlx_experiment._pickling import dump
 from rlx_experiment._record import read_arguments
@@ -174,10 +174,7 @@ class ExperimentTemplate:
         """Return the folder of source archives: beside the runs, unless another was asked for."""
         if options.source_store:
             return Path(options.source_store).absolute()
-        beside = (
-            Path(options.log_dir).absolute().parent if options.log_dir else Path("data", "local").absolute()
-        )
-        return beside / STORE_FOLDER
+        return default_store(Path(options.log_dir).absolute() if options.log_dir else None)
 
     @property
     def identity(self) -> str:
@@ -341,10 +338,8 @@ def experiment_signature(function: Function) -> inspect.Signature:
     signature = inspect.signature(function)
     parameters = list(signature.parameters.values())
     if not parameters or parameters[0].name != "ctxt":
-        found = f"it is {parameters[0].name!r}" if parameters else "it has none"
-        raise ValueError(
-            f"the first parameter of an experiment should be named 'ctxt'; of {function!r} {found}"
-        )
+        found = f"instead of {parameters[0].name!r}" if parameters else "and there is none"
+        raise ValueError(f"the first parameter of an experiment should be named 'ctxt' {found}: {function!r}")
     keyword_only = [
         parameter
         if parameter.kind is inspect.Parameter.VAR_KEYWORD

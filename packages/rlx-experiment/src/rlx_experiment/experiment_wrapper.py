@@ -11,7 +11,7 @@ from typing import Any
 
 from rlx_experiment._attempt import RunPlan, run_attempt
 from rlx_experiment._context import SNAPSHOT_MODES
-from rlx_experiment._git import STORE_FOLDER
+from rlx_experiment._git import default_store
 from rlx_experiment._template import experiment_identity
 
 
@@ -38,7 +38,7 @@ def run_experiment(argv: Sequence[str]) -> None:
         snapshot_mode=args.snapshot_mode,
         snapshot_gap=args.snapshot_gap,
         archive=True,
-        source_store=folder.parent / STORE_FOLDER,
+        source_store=default_store(folder),
     )
     run_attempt(plan, lambda ctxt: call(ctxt, variant, args.resume_from_dir, args.resume_from_epoch))
 
