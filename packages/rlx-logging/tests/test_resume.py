@@ -41,6 +41,21 @@ def test_nothing_committed_takes_own_files_away_and_no_others(tmp_path: Path) ->
     assert (tmp_path / "discarded/1/progress.csv").is_file()
 
 
+def test_a_state_of_a_logger_without_files_leaves_earlier_rows_alone(tmp_path: Path) -> None:
+    """A run that went on for a while without logging keeps what it had logged before."""
+    first = make_logger("csv", log_dir=tmp_path)
+    first.write("info/epoch", 0, {"r": 0.0})
+    first.finalize()
+    silent = make_logger("none", log_dir=tmp_path)
+    silent.load_state_dict(first.state_dict())
+    again = make_logger("csv", log_dir=tmp_path)
+    again.load_state_dict(silent.state_dict())
+    again.write("info/epoch", 5, {"r": 5.0})
+    again.finalize()
+    assert read_metrics(tmp_path)["info/r"].steps.tolist() == [0, 5]
+    assert len((tmp_path / "progress.csv").read_text().splitlines()) == 3
+
+
 def test_fork_begins_with_the_other_runs_rows_and_leaves_it_alone(tmp_path: Path) -> None:
     """A run that goes on in a folder of its own has the rows up to the snapshot, the source keeps all."""
     parent = make_logger("csv,tensorboard", log_dir=tmp_path / "parent")

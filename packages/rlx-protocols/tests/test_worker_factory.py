@@ -56,8 +56,9 @@ def test_refuses_counts_below_one(field: str) -> None:
 )
 def test_refuses_values_of_another_kind(field: str, value: Any, words: str) -> None:
     """The message has the field's name and the value."""
+    arguments: dict[str, Any] = {"max_episode_length": 5, field: value}
     with pytest.raises(TypeError, match=words):
-        WorkerFactory(**{"max_episode_length": 5, field: value})
+        WorkerFactory(**arguments)
 
 
 def test_refuses_a_negative_seed() -> None:

@@ -234,7 +234,7 @@ class RunLogger(BaseLogger):
         """Cut every own file back to `state`; an empty one means that nothing was committed.
 
         What is cut off is kept under ``discarded/``. Files that are not the logger's own
-        are not touched. Warns with :class:`ShorterLogWarning` of a log that is shorter
+        are not touched, and none where `state` is that of a logger without files. Warns with :class:`ShorterLogWarning` of a log that is shorter
         than `state` says.
 
         Raises:
@@ -242,7 +242,8 @@ class RunLogger(BaseLogger):
         """
         _check_format(state)
         self._each("let go of its files", lambda backend: backend.discard())
-        self.folder.cut(state.get("files", {}))
+        if "files" in state or not state:
+            self.folder.cut(state.get("files", {}))
         self.gates = state.get("gates", {})
         self.last_save_step = state.get("last_save_step", -1)
         saved = state.get("saved")

@@ -66,7 +66,7 @@ class WorkerFactory:
             raise ValueError(f"seed is {self.seed}; it must not be negative.")
         if self.worker_class is not None and not callable(self.worker_class):
             raise TypeError(f"worker_class is {self.worker_class!r}; it must be a class of workers, or None.")
-        if not isinstance(self.worker_args, Mapping):
+        if not isinstance(cast("object", self.worker_args), Mapping):
             raise TypeError(f"worker_args is {self.worker_args!r}; it must be a dict of keyword arguments.")
 
     def with_default_worker(self, worker_class: Callable[..., Any]) -> "WorkerFactory":
