@@ -2,6 +2,7 @@
 
 import ctypes
 import mmap
+import os
 from collections.abc import Sequence
 from typing import Final, NamedTuple
 
@@ -57,7 +58,7 @@ class Arena:
         size = sum(map(_rounded, lengths))
         if size > len(self._memory):
             self._memory = memoryview(b"")  # free the old room before asking for more
-            self._memory = memoryview(mmap.mmap(-1, size))
+            self._memory = memoryview(_room(size))
         self._lengths = lengths
         return [None for _ in lengths]
 
@@ -76,6 +77,12 @@ class Arena:
             elif before[number] == addresses[number]:
                 ranges[number] = answer
         return addresses, ranges
+
+
+def _room(size: int) -> mmap.mmap:
+    if os.name == "nt":
+        return mmap.mmap(-1, size)
+    return mmap.mmap(-1, size, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
 
 
 def _address(view: memoryview) -> int | None:

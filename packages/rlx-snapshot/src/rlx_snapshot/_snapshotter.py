@@ -13,6 +13,7 @@ from rlx_snapshot._copier import Copier
 from rlx_snapshot._discard import discard_after
 from rlx_snapshot._loading import load_snapshot
 from rlx_snapshot._modes import FILES_FOR_MODE
+from rlx_snapshot._places import is_url, place_for
 from rlx_snapshot._settings import (
     Durability,
     Incremental,
@@ -34,7 +35,8 @@ class Snapshotter:
 
     Args:
         snapshot_dir: Directory of the snapshots, made if missing. Defaults to
-            ``data/local/experiment`` below the working directory at the call.
+            ``data/local/experiment`` below the working directory at the call. A
+            URL such as ``s3://bucket/run`` needs the extra ``[fsspec]``.
         snapshot_mode: 'all' (every iteration has a file), 'last' (one file, the
             newest iteration), 'gap' (a file for every `snapshot_gap`-th),
             'gap_and_last' (both), 'gap_overwrite' (one file, replaced every
@@ -70,17 +72,16 @@ class Snapshotter:
     ) -> None:
         key = key_from(signing_key)
         self._settings = Settings(snapshot_mode, snapshot_gap, incremental, durability, keep, key).checked()
-        self._directory = Path.cwd() / "data/local/experiment" if snapshot_dir is None else Path(snapshot_dir)
-        self._directory.mkdir(parents=True, exist_ok=True)
-        self._store = Store(self._directory, self._settings)
+        self._place = place_for(snapshot_dir)
+        self._store = Store(self._place, self._settings)
         self._copier = Copier(incremental) if background else None
         self._saving = Background("saving a snapshot")
         self._checking = Background("checking a loaded snapshot")
 
     @property
     def snapshot_dir(self) -> str:
-        """The directory of the snapshots."""
-        return str(self._directory)
+        """The directory, or the URL, of the snapshots."""
+        return self._place.name
 
     @property
     def snapshot_mode(self) -> str:
@@ -108,8 +109,11 @@ class Snapshotter:
             Whether there were any. -1 puts all of them away.
 
         Raises:
+            ValueError: If the snapshots are kept at a URL.
             OSError: If a file cannot be moved; those that are left are of earlier iterations.
         """
+        if is_url(self.snapshot_dir):
+            raise ValueError(f"snapshots at {self.snapshot_dir} cannot be put away: restore into a new run")
         self.wait()
         return discard_after(Path(self.snapshot_dir), itr)
 
@@ -157,7 +161,7 @@ class Snapshotter:
         """
         check_verification(verify)
         self.wait()
-        state, container = load_snapshot(Path(load_dir), itr, self._settings.key, full=verify == "full")
+        state, container = load_snapshot(load_dir, itr, self._settings.key, full=verify == "full")
         if verify == "index":
             self._checking.submit(functools.partial(check_buffers, container))
         return state

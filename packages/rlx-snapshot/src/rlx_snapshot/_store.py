@@ -1,14 +1,13 @@
 """The directory that snapshots are written to: one save, from captured parts to safe files."""
 
 from collections.abc import Sequence
-from pathlib import Path
 
 from rlx_snapshot._arena import Copied
 from rlx_snapshot._atomic import replace_file
 from rlx_snapshot._chunk_sums import ChunkSums
-from rlx_snapshot._files import numbered_iterations
-from rlx_snapshot._modes import LATEST, numbered
+from rlx_snapshot._modes import LATEST
 from rlx_snapshot._output import write_parts
+from rlx_snapshot._places import Place
 from rlx_snapshot._seal import digests_of, trailer
 from rlx_snapshot._settings import Settings
 from rlx_snapshot._slots import WORTH_PATCHING_FROM, Slots
@@ -17,14 +16,14 @@ from rlx_snapshot._temporary import sweep_abandoned
 
 
 class Store:
-    """Writes snapshots into one directory; knows the newest iteration that is safe there."""
+    """Writes snapshots to one place; knows the newest iteration that is safe there."""
 
-    def __init__(self, directory: Path, settings: Settings) -> None:
-        self._directory = directory
+    def __init__(self, place: Place, settings: Settings) -> None:
+        self._place = place
         self._settings = settings
         self._swept = False
         self._sums = ChunkSums()
-        self._slots = Slots(directory / LATEST, durable=settings.durable)
+        self._slots = Slots(place.directory / LATEST, durable=settings.durable)
         self.last_committed: int | None = None
 
     def commit(self, itr: int, names: tuple[str, ...], captured: Capture) -> None:
@@ -33,6 +32,7 @@ class Store:
         self._begin()
         for name in names:
             self._replace(name, parts)
+            self._place.publish(name)
         self._finish(itr)
 
     def commit_changes(self, itr: int, names: tuple[str, ...], copied: Copied) -> None:
@@ -46,6 +46,7 @@ class Store:
                 self._slots.write(copied, parts)
             else:
                 self._replace(name, parts)
+            self._place.publish(name)
         self._finish(itr)
 
     def close(self) -> None:
@@ -54,11 +55,11 @@ class Store:
 
     def _begin(self) -> None:
         if not self._swept:
-            sweep_abandoned(self._directory)
+            sweep_abandoned(self._place.directory)
             self._swept = True
 
     def _replace(self, name: str, parts: Sequence[Part]) -> None:
-        path = self._directory / name
+        path = self._place.directory / name
         replace_file(path, lambda file: write_parts(file, parts), durable=self._settings.durable)
 
     def _finish(self, itr: int) -> None:
@@ -67,9 +68,9 @@ class Store:
             self._remove_all_but(self._settings.keep, itr)
 
     def _remove_all_but(self, keep: int, itr: int) -> None:
-        older = [held for held in numbered_iterations(self._directory) if held != itr]
+        older = [held for held in self._place.iterations() if held != itr]
         for held in older[: max(0, len(older) + 1 - keep)]:
-            (self._directory / numbered(held)).unlink(missing_ok=True)
+            self._place.remove(held)
 
 
 def _is_large(captured: Capture) -> bool:

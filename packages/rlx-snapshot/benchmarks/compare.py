@@ -1,0 +1,332 @@
+# pyright: basic
+"""Saving and loading beside the peers, in one run, against memcpy on the same machine.
+
+    python benchmarks/compare.py [--directory DIR] [--medium MIB] [--replay MIB] [--repeats N]
+
+Needs numpy and torch; safetensors where it is installed. Prints a table in Markdown. Every
+figure is the best and the median of the repeats, in milliseconds; peers take turns.
+"""
+
+import argparse
+import contextlib
+import importlib
+import itertools
+import os
+import pickle
+import shutil
+import statistics
+import tempfile
+import threading
+import time
+import warnings
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import cloudpickle
+import numpy as np
+import torch
+
+from rlx_snapshot import Snapshotter, verify
+from rlx_snapshot._slots import Slots
+
+MIB = 1 << 20
+dcp: Any = importlib.import_module("torch.distributed.checkpoint")
+Times = dict[str, list[float]]
+
+
+def small() -> dict[str, Any]:
+    """A policy and a value function of 1 MB together, with Adam, as a run holds them."""
+    torch.manual_seed(0)
+    networks = torch.nn.ModuleList(
+        torch.nn.Sequential(*(layer for pair in zip(_linears(out), _tanhs(), strict=False) for layer in pair))
+        for out in (6, 1)
+    )
+    optimizer = torch.optim.Adam(networks.parameters(), lr=3e-4)
+    torch.stack([network(torch.randn(8, 17)).sum() for network in networks]).sum().backward()
+    optimizer.step()
+    return {"networks": networks, "optimizer": optimizer, "returns": [float(n) for n in range(1000)]}
+
+
+def _linears(out: int) -> list[torch.nn.Module]:
+    widths = [17, 128, 128, 128, out]
+    return [torch.nn.Linear(before, after) for before, after in itertools.pairwise(widths)]
+
+
+def _tanhs() -> Iterator[torch.nn.Module]:
+    while True:
+        yield torch.nn.Tanh()
+
+
+def medium(mib: int) -> dict[str, Any]:
+    """200 arrays of the same size, half torch and half NumPy."""
+    size = mib * MIB // 200 // 4
+    arrays = [np.random.default_rng(number).random(size, dtype="f4") for number in range(200)]
+    return {f"a{n}": torch.from_numpy(a) if n % 2 else a for n, a in enumerate(arrays)}
+
+
+def replay(mib: int) -> dict[str, Any]:
+    """A replay buffer of four arrays."""
+    rows = mib * MIB // (2 * 64 * 4 + 8 * 4 + 1024)
+    chance = np.random.default_rng(0)
+    state = {
+        name: chance.random((rows, width), dtype="f4")
+        for name, width in (("obs", 64), ("next", 64), ("act", 8))
+    }
+    return {**state, "img": np.zeros((rows, 1024), dtype="u1"), "position": 0}
+
+
+def advance(state: dict[str, Any]) -> None:
+    """Write the next two per cent of the rows."""
+    rows = len(state["obs"])
+    window = rows // 50
+    start = state["position"] % (rows - window)
+    for name in ("obs", "next", "act", "img"):
+        state[name][start : start + window] += 1
+    state["position"] = start + window
+
+
+def milliseconds(work: Callable[[], object]) -> float:
+    """How long `work` takes."""
+    start = time.perf_counter()
+    work()
+    return (time.perf_counter() - start) * 1e3
+
+
+def tensors_of(state: Any, prefix: str = "") -> dict[str, torch.Tensor]:
+    """What safetensors and torch's distributed checkpoints can hold of a state."""
+    if isinstance(state, dict):
+        return {
+            k: t for name, value in state.items() for k, t in tensors_of(value, f"{prefix}{name}.").items()
+        }
+    if isinstance(state, torch.nn.Module | torch.optim.Optimizer):
+        return tensors_of(state.state_dict(), prefix)
+    if isinstance(state, np.ndarray):
+        return {prefix: torch.from_numpy(state)}
+    return {prefix: state.detach().contiguous()} if isinstance(state, torch.Tensor) else {}
+
+
+def synced(path: Path) -> None:
+    """Make a file durable."""
+    descriptor = os.open(path, os.O_RDONLY)
+    os.fsync(descriptor)
+    os.close(descriptor)
+
+
+def writers(directory: Path, state: Any) -> dict[str, Callable[[], object]]:
+    """The peers that save in the foreground, as their documentation shows."""
+    tensors = tensors_of(state)
+
+    def garage() -> None:
+        with (directory / "garage.pkl").open("wb") as file:
+            cloudpickle.dump(state, file)
+
+    found: dict[str, Callable[[], object]] = {
+        "cloudpickle.dump (garage)": garage,
+        "torch.save": lambda: torch.save(state, directory / "torch.pt"),
+    }
+    with contextlib.suppress(ModuleNotFoundError):
+        from safetensors.torch import save_file
+
+        found["safetensors (tensors only)"] = lambda: save_file(tensors, directory / "peer.safetensors")
+    return found
+
+
+FILES = {
+    "cloudpickle.dump (garage)": "garage.pkl",
+    "torch.save": "torch.pt",
+    "safetensors (tensors only)": "peer.safetensors",
+}
+
+
+def time_saves(directory: Path, state: Any, repeats: int, *, size: int) -> tuple[Times, Times]:
+    """Stall, and time until durable, of all writers in turns."""
+    stall: Times = {}
+    durable: Times = {}
+    source, target = np.ones(size, dtype="u1"), np.ones(size, dtype="u1")
+    background = Snapshotter(directory / "background", background=True, incremental="never")
+    foreground = Snapshotter(directory / "foreground")
+    tensors = tensors_of(state)
+    for itr in range(repeats + 1):
+        stall.setdefault("memcpy into touched memory", []).append(
+            milliseconds(lambda: np.copyto(target, source))
+        )
+        stall.setdefault("rlx, background", []).append(
+            milliseconds(lambda itr=itr: background.save_itr_params(itr, state))
+        )
+        background.wait()
+        foreground_time = milliseconds(lambda itr=itr: foreground.save_itr_params(itr, state))
+        durable.setdefault("rlx, foreground", []).append(foreground_time)
+        for name, write in writers(directory, state).items():
+            stall.setdefault(name, []).append(milliseconds(write))
+            rest = milliseconds(lambda name=name: synced(directory / FILES[name]))
+            durable.setdefault(f"{name} + fsync", []).append(stall[name][-1] + rest)
+        stall.setdefault("torch DCP async_save (tensors only)", []).append(_async_save(directory, tensors))
+    background.close()
+    return stall, durable
+
+
+def _async_save(directory: Path, tensors: dict[str, torch.Tensor]) -> float:
+    shutil.rmtree(directory / "dcp", ignore_errors=True)
+    start = time.perf_counter()
+    future = dcp.async_save(dict(tensors), checkpoint_id=str(directory / "dcp"), no_dist=True)
+    stall = (time.perf_counter() - start) * 1e3
+    future.result()
+    return stall
+
+
+def time_replay(directory: Path, state: dict[str, Any], repeats: int) -> tuple[Times, list[int]]:
+    """Stall and durability of a replay buffer of which two per cent change, and the bytes written."""
+    times: Times = {}
+    written: list[int] = []
+    original = Slots.write
+
+    def write(self: Slots, *arguments: Any) -> int:
+        written.append(original(self, *arguments))
+        return written[-1]
+
+    setattr(Slots, "write", write)  # noqa: B010 - counts what the real one writes
+    with Snapshotter(directory / "replay", background=True) as snapshotter:
+        for itr in range(repeats + 3):
+            advance(state)
+            stall = milliseconds(lambda itr=itr: snapshotter.save_itr_params(itr, state))
+            rest = milliseconds(snapshotter.wait)
+            if itr >= 3:  # the first three write two whole files
+                times.setdefault("rlx, incremental: stall", []).append(stall)
+                times.setdefault("rlx, incremental: durable", []).append(stall + rest)
+        garage = writers(directory, state)["cloudpickle.dump (garage)"]
+        for _ in range(max(2, repeats // 3)):
+            times.setdefault("cloudpickle.dump (garage): stall", []).append(milliseconds(garage))
+    return times, written[3:]
+
+
+def time_loads(directory: Path, repeats: int) -> Times:
+    """Restore of the replay buffer to the first use of every array, warm and cold."""
+    times: Times = {}
+
+    def first_use(state: dict[str, Any]) -> float:
+        return float(sum(array.flat[0] for array in state.values() if isinstance(array, np.ndarray)))
+
+    def garage() -> Any:
+        with (directory / "garage.pkl").open("rb") as file:
+            return pickle.load(file)
+
+    reader = Snapshotter(directory / "reader")
+    path = directory / "replay/params.pkl"
+    ways: dict[str, tuple[Path, Callable[[], Any]]] = {
+        "rlx, verify='index'": (path, lambda: reader.load(path.parent, verify="index")),
+        "rlx, verify='full'": (path, lambda: reader.load(path.parent)),
+        "pickle.load of cloudpickle.dump": (directory / "garage.pkl", garage),
+    }
+    for _ in range(repeats):
+        for name, (file, load) in ways.items():
+            for cold in (False, True):
+                if cold:
+                    evict(file)
+                took = milliseconds(lambda load=load: first_use(load()))
+                times.setdefault(f"{name}, {'cold' if cold else 'warm'}", []).append(took)
+                reader.wait()
+    return times
+
+
+def evict(path: Path) -> None:
+    """Drop a file from the page cache."""
+    descriptor = os.open(path, os.O_RDONLY)
+    os.posix_fadvise(descriptor, 0, 0, os.POSIX_FADV_DONTNEED)
+    os.close(descriptor)
+
+
+def time_verification(path: Path, repeats: int) -> Times:
+    """Reading memory, and verifying a file in the page cache."""
+    memory = np.ones(path.stat().st_size // 8, dtype="u8")
+    times: Times = {}
+    for _ in range(repeats):
+        times.setdefault("memory read of the same size", []).append(milliseconds(memory.max))
+        times.setdefault("rlx verify", []).append(milliseconds(lambda: verify(path)))
+    return times
+
+
+def time_lost(directory: Path, state: Any, repeats: int) -> Times:
+    """How much longer 1,500 steps of training take while one save goes on."""
+    network = torch.nn.Linear(256, 256)
+    batch = torch.randn(64, 256)
+
+    def train() -> None:
+        for _ in range(1500):
+            network(batch).sum().backward()
+
+    def torch_thread() -> None:
+        thread = threading.Thread(target=lambda: torch.save(state, directory / "thread.pt"))
+        thread.start()
+        train()
+        thread.join()
+
+    def rlx() -> None:
+        snapshotter.save_itr_params(0, state)
+        train()
+        snapshotter.wait()
+
+    times: Times = {}
+    with Snapshotter(directory / "lost", background=True, incremental="never") as snapshotter:
+        rlx()
+        for _ in range(repeats):
+            alone = milliseconds(train)
+            times.setdefault("rlx, background", []).append(milliseconds(rlx) - alone)
+            times.setdefault("torch.save in a thread", []).append(milliseconds(torch_thread) - alone)
+    return times
+
+
+def show(title: str, times: Times, *, base: str | None = None) -> None:
+    """Print a table; with `base`, also as a multiple of that row's best."""
+    print(f"\n### {title}\n\n| | best ms | median ms |{' multiple of ' + base + ' |' if base else ''}")
+    print(f"|---|---|---|{'---|' if base else ''}")
+    for name, measured in times.items():
+        values = measured[1:] if len(measured) > 2 else measured  # the first warms up
+        ratio = f" {min(values) / min(times[base][1:]):.2f} |" if base else ""
+        print(f"| {name} | {min(values):.2f} | {statistics.median(values):.2f} |{ratio}")
+
+
+def main() -> None:
+    """Run everything and print the tables."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--directory", type=Path, default=None)
+    parser.add_argument("--medium", type=int, default=256)
+    parser.add_argument("--replay", type=int, default=1024)
+    parser.add_argument("--repeats", type=int, default=7)
+    options = parser.parse_args()
+    warnings.simplefilter("ignore")
+    torch.set_num_threads(1)  # one core trains, the other one saves
+    directory = Path(tempfile.mkdtemp(prefix="rlx-benchmark-", dir=options.directory))
+    try:
+        _run(directory, options)
+    finally:
+        shutil.rmtree(directory)
+
+
+def _run(directory: Path, options: argparse.Namespace) -> None:
+    repeats = options.repeats
+    stall, durable = time_saves(directory, small(), 6 * repeats, size=MIB)
+    show("Small state (1 MB of networks + Adam): stall", stall)
+    show("Small state: durable", durable)
+    state = medium(options.medium)
+    stall, durable = time_saves(directory, state, repeats, size=options.medium * MIB)
+    base = "memcpy into touched memory"
+    show(f"{options.medium} MiB in 200 arrays: stall", stall, base=base)
+    show(f"{options.medium} MiB in 200 arrays: durable", durable)
+    show("Training time lost to one save", time_lost(directory, state, repeats))
+    del state
+    buffer = replay(options.replay)
+    times, written = time_replay(directory, buffer, 2 * repeats)
+    show(f"Replay of {options.replay} MiB, 2 % changed", times)
+    changed = sum(
+        array[: len(array) // 50].nbytes for array in buffer.values() if isinstance(array, np.ndarray)
+    )
+    print(f"\nbytes written per changed byte: {statistics.median(written) / changed:.2f}")
+    show("Restore to first use", time_loads(directory, repeats))
+    show("Verification", time_verification(directory / "replay/params.pkl", repeats))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,79 @@
+"""Snapshots at URLs, through fsspec."""
+
+import sys
+import uuid
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from rlx_snapshot import SnapshotFallbackWarning, SnapshotNotFoundError, Snapshotter
+
+fsspec: Any = pytest.importorskip("fsspec", reason="needs fsspec")
+
+
+@pytest.fixture(params=["memory", "file"])
+def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """A fresh place in memory, or on the disk through fsspec."""
+    return f"memory://{uuid.uuid4().hex}/run" if request.param == "memory" else f"file://{tmp_path}/run"
+
+
+def names_at(url: str) -> list[str]:
+    """Names of all files at a URL, sorted."""
+    files, root = fsspec.core.url_to_fs(url)
+    return sorted(path.rpartition("/")[2] for path in files.ls(root, detail=False))
+
+
+def test_saves_and_loads_by_number(url: str) -> None:
+    """All iterations are uploaded, and found by number, 'first' and 'last'."""
+    snapshotter = Snapshotter(url, "all")
+    for itr in range(9, 12):
+        snapshotter.save_itr_params(itr, {"itr": itr})
+    assert snapshotter.snapshot_dir == url
+    assert names_at(url) == ["itr_10.pkl", "itr_11.pkl", "itr_9.pkl"]
+    loaded = [Snapshotter(url, "none").load(url, itr)["itr"] for itr in ("first", "10", "last")]
+    assert loaded == [9, 10, 11]
+
+
+def test_background_and_keep_work_remotely(url: str) -> None:
+    """The thread uploads; older files are removed once the newer one is there."""
+    with Snapshotter(url, "all", background=True, keep=2) as snapshotter:
+        for itr in range(5):
+            snapshotter.save_itr_params(itr, bytearray(100_000))
+    assert names_at(url) == ["itr_3.pkl", "itr_4.pkl"]
+    assert snapshotter.last_committed == 4
+
+
+def test_latest_file_is_replaced(url: str) -> None:
+    """In mode last there is one file, also found by the iteration inside."""
+    snapshotter = Snapshotter(url)
+    for itr in range(3):
+        snapshotter.save_itr_params(itr, itr)
+    assert names_at(url) == ["params.pkl"]
+    assert (snapshotter.load(url), snapshotter.load(url, 2)) == (2, 2)
+
+
+def test_missing_iteration_says_what_is_there(url: str) -> None:
+    """The error names the place and the files."""
+    snapshotter = Snapshotter(url, "all")
+    snapshotter.save_itr_params(3, 3)
+    with pytest.raises(SnapshotNotFoundError, match=r"iteration 7 in .*itr_3\.pkl"):
+        snapshotter.load(url, 7)
+
+
+def test_damaged_newest_falls_back(url: str) -> None:
+    """An older file is downloaded where the newest is damaged."""
+    snapshotter = Snapshotter(url, "all")
+    for itr in range(3):
+        snapshotter.save_itr_params(itr, itr)
+    files, root = fsspec.core.url_to_fs(url)
+    files.pipe_file(f"{root}/itr_2.pkl", files.cat_file(f"{root}/itr_2.pkl")[:-1])
+    with pytest.warns(SnapshotFallbackWarning, match=r"itr_1\.pkl"):
+        assert snapshotter.load(url) == 1
+
+
+def test_missing_fsspec_names_the_extra(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without fsspec the error says what to install."""
+    monkeypatch.setitem(sys.modules, "fsspec.core", None)
+    with pytest.raises(ModuleNotFoundError, match=r"rlx-snapshot\[fsspec\]"):
+        Snapshotter("memory://nowhere")
