@@ -189,6 +189,7 @@ class Killer:
         while done < kills:
             with life(program, folder, *options(done), hash_seed=self._hash_seed()) as process:
                 if not self._wait_for_progress(process, measure=done % 3 == 0):
+                    require_success(program, process)
                     break
                 time.sleep(self._dice.uniform(0, self._epoch_seconds))
                 done += process.kill()
@@ -225,9 +226,14 @@ def finish(program: Program, folder: Path, *options: str, hash_seed: int = 0) ->
         RuntimeError: If the exit code is not 0; says what the program said.
     """
     with life(program, folder, *options, hash_seed=hash_seed) as process:
-        code = process.end()
-        if code != DONE:
-            raise RuntimeError(f"{program.script.name} ended with {code}: {process.said()[-3000:]}")
+        require_success(program, process)
+
+
+def require_success(program: Program, process: Life) -> None:
+    """Wait for the end; raise RuntimeError if the exit code is not 0."""
+    code = process.end()
+    if code != DONE:
+        raise RuntimeError(f"{program.script.name} ended with {code}: {process.said()[-3000:]}")
 
 
 def fingerprints(script: Path, *folders: Path) -> list[Fingerprint]:

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from rlx_experiment import ExperimentContext, wrap_experiment
 from rlx_protocols import TrainingLoop
 from rlx_runner import LocalRunner, set_seed
-from rlx_sampler import EpisodeBatch, KeyedSampler, LocalSampler, MultiprocessingSampler
+from rlx_sampler import EpisodeBatch, FragmentWorker, KeyedSampler, LocalSampler, MultiprocessingSampler
 
 Array = NDArray[np.float64]
 
@@ -92,19 +92,19 @@ def probe(
     n_workers: int = 1,
     sampler: Literal["local", "multiprocessing"] = "local",
     logger: Literal["csv", "tensorboard"] = "csv",
+    fragments: bool = False,
     hold_at: int = -1,
 ) -> Any:
-    """Run the probe; epoch `hold_at` never ends."""
+    """Run the probe; with `fragments` on four environments that live on, shared by 1, 2 or 4 workers."""
     Probe.hold_at = hold_at
     runner = LocalRunner(ctxt, logger=ctxt.logger(logger), stop_requested=lambda: ctxt.stop_requested)
-    if ctxt.resuming and runner.try_restore(
-        ctxt.snapshot_dir, sampler_cls=SAMPLERS[sampler], n_workers=n_workers
-    ):
+    sampling: dict[str, Any] = {"sampler_cls": SAMPLERS[sampler], "n_workers": n_workers}
+    if fragments:
+        sampling |= {"worker_class": FragmentWorker, "worker_args": {"n_envs": 4 // n_workers}}
+    if ctxt.resuming and runner.try_restore(ctxt.snapshot_dir, **sampling):
         return runner.resume(n_epochs=n_epochs, batch_size=batch_size)
     set_seed(seed)
-    runner.setup(
-        Probe(seed=seed), gymnasium.make("CartPole-v1"), sampler_cls=SAMPLERS[sampler], n_workers=n_workers
-    )
+    runner.setup(Probe(seed=seed), gymnasium.make("CartPole-v1"), **sampling)
     return runner.train(n_epochs=n_epochs, batch_size=batch_size)
 
 

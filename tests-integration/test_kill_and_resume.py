@@ -28,6 +28,7 @@ KILLS = 10
 N_EPOCHS = 40
 
 PROBE = Program(HERE / "probe_run.py", ("--n-epochs", "40", "--logger", "csv"))
+FRAGMENTS = replace(PROBE, options=(*PROBE.options, "--fragments"))
 CEM = Program(
     EXAMPLES / "cem_cartpole.py", ("--n-epochs", "40", "--batch-size", "20", "--logger", "tensorboard")
 )
@@ -95,7 +96,7 @@ def assert_complete(found: Fingerprint) -> None:
     logged = {"journal"} | ({"csv"} if found["csv"] else {"tensorboard"})
     assert len(found["snapshot"]) > 100
     for log in logged:
-        assert sum("AverageReturn" in name for name in found[log]) == N_EPOCHS
+        assert sum("TotalEnvSteps" in name for name in found[log]) == N_EPOCHS
 
 
 @pytest.mark.parametrize("program", PROGRAMS)
@@ -150,6 +151,18 @@ def test_workers_may_change_from_life_to_life(program: Program, unbroken: Twin, 
     assert Killer(seed=17).kill_after_progress(program, tmp_path / "run", kills, other_workers) == kills
     finish(program, tmp_path / "run", "--sampler", "local", "--n-workers", "1")
     assert compare(program, unbroken(program), tmp_path / "run") == []
+
+
+def sharing_workers(number: int) -> tuple[str, ...]:
+    """Share four environments among 1, 2 or 4 workers."""
+    return ("--sampler", "multiprocessing", "--n-workers", str(2 ** (number % 3)))
+
+
+def test_environments_in_mid_episode_come_back(unbroken: Twin, tmp_path: Path) -> None:
+    """Fragments go on from live environments, also when other workers get them after a kill."""
+    assert Killer(seed=19).kill_after_progress(FRAGMENTS, tmp_path / "run", 5, sharing_workers) == 5
+    finish(FRAGMENTS, tmp_path / "run", "--sampler", "local", "--n-workers", "1")
+    assert compare(FRAGMENTS, unbroken(FRAGMENTS), tmp_path / "run") == []
 
 
 @pytest.mark.parametrize("mutant", MUTANTS)
