@@ -38,9 +38,7 @@ def stock(folder: Path) -> Any:
 
 def write_foreign(folder: Path) -> None:
     """Write a million scalars with torch's writer, one record each."""
-    from torch.utils.tensorboard import SummaryWriter
-
-    writer: Any = SummaryWriter(str(folder))
+    writer: Any = importlib.import_module("torch.utils.tensorboard").SummaryWriter(str(folder))
     for step in range(ROWS):
         for key in range(KEYS):
             writer.add_scalar(f"update/k{key:02d}", key + step / 7, step)

@@ -9,12 +9,13 @@ training between two calls, in which a background thread can work.
 
 from __future__ import annotations
 
-import importlib.util
 import statistics
 import sys
 import tempfile
 import time
 from collections.abc import Callable
+from importlib import import_module
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -25,9 +26,7 @@ ROW = {f"k{index:02d}": index * 0.37 for index in range(20)}
 
 def torch_writer(folder: Path) -> tuple[Call, Callable[[], object]]:
     """Return twenty calls of torch's SummaryWriter."""
-    from torch.utils.tensorboard import SummaryWriter
-
-    writer: Any = SummaryWriter(str(folder))
+    writer: Any = import_module("torch.utils.tensorboard").SummaryWriter(str(folder))
 
     def call(step: int) -> None:
         for key, value in ROW.items():
@@ -38,18 +37,14 @@ def torch_writer(folder: Path) -> tuple[Call, Callable[[], object]]:
 
 def tianshou_logger(folder: Path) -> tuple[Call, Callable[[], object]]:
     """Return tianshou's TensorboardLogger; it flushes after every row."""
-    from tianshou.utils import TensorboardLogger
-    from torch.utils.tensorboard import SummaryWriter
-
-    logger: Any = TensorboardLogger(SummaryWriter(str(folder)), update_interval=1)
+    writer: Any = import_module("torch.utils.tensorboard").SummaryWriter(str(folder))
+    logger: Any = import_module("tianshou.utils").TensorboardLogger(writer, update_interval=1)
     return lambda step: logger.log_update_data(ROW, step), logger.finalize
 
 
 def sb3_logger(folder: Path) -> tuple[Call, Callable[[], object]]:
     """Return Stable-Baselines3's Logger with TensorBoard's format."""
-    from stable_baselines3.common.logger import configure
-
-    logger: Any = configure(str(folder), ["tensorboard"])
+    logger: Any = import_module("stable_baselines3.common.logger").configure(str(folder), ["tensorboard"])
 
     def call(step: int) -> None:
         for key, value in ROW.items():
@@ -130,7 +125,7 @@ def main() -> None:
     print("| microseconds a row of 20 scalars | tight: median | p99 | CPU | paced: median | p99 |")
     print("|---|---|---|---|---|---|")
     for name, (module, case) in CASES.items():
-        if importlib.util.find_spec(module) is not None:
+        if find_spec(module) is not None:
             report(name, case, rounds)
 
 

@@ -191,3 +191,21 @@ def test_whatever_is_logged_is_read(
         if series is not None:
             assert series.steps.tolist() == [step for step, _ in expected]
             assert series.values.tobytes() == np.array([value for _, value in expected]).tobytes()
+
+
+def test_rows_of_several_layouts_in_turn(tmp_path: Path) -> None:
+    """Short and long runs of rows with equal keys are told apart, whatever their lengths."""
+    logger = JournalLogger(tmp_path)
+    expected: dict[str, list[int]] = {"a": [], "b": [], "c": []}
+    step = 0
+    for length in (1, 2, 7, 8, 9, 63, 64, 65, 130, 400, 3):
+        for key, steps in expected.items():
+            for _ in range(length):
+                logger.write("info/epoch", step, {key: float(step)})
+                steps.append(step)
+                step += 1
+    logger.finalize()
+    metrics = read_metrics(tmp_path)
+    assert {key: metrics[f"info/{key}"].values.tolist() for key in expected} == expected
+    assert metrics["info/epoch"].steps.tolist() == list(range(step))
+    assert metrics.damaged == 0

@@ -239,3 +239,26 @@ def test_nothing_to_read(tmp_path: Path) -> None:
     """An empty folder is an error that says what was looked for."""
     with pytest.raises(FileNotFoundError, match="neither a journal"):
         read_metrics(tmp_path)
+
+
+def test_records_of_several_lengths_in_turn(tmp_path: Path) -> None:
+    """Short and long runs of equal records are told apart, and damage within a run costs one of them."""
+    logger = TensorboardLogger(tmp_path)
+    expected: dict[str, list[int]] = {"a": [], "longer": []}
+    step = 0
+    for length in (1, 2, 7, 8, 9, 63, 64, 65, 130, 400, 3):
+        for key, steps in expected.items():
+            for _ in range(length):
+                logger.write("info/epoch", step, {key: float(step)})
+                steps.append(step)
+                step += 1
+    logger.finalize()
+    (path,) = tmp_path.glob("events*")
+    metrics = read_metrics(path)
+    assert {key: metrics[f"info/{key}"].values.tolist() for key in expected} == expected
+    data = bytearray(path.read_bytes())
+    data[len(data) // 2] ^= 1
+    path.write_bytes(data)
+    metrics = read_metrics(path)
+    assert sum(len(metrics[f"info/{key}"]) for key in expected) == step - 1
+    assert metrics.damaged == 1

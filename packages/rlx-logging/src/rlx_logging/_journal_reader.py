@@ -134,19 +134,35 @@ class JournalScan:
             return stop
         starts = self.rows.setdefault(data[position + HEAD.size : position + _SAME], array("q"))
         length = stop - position
-        rows = 1
-        if data[stop : stop + _SAME] == data[position : position + _SAME]:
-            rows = self._count_rows(position, length)
+        far = position + (_FEWEST - 1) * length
+        rows = (
+            self._count_rows(position, length)
+            if data[far : far + _SAME] == data[position : position + _SAME]
+            else 1
+        )
         starts.extend(range(position, position + rows * length, length))
         return position + rows * length
 
     def _count_rows(self, position: int, length: int) -> int:
-        """Return how many whole rows like the one at `position` follow each other."""
+        """Return how many whole rows like the one at `position` follow each other, it included."""
         import numpy as np
 
-        most = (len(self.data) - position) // length
-        heads = np.ndarray((most, 2), "<u8", self.data, position, (length, 8))
-        alike = _leading((heads == heads[0]).all(axis=1))
+        head = np.frombuffer(self.data, "<u8", 2, position)
+        rows, window = 0, 64
+        while True:
+            start = position + rows * length
+            count = min(window, (len(self.data) - start) // length)
+            found = self._count_in_window(start, length, head, count) if count else 0
+            rows += found
+            if found < window:
+                return rows
+            window *= 4
+
+    def _count_in_window(self, position: int, length: int, head: NDArray[np.uint64], count: int) -> int:
+        import numpy as np
+
+        heads = np.ndarray((count, 2), "<u8", self.data, position, (length, 8))
+        alike = _leading((heads == head).all(axis=1))
         body_end = length - CHECKSUM.size
         checksums = np.ndarray((alike,), "<u4", self.data, position + body_end, (length,))
         view, crc32 = self._view, zlib.crc32

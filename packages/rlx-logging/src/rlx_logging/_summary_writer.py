@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 from rlx_logging._backend import Backend
@@ -94,11 +94,12 @@ class SummaryWriterBackend(Backend):
             self._folder.adopt(name)
 
     def _written(self) -> list[str]:
-        """Return the writer's event file: the one that was made last in its folder."""
+        """Return the writer's event file: of those this process made, if their names say so, the latest."""
         files = sorted(
-            Path(self._folder.path).glob("events.out.tfevents.*"), key=lambda path: path.stat().st_mtime_ns
+            self._folder.path.glob("events.out.tfevents.*"), key=lambda path: path.stat().st_mtime_ns
         )
-        return [files[-1].name] if files else []
+        mine = [path for path in files if f".{os.getpid()}." in path.name] or files
+        return [mine[-1].name] if mine else []
 
     def close(self) -> None:
         """Close the writer; torch's and tensorboardX's start a new file if rows follow."""

@@ -73,7 +73,7 @@ class ScalarPacker:
             return self._pack(row.step, row.time, tuple(map(to_float32, to_floats(row.values))))
 
     def _pack(self, step: int, time: float, values: tuple[float, ...]) -> bytes:
-        fields = self._fields
+        fields = self._fields.copy()  # another thread may be packing too
         fields[1::2] = (step, *values)
         data = self._struct.pack(b"\x09", time, b"\x10", padded_varint(step), *fields)
         return self._head + data + _CRC.pack(mask(self._crc32c(data)))

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
 HEAD: Final = 12  # length u64, its masked checksum u32
 TAIL: Final = 4  # masked checksum of the data
+_FEWEST: Final = 8  # records below which numpy does not pay
 _LENGTH: Final = struct.Struct("<Q")
 _CRC: Final = struct.Struct("<I")
 
@@ -69,16 +70,27 @@ class RecordScan:
 
     def _count_alike(self, position: int, length: int) -> int:
         """Return how many whole records of this length follow each other, this one included."""
-        data, size = self._data, HEAD + length + TAIL
-        head = data[position : position + HEAD]
-        if data[position + size : position + size + HEAD] != head:
+        size = HEAD + length + TAIL
+        far = position + (_FEWEST - 1) * size
+        if self._data[far : far + HEAD] != self._data[position : position + HEAD]:
             return 1
+        count, window = 0, 64
+        while True:
+            start = position + count * size
+            most = min(window, (len(self._data) - start) // size)
+            found = self._count_in_window(start, length, most) if most else 0
+            count += found
+            if found < window:
+                return count
+            window *= 4
+
+    def _count_in_window(self, position: int, length: int, count: int) -> int:
         import numpy as np
 
-        most = (len(data) - position) // size
-        lengths = np.ndarray((most,), "<u8", data, position, (size,))
-        crcs = np.ndarray((most,), "<u4", data, position + 8, (size,))
-        alike = _leading((lengths == lengths[0]) & (crcs == crcs[0]))
+        size = HEAD + length + TAIL
+        lengths = np.ndarray((count,), "<u8", self._data, position, (size,))
+        crcs = np.ndarray((count,), "<u4", self._data, position + 8, (size,))
+        alike = _leading((lengths == length) & (crcs == mask(self._crc32c(_LENGTH.pack(length)))))
         return _leading(self._are_whole(position + HEAD, length, alike))
 
     def _are_whole(self, first: int, length: int, count: int) -> NDArray[np.bool_]:
