@@ -2,6 +2,7 @@
 
 import pickle
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -86,3 +87,25 @@ class TestLatestBesideNumbered:
         assert snapshotter.load(tmp_path, 5) == "five"
         with pytest.raises(SnapshotNotFoundError, match=r"iteration 4 .* \(it has params\.pkl\)"):
             snapshotter.load(tmp_path, 4)
+
+
+@pytest.mark.parametrize("itr", ["foo", "-1", "1.0", None, 2.0, b"last"])
+def test_anything_but_a_number_first_or_last_is_a_value_error(tmp_path: Path, itr: Any) -> None:
+    """Nothing is guessed from a value of another kind."""
+    with pytest.raises(ValueError, match=r"itr is .*: it must be an iteration number, 'first' or 'last'"):
+        all_saved(tmp_path, 3).load(tmp_path, itr)
+
+
+@pytest.mark.parametrize("option", ["snapshot_gap", "keep"])
+def test_counts_are_whole_numbers(tmp_path: Path, option: str) -> None:
+    """The message has the option's name and the value."""
+    options: dict[str, Any] = {option: 1.5}
+    with pytest.raises(TypeError, match=f"{option} is 1.5: it must be a whole number"):
+        Snapshotter(tmp_path, "gap", **options)
+
+
+def test_iterations_saved_are_whole_numbers(tmp_path: Path) -> None:
+    """An iteration is a number in a file's name."""
+    itr: Any = "3"
+    with pytest.raises(TypeError, match="itr is '3': it must be a whole number"):
+        Snapshotter(tmp_path, "all").save_itr_params(itr, {})

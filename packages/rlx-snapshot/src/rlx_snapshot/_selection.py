@@ -1,5 +1,6 @@
 """Which file an iteration, 'first' or 'last' means, by number, and what to fall back to."""
 
+import operator
 import os
 from pathlib import Path
 
@@ -13,7 +14,7 @@ def candidates(directory: Path, itr: int | str) -> list[Path]:
     """The files to try for `itr`, the wanted one first; more than one only for 'last'.
 
     Raises:
-        ValueError: If `itr` is a string other than digits, 'first' and 'last'.
+        ValueError: If `itr` is neither a whole number (or its digits) nor 'first' nor 'last'.
         SnapshotNotFoundError: If there is none.
     """
     found = _candidates(directory, itr)
@@ -27,9 +28,18 @@ def _candidates(directory: Path, itr: int | str) -> list[Path]:
         return _newest_first(directory)
     if itr == "first":
         return _newest_first(directory)[-1:]
-    if isinstance(itr, str) and not (itr.isascii() and itr.isdigit()):
-        raise ValueError(f"itr is {itr!r}: it must be an iteration number, 'first' or 'last'")
-    return _of_iteration(directory, int(itr))
+    return _of_iteration(directory, _number(itr))
+
+
+def _number(itr: int | str) -> int:
+    try:
+        if not isinstance(itr, str):
+            return operator.index(itr)
+        if itr.isascii() and itr.isdigit():
+            return int(itr)
+    except TypeError:
+        pass
+    raise ValueError(f"itr is {itr!r}: it must be an iteration number, 'first' or 'last'")
 
 
 def _of_iteration(directory: Path, itr: int) -> list[Path]:

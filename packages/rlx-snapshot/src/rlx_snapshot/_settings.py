@@ -35,11 +35,19 @@ class Settings(NamedTuple):
         _refuse_unless_one_of("snapshot_mode", self.mode, list(FILES_FOR_MODE))
         _refuse_unless_one_of("incremental", self.incremental, ["auto", "never"])
         _refuse_unless_one_of("durability", self.durability, ["fsync", "rename"])
-        if operator.index(self.gap) < 1:
+        if whole_number("snapshot_gap", self.gap) < 1:
             raise ValueError(f"snapshot_gap is {self.gap}: it must be at least 1")
-        if self.keep is not None and self.keep < 1:
+        if self.keep is not None and whole_number("keep", self.keep) < 1:
             raise ValueError(f"keep is {self.keep}: it must be at least 1, or None to keep every snapshot")
         return self
+
+
+def whole_number(name: str, value: int) -> int:
+    """Return `value` as an int; TypeError with its name if it is no whole number."""
+    try:
+        return operator.index(value)
+    except TypeError:
+        raise TypeError(f"{name} is {value!r}: it must be a whole number") from None
 
 
 def check_verification(verify: str) -> None:

@@ -1,7 +1,6 @@
 """Snapshotter: decides which iterations of a run are kept, and finds them again."""
 
 import functools
-import operator
 import os
 from pathlib import Path
 from types import TracebackType
@@ -22,6 +21,7 @@ from rlx_snapshot._settings import (
     Verification,
     check_verification,
     key_from,
+    whole_number,
 )
 from rlx_snapshot._store import Store
 from rlx_snapshot._stream import capture
@@ -131,7 +131,7 @@ class Snapshotter:
             DamagedSnapshotError: If the snapshot loaded with ``verify='index'``
                 turned out to be damaged.
         """
-        itr = operator.index(itr)
+        itr = whole_number("itr", itr)
         if itr < 0:
             raise ValueError(f"itr is {itr}: iterations count from 0")
         self._checking.raise_failure()
