@@ -72,6 +72,14 @@ class TestChecks:
         with pytest.raises(ValueError, match=message):
             changed(make_batch([3, 2]), **{field: value})
 
+    def test_takes_step_types_as_objects(self) -> None:
+        """Garage's users build them with ``dtype=StepType``, which gives an array of objects."""
+        members = np.array([StepType.FIRST, StepType.TERMINAL], dtype=StepType)
+        fields: dict[str, Any] = {"observations": [0, 1], "last_observations": [2], "actions": [0, 0]}
+        batch = EpisodeBatch(**fields, rewards=np.ones(2), step_types=members, lengths=np.array([2]))
+        assert batch.step_types.dtype == np.int8
+        assert batch.step_types.tolist() == [0, 2]
+
     def test_is_frozen(self) -> None:
         """A batch cannot be given other fields."""
         with pytest.raises(AttributeError, match="cannot assign"):

@@ -12,6 +12,7 @@ import numpy as np
 from rlx_sampler import _episode_checks as checks
 from rlx_sampler._episode_lists import episode_from_dict, episode_to_dict
 from rlx_sampler._padding import pad_episodes, valid_steps
+from rlx_sampler._step_types import as_step_types
 from rlx_sampler._trees import Array, ArrayTree, as_arrays, concatenate, leaves, map_leaves, rows, structure
 
 PER_STEP = ("observations", "actions", "rewards", "step_types", "env_infos", "agent_infos")
@@ -60,6 +61,7 @@ class EpisodeBatch:
     def __post_init__(self) -> None:
         for each in fields(self):
             object.__setattr__(self, each.name, as_arrays(getattr(self, each.name)))
+        object.__setattr__(self, "step_types", as_step_types(self.step_types))
         checks.check_lengths(self.lengths)
         if not self.complete.size:
             object.__setattr__(self, "complete", np.ones(self.n_episodes, bool))

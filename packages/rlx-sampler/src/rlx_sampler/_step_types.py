@@ -1,6 +1,7 @@
 """What a time step is within its episode."""
 
 from enum import IntEnum
+from numbers import Integral
 
 import numpy as np
 
@@ -16,6 +17,12 @@ class StepType(IntEnum):
     """The environment ended here; beats TIMEOUT where both hold."""
     TIMEOUT = 3
     """Cut off by a time limit, the environment's own or the sampler's."""
+
+
+def as_step_types(values: Array) -> Array:
+    """Return `values` as integers where they are an array of :class:`StepType` objects, as garage's are."""
+    members = values.dtype == object and all(isinstance(each, Integral) for each in values.flat)
+    return values.astype(np.int8) if members else values
 
 
 def label_steps(length: int, end: StepType, *, is_beginning: bool = True) -> Array:
