@@ -2,13 +2,16 @@
 
 The blocks of a page are one program, in order. A block with a title that ends in ``.py`` is a file
 of that name instead, and is run by itself where it has a ``__main__`` part. A block titled ``garage``,
-``tianshou`` or ``Stable-Baselines3`` shows that library's code: it is only parsed.
+``tianshou`` or ``Stable-Baselines3`` shows that library's code: it is only parsed. Commands in a
+console block are started at the end, without a shell.
 """
 
 from __future__ import annotations
 
 import ast
 import re
+import shlex
+import shutil
 import subprocess
 import sys
 import textwrap
@@ -27,6 +30,7 @@ PAGES = sorted(
 )
 OTHERS = {"garage", "tianshou", "Stable-Baselines3"}
 FENCE = re.compile(r'^```python(?: +title="(?P<title>[^"]+)")?\n(?P<code>.*?)^```$', re.MULTILINE | re.DOTALL)
+CONSOLE = re.compile(r"^```console\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 NEEDED = re.compile(r"^<!-- needs (?P<module>\w+) -->$", re.MULTILINE)
 
 
@@ -49,6 +53,12 @@ def run(folder: Path, name: str, code: str) -> None:
     command = [sys.executable, "-W", "error::DeprecationWarning:__main__", name]
     done = subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=250, check=False)
     assert done.returncode == 0, f"{code}\n{done.stdout}\n{done.stderr}"
+
+
+def commands_of(page: Path) -> list[list[str]]:
+    """Return the command lines that the page shows, without their output."""
+    lines = "".join(CONSOLE.findall(page.read_text(encoding="utf-8"))).splitlines()
+    return [shlex.split(line[2:], comments=True) for line in lines if line.startswith("$ ")]
 
 
 def name_of(page: Path) -> str:
@@ -77,3 +87,7 @@ class TestPages:
                 run(tmp_path, block.title, block.code)
         program = "\n".join(block.code for block in blocks if not block.title.endswith(".py"))
         run(tmp_path, "page.py", program)
+        scripts = str(Path(sys.executable).parent)
+        for command in commands_of(page):
+            program = shutil.which(command[0], path=scripts) or command[0]
+            subprocess.run([program, *command[1:]], cwd=tmp_path, check=True, timeout=250)
