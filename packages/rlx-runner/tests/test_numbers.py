@@ -27,6 +27,7 @@ class Batch(CountedBatch):
 
     infos: dict[str, Any] = field(default_factory=dict[str, Any])
     complete: Any = None
+    episode_infos: dict[str, Any] = field(default_factory=dict[str, Any])
 
     @property
     def env_infos(self) -> dict[str, Any]:
@@ -68,6 +69,13 @@ class TestEpochMetrics:
             "EpisodeLength/min": 3,
             "EpisodeLength/max": 3,
         }
+
+    def test_end_of_an_episode_counts_the_whole_of_it(self) -> None:
+        """A fragment that ends an episode of earlier batches stands for its whole return and length."""
+        metrics = EpochMetrics()
+        totals = {"episode_return": np.array([50.0, 3.0]), "episode_length": np.array([50, 3])}
+        metrics.add_batch(Batch(2, 3, 1.0, {}, [True, False], totals))
+        assert (metrics.average_return, metrics.row()["EpisodeLength/mean"]) == (50.0, 50.0)
 
     def test_algorithms_value_wins(self) -> None:
         """An algorithm may say better what its return is."""

@@ -168,3 +168,23 @@ class TestLimits:
         assert sampler.exactness().grade == "C"
         assert "died" in str(sampler.exactness())
         sampler.shutdown_worker()
+
+
+def test_fragments_tell_return_and_length_since_their_episode_began() -> None:
+    """An episode's end stands for the whole of it, also when the sampler was restored in its middle."""
+    sampler = make_local(**choices(1))
+    earned, age, ends = 0.0, 0, 0
+    for number in range(12):
+        if number == 6:
+            state = sampler.state_dict()
+            sampler = make_local(**choices(1))
+            sampler.load_state_dict(state)
+        batch = sampler.obtain_samples(0, 5, None)
+        totals = batch.episode_infos
+        for index, rewards in enumerate(np.split(batch.rewards, np.cumsum(batch.lengths)[:-1])):
+            earned, age = earned + float(rewards.sum()), age + len(rewards)
+            assert totals["episode_return"][index] == pytest.approx(earned)
+            assert totals["episode_length"][index] == age
+            if batch.complete[index]:
+                earned, age, ends = 0.0, 0, ends + 1
+    assert ends > 0

@@ -26,7 +26,11 @@ class EpochMetrics:
         self._logged.update(metrics)
 
     def add_batch(self, batch: EpisodeBatchLike) -> None:
-        """Take returns, lengths and successes of the episodes that are complete in `batch`."""
+        """Take returns, lengths and successes of the episodes that end in `batch`.
+
+        An episode that began in an earlier batch is counted whole where the sampler tells
+        `episode_return` and `episode_length` in `episode_infos`.
+        """
         lengths = np.asarray(batch.lengths, dtype=np.int64)
         if lengths.size == 0:
             return
@@ -34,8 +38,10 @@ class EpochMetrics:
         mask = offered(batch, "complete")
         complete = np.ones(lengths.size, dtype=np.bool_) if mask is None else np.asarray(mask, dtype=np.bool_)
         rewards = np.asarray(batch.rewards, dtype=np.float64)
-        self._returns.append(np.add.reduceat(rewards, starts)[complete])
-        self._lengths.append(lengths[complete])
+        totals = offered(batch, "episode_infos") or {}
+        returns = totals.get("episode_return", np.add.reduceat(rewards, starts))
+        self._returns.append(np.asarray(returns, dtype=np.float64)[complete])
+        self._lengths.append(np.asarray(totals.get("episode_length", lengths), dtype=np.int64)[complete])
         success = next((batch.env_infos[key] for key in SUCCESS_KEYS if key in batch.env_infos), None)
         if success is not None:
             steps = np.asarray(success).astype(np.bool_).reshape(rewards.size, -1)[:, 0]

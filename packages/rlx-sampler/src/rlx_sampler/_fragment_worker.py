@@ -20,7 +20,8 @@ class FragmentWorker(VecWorker):
     """Advances each of its environments by a fixed number of steps for every key.
 
     For off-policy learning: no step is thrown away, and episodes go on in the next
-    batch. The end of a recording is MID, with `complete` False. All environments of all
+    batch. The end of a recording is MID, with `complete` False; `episode_infos` has
+    `episode_return` and `episode_length` since the episode began. All environments of all
     workers advance equally, so a batch may hold more steps than asked for. Batches
     depend on the total number of environments, not on how workers share them.
 
@@ -83,6 +84,7 @@ class FragmentWorker(VecWorker):
                     build_actor(policy, together, rows),
                     environments[at : at + together],
                     self.max_episode_length,
+                    tell_totals=True,
                 )
                 for at in range(0, self.n_lanes, together)
             ]

@@ -28,6 +28,7 @@ class _Running:
     episode_info: Info
     age: int = 0
     handed_over: int = 0
+    earned: float = 0.0
     rewards: list[float] = field(default_factory=list[float])
     infos: list[Info] = field(default_factory=list[Info])
 
@@ -38,13 +39,30 @@ class LiveEpisode(NamedTuple):
     observation: ArrayTree
     age: int
     episode_info: Info
+    earned: float = 0.0
+    """Rewards of the episode that were handed over already."""
 
 
 class Lanes:
-    """Runs one episode in each of several environments, with one call of the policy a step."""
+    """Runs one episode in each of several environments, with one call of the policy a step.
 
-    def __init__(self, actor: Actor, environments: Sequence[Any], max_episode_length: int) -> None:
+    Args:
+        actor: The policy.
+        environments: At least as many as the actor has lanes.
+        max_episode_length: Steps after which an episode is cut off.
+        tell_totals: Record return and length of each episode since it began, in `episode_infos`.
+    """
+
+    def __init__(
+        self,
+        actor: Actor,
+        environments: Sequence[Any],
+        max_episode_length: int,
+        *,
+        tell_totals: bool = False,
+    ) -> None:
         self._actor = actor
+        self._tell_totals = tell_totals
         self._environments = environments[: actor.n_lanes]
         self._max_episode_length = max_episode_length
         self._running: dict[int, _Running] = {}
@@ -98,7 +116,9 @@ class Lanes:
         self._stack.place(lane, live.observation)
         begin = self._tape.now if self._tape is not None else 0
         self._free.remove(lane)
-        self._running[lane] = _Running(key, begin, live.episode_info, live.age, live.age)
+        self._running[lane] = _Running(
+            key, begin, live.episode_info, age=live.age, handed_over=live.age, earned=live.earned
+        )
 
     def is_running(self, lane: int) -> bool:
         """Whether an episode is under way in `lane`."""
@@ -115,7 +135,7 @@ class Lanes:
         running = self._running.get(lane)
         if running is None or self._stack is None:
             return None
-        return LiveEpisode(self._stack.row(lane), running.age, running.episode_info)
+        return LiveEpisode(self._stack.row(lane), running.age, running.episode_info, running.earned)
 
     def step(self) -> list[tuple[EpisodeKey, Recorded]]:
         """Advance every episode under way by one step and return those that ended.
@@ -184,6 +204,7 @@ class Lanes:
         running = self._running[lane]
         running.begin += recorded.n_steps
         running.handed_over = running.age
+        running.earned += sum(running.rewards)
         running.rewards, running.infos = [], []
         return recorded
 
@@ -204,8 +225,14 @@ class Lanes:
             complete=np.array([end is not StepType.MID]),
             env_infos=to_columns(running.infos),
             agent_infos=agent_infos,
-            episode_infos=to_columns([running.episode_info]),
+            episode_infos=to_columns([self._episode_info(running)]),
         )
+
+    def _episode_info(self, running: _Running) -> Info:
+        if not self._tell_totals:
+            return running.episode_info
+        earned = running.earned + sum(running.rewards)
+        return {**running.episode_info, "episode_return": earned, "episode_length": running.age}
 
 
 def _in_order(template: Answer, answer: Answer) -> list[Array]:
