@@ -80,8 +80,9 @@ class GlobalNet(Net):
 
 def test_may_draw_from_torchs_generator() -> None:
     """The generator is seeded for each episode and put back."""
+    policy = GlobalNet()
     state = torch.get_rng_state()
-    batch = LocalSampler(make_factory(), GlobalNet(), Walk()).obtain_samples(0, 60, None)
+    batch = LocalSampler(make_factory(), policy, Walk()).obtain_samples(0, 60, None)
     assert torch.equal(torch.get_rng_state(), state)
     torch.rand(3)
     sampler = MultiprocessingSampler(make_factory(n_workers=2), GlobalNet(), Walk())

@@ -12,6 +12,7 @@ from rlx_sampler._local import LocalSampler
 from rlx_sampler._multiprocessing import MultiprocessingSampler
 from rlx_sampler._noise import sample_categorical, sample_distribution, sample_gaussian
 from rlx_sampler._normalizer import ObservationNormalizer
+from rlx_sampler._ray import RaySampler
 from rlx_sampler._step_types import StepType
 from rlx_sampler._worker import EnvUpdate, NewEnvUpdate, SetTaskUpdate, Worker
 
@@ -32,6 +33,7 @@ __all__ = [
     "MultiprocessingSampler",
     "NewEnvUpdate",
     "ObservationNormalizer",
+    "RaySampler",
     "SetTaskUpdate",
     "StepType",
     "VecWorker",

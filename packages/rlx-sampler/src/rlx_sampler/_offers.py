@@ -2,6 +2,7 @@
 
 import inspect
 from collections.abc import Callable
+from contextlib import suppress
 from enum import Enum
 from typing import Any
 
@@ -100,7 +101,10 @@ def wrapped(environment: Any) -> Any:
 
 def _own_attributes(value: Any) -> dict[str, Any]:
     """Return the attributes of `value` and its class, without asking what it wraps."""
-    try:
-        return {**vars(value.__class__), **vars(value)}
-    except TypeError:  # no attributes of its own
-        return dict(vars(value.__class__))
+    kind: Any = value.__class__
+    attributes = dict[str, Any]()
+    for holder in (kind, value):
+        with suppress(TypeError):  # it has no attributes of its own
+            own: dict[str, Any] = vars(holder)
+            attributes.update(own)
+    return attributes

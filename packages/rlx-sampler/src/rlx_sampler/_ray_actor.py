@@ -1,0 +1,117 @@
+"""What runs in an actor of Ray."""
+
+import sys
+import threading
+from collections import deque
+from dataclasses import dataclass, field
+from typing import Any
+
+from rlx_sampler._copies import unpacked
+from rlx_sampler._engine import build_worker
+from rlx_sampler._errors import EpisodeError
+from rlx_sampler._exactness import WorkerProfile
+from rlx_sampler._keys import CallKey, EpisodeKey
+from rlx_sampler._messages import Failure
+from rlx_sampler._recorded import Recorded
+from rlx_sampler._worker_process import describe
+
+
+@dataclass(slots=True)
+class _Stoppable:
+    """A lease of given episodes that another thread may end."""
+
+    round_number: int
+    call: CallKey
+    indices: deque[int]
+    is_stopped: bool = False
+    steps: int = 0
+
+    def next_key(self) -> EpisodeKey | None:
+        """Return the next key."""
+        if self.is_stopped or not self.indices:
+            return None
+        return self.call.episode(self.indices.popleft())
+
+    def is_over(self) -> bool:
+        """Count a step, and say whether the rest is not wanted any more."""
+        self.steps += 1
+        return self.is_stopped
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What came of a lease: the episodes that were finished, and what broke, if something did."""
+
+    episodes: list[tuple[int, Recorded]] = field(default_factory=list[tuple[int, Recorded]])
+    failure: Failure | None = None
+
+
+class RayActor:
+    """One worker; one thread runs episodes, others answer."""
+
+    def __init__(self, blueprint: bytes, number: int, probe: EpisodeKey, inference_rows: int | None) -> None:
+        factory, setup = unpacked(blueprint)
+        self._worker = build_worker(factory, setup, number)
+        torch: Any = sys.modules.get("torch")
+        if torch is not None:
+            torch.set_num_threads(1)
+        self._worker.use_inference_rows(inference_rows)
+        self._worker.prepare(probe)
+        self._version = 0
+        self._turn = threading.Lock()
+        self._stopped_round = -1
+        self._lease = _Stoppable(-1, CallKey(0, 0, 0), deque())
+
+    def profile(self) -> WorkerProfile:
+        """Return what the sampler has to know."""
+        return self._worker.profile()
+
+    def use_inference_rows(self, inference_rows: int) -> None:
+        """Call the policy with so many rows."""
+        self._worker.use_inference_rows(inference_rows)
+
+    def run(
+        self, round_number: int, call: CallKey, indices: list[int], version: int, update: bytes | None
+    ) -> Outcome:
+        """Run episodes, with the updates of `version` first where they are new."""
+        with self._turn:  # a run that is not wanted any more may still be ending
+            return self._run(round_number, call, indices, version, update)
+
+    def _run(
+        self, round_number: int, call: CallKey, indices: list[int], version: int, update: bytes | None
+    ) -> Outcome:
+        if update is not None and version != self._version:
+            agent_update, env_update = unpacked(update)
+            self._worker.update_agent(agent_update)
+            self._worker.update_env(env_update)
+        self._version = version
+        self._lease = _Stoppable(round_number, call, deque(indices), steps=self._lease.steps)
+        self._lease.is_stopped = round_number <= self._stopped_round
+        outcome = Outcome()
+        try:
+            outcome.episodes.extend((key.episode, part) for key, part in self._worker.run(self._lease))
+        except EpisodeError as error:
+            return Outcome(outcome.episodes, describe(call.call, error))
+        return outcome
+
+    def stop(self, round_number: int) -> None:
+        """Drop what is under way in that round; what comes after it is left alone."""
+        self._stopped_round = max(self._stopped_round, round_number)
+        if self._lease.round_number <= round_number:
+            self._lease.is_stopped = True
+
+    def pulse(self) -> int:
+        """Return the number of steps taken, as a sign of life."""
+        return self._lease.steps
+
+    def live_state(self) -> list[bytes]:
+        """Return what goes on beyond an episode."""
+        return self._worker.live_state()
+
+    def load_live_state(self, states: list[bytes]) -> None:
+        """Go on from what :meth:`live_state` returned."""
+        self._worker.load_live_state(states)
+
+    def close(self) -> None:
+        """Close the environments."""
+        self._worker.shutdown()
