@@ -50,13 +50,15 @@ class Probe:
     hold_at = -1
     """Epoch that never ends; set on the class, so that no snapshot holds it."""
 
-    def __init__(self, *, seed: int) -> None:
+    def __init__(self, *, seed: int, replay_rows: int) -> None:
         self.policy = NoisyPolicy()
         self.max_episode_length = 50
         self._optimised = self.policy.weights  # as an optimiser holds the parameters of a policy
         self._momentum: Array = np.zeros(4)
         self._rng = np.random.default_rng(seed)
         self._visited: set[str] = set()
+        self._replay: Array = np.zeros((replay_rows, 4))
+        self._added = 0
 
     def train(self, loop: TrainingLoop[EpisodeBatch], /) -> float:
         """Train until the loop ends; return the sum of the weights."""
@@ -64,6 +66,7 @@ class Probe:
             if epoch == self.hold_at:
                 hold()
             batch = loop.obtain_episodes(epoch)
+            self._remember(batch)
             noise = [random.gauss(0, 1), np.random.normal(), self._rng.normal(), batch.rewards.mean() / 100]
             self._momentum = 0.9 * self._momentum + np.array(noise)
             self._optimised += 0.01 * self._momentum
@@ -73,6 +76,14 @@ class Probe:
             loop.log({"Weights": float(self._optimised.sum()), "Visits": len(self._visited)})
             loop.step_itr += 1
         return float(self._optimised.sum())
+
+    def _remember(self, batch: EpisodeBatch) -> None:
+        rows = (self._added + np.arange(batch.n_steps)) % len(self._replay)
+        self._replay[rows] = batch.observations
+        self._added += batch.n_steps
+        self._momentum += 1e-3 * self._replay[
+            self._rng.integers(min(self._added, len(self._replay)), size=8)
+        ].mean(axis=0)
 
 
 def hold() -> None:
@@ -93,6 +104,7 @@ def probe(
     sampler: Literal["local", "multiprocessing"] = "local",
     logger: Literal["csv", "tensorboard"] = "csv",
     fragments: bool = False,
+    replay_rows: int = 500,
     hold_at: int = -1,
 ) -> Any:
     """Run the probe; with `fragments` on four environments that live on, shared by 1, 2 or 4 workers."""
@@ -104,7 +116,7 @@ def probe(
     if ctxt.resuming and runner.try_restore(ctxt.snapshot_dir, **sampling):
         return runner.resume(n_epochs=n_epochs, batch_size=batch_size)
     set_seed(seed)
-    runner.setup(Probe(seed=seed), gymnasium.make("CartPole-v1"), **sampling)
+    runner.setup(Probe(seed=seed, replay_rows=replay_rows), gymnasium.make("CartPole-v1"), **sampling)
     return runner.train(n_epochs=n_epochs, batch_size=batch_size)
 
 

@@ -29,6 +29,7 @@ N_EPOCHS = 40
 
 PROBE = Program(HERE / "probe_run.py", ("--n-epochs", "40", "--logger", "csv"))
 FRAGMENTS = replace(PROBE, options=(*PROBE.options, "--fragments"))
+LARGE = replace(PROBE, options=(*PROBE.options, "--replay-rows", "600000"))
 CEM = Program(
     EXAMPLES / "cem_cartpole.py", ("--n-epochs", "40", "--batch-size", "20", "--logger", "tensorboard")
 )
@@ -151,6 +152,13 @@ def test_workers_may_change_from_life_to_life(program: Program, unbroken: Twin, 
     assert Killer(seed=17).kill_after_progress(program, tmp_path / "run", kills, other_workers) == kills
     finish(program, tmp_path / "run", "--sampler", "local", "--n-workers", "1")
     assert compare(program, unbroken(program), tmp_path / "run") == []
+
+
+def test_a_large_replay_buffer_comes_back(unbroken: Twin, tmp_path: Path) -> None:
+    """Snapshots of which only the changed parts are written are as whole after a kill as others."""
+    assert Killer(seed=23).kill_after_progress(LARGE, tmp_path / "run", 5) == 5
+    finish(LARGE, tmp_path / "run")
+    assert compare(LARGE, unbroken(LARGE), tmp_path / "run") == []
 
 
 def sharing_workers(number: int) -> tuple[str, ...]:
