@@ -1,6 +1,5 @@
 """Reading a pickle without running it: its opcodes are walked, its calls become descriptions of calls."""
 
-import pickletools
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Any, Final, NamedTuple, cast
@@ -38,6 +37,8 @@ def walk(pickled: bytes | memoryview, buffers: Iterable[memoryview] = ()) -> obj
     Raises:
         NotInertError: If the opcodes make no sense.
     """
+    import pickletools
+
     machine = _Machine(iter(buffers))
     try:
         for opcode, argument, _ in pickletools.genops(bytes(pickled)):

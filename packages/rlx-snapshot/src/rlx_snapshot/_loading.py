@@ -1,7 +1,6 @@
 """Loading: verify, unpickle, and fall back from a damaged newest snapshot."""
 
 import os
-import tempfile
 import warnings
 from pathlib import Path
 from typing import Any
@@ -22,6 +21,8 @@ def load_snapshot(
 
 
 def _load_remote(url: str, itr: int | str, key: bytes | None, *, full: bool) -> tuple[Any, Container]:
+    import tempfile
+
     with tempfile.TemporaryDirectory(prefix="rlx-snapshot-", ignore_cleanup_errors=True) as directory:
         downloads = Downloads(url, Path(directory))
         downloads.fetch(itr)

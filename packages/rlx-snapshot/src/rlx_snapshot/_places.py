@@ -2,8 +2,6 @@
 
 import importlib
 import os
-import shutil
-import tempfile
 import weakref
 from pathlib import Path
 from typing import Any, Final, Protocol
@@ -73,6 +71,9 @@ class RemotePlace:
         self.name = url
         self._files, self._root = _file_system(url)
         self._files.makedirs(self._root, exist_ok=True)
+        import shutil
+        import tempfile
+
         self.directory = Path(tempfile.mkdtemp(prefix="rlx-snapshot-"))
         weakref.finalize(self, shutil.rmtree, self.directory, ignore_errors=True)
 

@@ -1,8 +1,5 @@
 """What follows the stream: index, checksums and footer, signed if there is a key."""
 
-import hashlib
-import hmac
-import platform
 import sys
 from collections.abc import Iterable, Sequence
 from typing import Final
@@ -52,6 +49,8 @@ def trailer(captured: Capture, digests: Sequence[int], iteration: int, key: byte
 
 def signature_of(parts: Iterable[Part], key: bytes) -> bytes:
     """Keyed BLAKE2b of everything that a signature vouches for."""
+    import hashlib  # only where there is a key: loading OpenSSL takes milliseconds
+
     state = hashlib.blake2b(key=hashlib.blake2b(key).digest(), digest_size=SIGNATURE_BYTES)
     for part in parts:
         state.update(part)
@@ -60,6 +59,8 @@ def signature_of(parts: Iterable[Part], key: bytes) -> bytes:
 
 def signatures_match(first: bytes, second: bytes) -> bool:
     """Compare without telling by the time taken where they differ."""
+    import hmac
+
     return hmac.compare_digest(first, second)
 
 
@@ -78,4 +79,4 @@ def _structure(captured: Capture) -> list[Part]:
 def _metadata() -> dict[str, object]:
     loaded = {name: sys.modules[name] for name in _RECORDED_LIBRARIES if name in sys.modules}
     versions = {name: str(vars(module).get("__version__", "unknown")) for name, module in loaded.items()}
-    return {"python": platform.python_version(), "libraries": versions}
+    return {"python": ".".join(map(str, sys.version_info[:3])), "libraries": versions}

@@ -2,7 +2,6 @@
 
 import contextlib
 import os
-import secrets
 from collections.abc import Generator
 from pathlib import Path
 from typing import IO, Final
@@ -38,7 +37,7 @@ def sweep_abandoned(directory: Path) -> None:
 
 def hidden_name(target: Path) -> Path:
     """A new name for a temporary file beside `target`."""
-    return target.with_name(f".{target.name}.{secrets.token_hex(8)}{_SUFFIX}")
+    return target.with_name(f".{target.name}.{os.urandom(8).hex()}{_SUFFIX}")
 
 
 def create_locked(target: Path) -> tuple[Path, IO[bytes]]:
