@@ -2,6 +2,7 @@
 
 import pickle
 import random
+import sys
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -183,6 +184,27 @@ class TestStateDicts:
         with pytest.raises(TypeError, match=r"\['_extra_state'\]\['schedule'\]\[1\] is a object"):
             PolicyPersistence(mode=Mode.POLICY_STATE_DICT).persist(Odd(), world)
         assert not list(Path(world.persist_directory).iterdir())
+
+    @pytest.mark.skipif(sys.platform != "linux", reason="looks at the mappings that Linux tells")
+    def test_nothing_hangs_on_the_file(self, world: FolderWorld) -> None:
+        """Tensors that a policy keeps as they come (its optimiser's, say) are in memory, not in the mapped file."""
+
+        class WithOptimizer(Policy):
+            def __init__(self) -> None:
+                super().__init__()
+                self.moments = {"step": torch.ones(2)}
+
+            def state_dict(self, *_: Any, **__: Any) -> Any:
+                return {**super().state_dict(), "optimizer": self.moments}
+
+            def load_state_dict(self, state_dict: Any, strict: bool = True, assign: bool = False) -> Any:
+                self.moments = state_dict["optimizer"]
+
+        PolicyPersistence(mode=Mode.POLICY_STATE_DICT).persist(WithOptimizer(), world)
+        policy = WithOptimizer()
+        PolicyPersistence(mode=Mode.POLICY_STATE_DICT).restore(policy, world, "cpu")
+        assert torch.equal(policy.moments["step"], torch.ones(2))
+        assert "policy_state_dict.pt" not in Path("/proc/self/maps").read_text()
 
     def test_module_versions_are_kept(self, world: FolderWorld) -> None:
         """The versions that modules write into a state dict reach `load_state_dict`."""

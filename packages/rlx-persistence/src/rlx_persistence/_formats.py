@@ -73,7 +73,11 @@ def _write_state_dict(policy: object, path: str, info: PolicyInfo) -> None:
 
 
 def _restore_state_dict(policy: object, path: str, device: TDevice) -> None:
-    load_state(policy, read_state_dict(path, device), path)
+    state = read_state_dict(path, device, mapped=True)
+    if not all(is_tensor(value) for value in state.values()):
+        # What is nested, an optimiser's state say, may be kept as it is: nothing may hang on the file then.
+        state = read_state_dict(path, device, mapped=False)
+    load_state(policy, state, path)
 
 
 def _write_safetensors(policy: object, path: str, info: PolicyInfo) -> None:

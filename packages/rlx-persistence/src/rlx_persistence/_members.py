@@ -89,7 +89,7 @@ class OptimizerPersistence(FilePersistence):
 
     def read(self, path: str) -> None:
         """Load the state dict."""
-        self._optimizer.load_state_dict(dict(read_state_dict(path, self._device, mapped=False)))
+        self._optimizer.load_state_dict(dict(read_state_dict(path, self._device)))
 
 
 class ReplayBufferPersistence(FilePersistence):

@@ -23,7 +23,7 @@ def write_state_dict(state: Mapping[str, object], file: SealingFile) -> None:
 
 
 def read_state_dict(
-    path: str | os.PathLike[str], device: TDevice, *, mapped: bool = True
+    path: str | os.PathLike[str], device: TDevice, *, mapped: bool = False
 ) -> Mapping[str, object]:
     """Read a state dict, executing nothing.
 
