@@ -223,6 +223,21 @@ class TestSlots:
         with pytest.raises(AssertionError):
             self.test_file_in_use_is_never_patched(tmp_path, "mapped")
 
+    def test_restored_arrays_are_tracked_too(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        """A resumed run, whose arrays are mapped from its snapshot, writes only changes again."""
+        kernel_tracker().close()
+        Snapshotter(tmp_path).save_itr_params(0, {"replay": np.ones(32 * MIB, dtype="u1"), "itr": 0})
+        state = Snapshotter(tmp_path).load(tmp_path, verify="index")
+        written = saved_bytes(monkeypatch)
+        with Snapshotter(tmp_path, background=True) as snapshotter:
+            for itr in range(1, 7):
+                state["replay"][itr * MIB : (itr + 1) * MIB] = itr
+                state["itr"] = itr
+                snapshotter.save_itr_params(itr, state)
+                snapshotter.wait()
+                _check(tmp_path, state["replay"], itr)
+        assert max(written[2:]) < 2.1 * MIB
+
     def test_changing_layouts_and_sizes_stay_whole(self, tmp_path: Path) -> None:
         """Arrays that come, go, grow and are replaced, and small parts of any length."""
         chance = random.Random(3)

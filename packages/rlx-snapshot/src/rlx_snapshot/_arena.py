@@ -2,10 +2,10 @@
 
 import ctypes
 import mmap
-import os
 from collections.abc import Sequence
 from typing import Final, NamedTuple
 
+from rlx_snapshot import _platform
 from rlx_snapshot._dirty_pages import ChangeTracker, Range
 from rlx_snapshot._layout import CHUNK, PAGE
 from rlx_snapshot._stream import Capture, Part
@@ -80,7 +80,7 @@ class Arena:
 
 
 def _room(size: int) -> mmap.mmap:
-    if os.name == "nt":
+    if _platform.WINDOWS:
         return mmap.mmap(-1, size)
     return mmap.mmap(-1, size, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
 

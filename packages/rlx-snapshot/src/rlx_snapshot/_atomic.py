@@ -5,6 +5,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import IO
 
+from rlx_snapshot import _platform
 from rlx_snapshot._temporary import temporary_beside
 
 
@@ -18,10 +19,10 @@ def replace_file(target: Path, write: Callable[[IO[bytes]], object], *, durable:
         write(file)
         if durable:
             os.fsync(file.fileno())
-        if os.name == "nt":  # there an open file cannot be renamed
+        if _platform.WINDOWS:  # there an open file cannot be renamed
             file.close()
         path.replace(target)
-    if durable and os.name != "nt":  # Windows cannot open a directory
+    if durable and not _platform.WINDOWS:  # Windows cannot open a directory
         sync_directory(target.parent)
 
 

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
+from rlx_snapshot import _platform
 from rlx_snapshot._digests import chunk_digests, digest_of, digest_of_all
 from rlx_snapshot._errors import (
     DamagedSnapshotError,
@@ -124,7 +125,7 @@ def _bytes_of(path: Path) -> tuple[memoryview, memoryview]:
     """The contents twice: to be changed, and as they stand in the file."""
     with open_regular(path) as file:
         size = os.fstat(file.fileno()).st_size
-        if size < _MAPPED_FROM or os.name == "nt":  # there a mapped file cannot be replaced
+        if size < _MAPPED_FROM or _platform.WINDOWS:  # there a mapped file cannot be replaced
             contents = memoryview(bytearray(file.read()))
             return contents, contents
         own = mmap.mmap(file.fileno(), size, access=mmap.ACCESS_COPY)

@@ -11,12 +11,14 @@ import functools
 import mmap
 import os
 import platform
+import re
 import struct
-import sys
 import weakref
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Final, Protocol
+
+from rlx_snapshot import _platform
 
 Range = tuple[int, int]
 Piece = tuple[int, int]
@@ -30,6 +32,7 @@ _API, _REGISTER, _UNREGISTER, _SCAN = 0xC018AA3F, 0xC020AA00, 0x8010AA01, 0xC060
 _API_VERSION: Final = 0xAA
 _WP_UNPOPULATED, _WP_ASYNC = 1 << 13, 1 << 15
 _REGISTER_WP: Final = 2
+_OUR_FILES: Final = re.compile(r"/[^/]*(params|itr_[0-9]+)\.pkl[^/]*$")
 _SCAN_REQUEST: Final = struct.Struct("<12Q")
 _PROTECT_AND_CHECK, _WRITTEN = 3, 2
 _RANGES_A_SCAN: Final = 1 << 14
@@ -141,11 +144,14 @@ class _Mappings:
 
     @functools.cached_property
     def _foreign(self) -> list[Range]:
-        """Memory that may change without this process writing to it: shared, or mapped from files."""
+        """Memory that may change without this process writing to it: shared, or mapped from files.
+
+        Snapshots, from which restored arrays are mapped, are files that never change.
+        """
         found: list[Range] = []
         for line in Path("/proc/self/maps").read_text(encoding="utf-8", errors="replace").splitlines():
-            span, permissions, _, _, inode, *_ = line.split(maxsplit=5)
-            if permissions[3] != "p" or inode != "0":
+            span, permissions, _, _, inode, *name = line.split(maxsplit=5)
+            if permissions[3] != "p" or not (inode == "0" or _OUR_FILES.search("".join(name))):
                 first, _, last = span.partition("-")
                 found.append((int(first, 16), int(last, 16)))
         return found
@@ -157,7 +163,7 @@ class _Mappings:
 
 def tracker_for(incremental: str) -> ChangeTracker:
     """The best tracker there is on this machine for the setting."""
-    if incremental == "never" or not sys.platform.startswith("linux"):
+    if incremental == "never" or not _platform.LINUX:
         return NoTracker()
     try:
         return KernelTracker()

@@ -4,6 +4,7 @@ import os
 from pathlib import Path
 from typing import Final
 
+from rlx_snapshot import _platform
 from rlx_snapshot._atomic import sync_directory
 from rlx_snapshot._container import iteration_in
 from rlx_snapshot._files import latest_path, numbered_iterations
@@ -29,7 +30,7 @@ def discard_after(directory: Path, itr: int) -> bool:
     attic = _new_folder(directory / DISCARDED)
     for _, path in later:
         os.replace(path, attic / path.name)
-    if os.name != "nt":  # Windows cannot open a directory
+    if not _platform.WINDOWS:  # Windows cannot open a directory
         sync_directory(attic)
         sync_directory(directory)
     return True

@@ -5,6 +5,7 @@ import os
 from collections.abc import Iterable
 from typing import IO, Final
 
+from rlx_snapshot import _platform
 from rlx_snapshot._stream import Part
 
 _PARTS_A_CALL: Final = 512
@@ -29,7 +30,7 @@ def write_parts_at(descriptor: int, parts: Iterable[Part], offset: int) -> None:
 
 
 def _write_some(file: IO[bytes], batch: list[memoryview]) -> int:
-    if os.name == "nt":
+    if _platform.WINDOWS:
         return file.write(batch[0])
     return os.writev(file.fileno(), batch)
 

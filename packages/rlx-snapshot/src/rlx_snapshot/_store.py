@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 
+from rlx_snapshot import _platform
 from rlx_snapshot._arena import Copied
 from rlx_snapshot._atomic import replace_file
 from rlx_snapshot._chunk_sums import ChunkSums
@@ -22,6 +23,7 @@ class Store:
         self._place = place
         self._settings = settings
         self._swept = False
+        self._can_patch = settings.incremental == "auto" and _platform.LINUX
         self._sums = ChunkSums()
         self._slots = Slots(place.directory / LATEST, durable=settings.durable)
         self.last_committed: int | None = None
@@ -42,7 +44,7 @@ class Store:
         parts = [*captured.parts, *trailer(captured, self._sums.of(copied), itr, self._settings.key)]
         self._begin()
         for name in names:
-            if name == LATEST and self._settings.incremental == "auto" and _is_large(captured):
+            if name == LATEST and self._can_patch and _is_large(captured):
                 self._slots.write(copied, parts)
             else:
                 self._replace(name, parts)

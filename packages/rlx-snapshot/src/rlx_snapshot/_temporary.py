@@ -6,6 +6,8 @@ from collections.abc import Generator
 from pathlib import Path
 from typing import IO, Final
 
+from rlx_snapshot import _platform
+
 _SUFFIX: Final = ".rlxtmp"
 
 
@@ -60,7 +62,7 @@ def _remove_if_abandoned(path: Path) -> None:
     with path.open("rb") as file:
         if not _lock(file.fileno(), wait=False):
             return
-        if os.name == "nt":  # there an open file cannot be removed, which is the lock
+        if _platform.WINDOWS:  # there an open file cannot be removed, which is the lock
             file.close()
         path.unlink()
 
