@@ -5,6 +5,7 @@ of its input it asks the jobs to stop and waits for them.
 """
 
 import base64
+import gc
 import json
 import os
 import pickle
@@ -83,6 +84,7 @@ class _Server:
         key = json.dumps(identity, sort_keys=True)
         if key not in self._templates:
             self._templates[key] = load(identity)
+            gc.freeze()  # so that children do not copy what was imported, only because they collect garbage
         return self._templates[key]
 
     def _reap(self) -> None:

@@ -20,10 +20,15 @@ _SETTLED: Final = ("finished", "failed", "stopped", "crashed")
 class RunSummary:
     """What a list of runs shows of one."""
 
-    path: Path
+    folder: str
     experiment: str
     status: RunStatus
     arguments: Mapping[str, Any]
+
+    @property
+    def path(self) -> Path:
+        """The run folder."""
+        return Path(self.folder)
 
     @property
     def state(self) -> RunState:
@@ -45,7 +50,7 @@ def find_runs(root: str | Path, *, remember: bool = True) -> list[RunSummary]:
 
     Args:
         root: A folder with runs at any depth, or a run folder itself.
-        remember: Whether to keep an index of ended runs in `root`, which makes the next call fast.
+        remember: Whether to use and keep an index of ended runs in `root`, which makes the next call fast.
 
     Raises:
         FileNotFoundError: There is no such folder.
@@ -53,10 +58,10 @@ def find_runs(root: str | Path, *, remember: bool = True) -> list[RunSummary]:
     top = Path(root).absolute()
     if not top.is_dir():
         raise FileNotFoundError(f"there is no folder {top}")
-    index = _read_index(top)
+    index = _read_index(top) if remember else {}
     kept: dict[str, _Known] = {}
     runs: list[RunSummary] = []
-    for folder, changed_ns in _run_folders(str(top)):
+    for folder, changed_ns in _run_folders(str(top), top.stat().st_mtime_ns, index):
         known = index.get(folder)
         if known is None or known.changed_ns != changed_ns:
             known = _read_run(folder, changed_ns)
@@ -65,20 +70,24 @@ def find_runs(root: str | Path, *, remember: bool = True) -> list[RunSummary]:
         runs.append(_summary(folder, known))
     if remember and kept != index:
         _write_index(top, kept)
-    return sorted(runs, key=lambda run: (run.status.started, str(run.path)))
+    return sorted(runs, key=lambda run: (run.status.started, run.folder))
 
 
-def _run_folders(folder: str) -> Iterator[tuple[str, int]]:
+def _run_folders(folder: str, changed_ns: int, index: Mapping[str, _Known]) -> Iterator[tuple[str, int]]:
     """Yield run folders and their times of change; nothing inside a run is looked at."""
-    if os.path.exists(f"{folder}/{ARGUMENTS_FILE}"):  # noqa: PTH110 - a Path for each of 10,000 folders takes longer
-        yield folder, os.stat(folder).st_mtime_ns  # noqa: PTH116
+    known = index.get(folder)
+    unchanged = known is not None and known.changed_ns == changed_ns
+    if unchanged or os.path.exists(f"{folder}/{ARGUMENTS_FILE}"):  # noqa: PTH110 - a Path for each takes longer
+        yield folder, changed_ns
         return
     with os.scandir(folder) as entries:
         inner = [
-            entry.path for entry in entries if entry.name[0] != "." and entry.is_dir(follow_symlinks=False)
+            (entry.path, entry.stat().st_mtime_ns)
+            for entry in entries
+            if entry.name[0] != "." and entry.is_dir(follow_symlinks=False)
         ]
-    for path in inner:
-        yield from _run_folders(path)
+    for path, changed in inner:
+        yield from _run_folders(path, changed, index)
 
 
 def _read_run(folder: str, changed_ns: int) -> _Known:
@@ -93,7 +102,7 @@ def _read_run(folder: str, changed_ns: int) -> _Known:
 
 def _summary(folder: str, known: _Known) -> RunSummary:
     return RunSummary(
-        path=Path(folder),
+        folder=folder,
         experiment=known.experiment,
         status=RunStatus(**known.status),
         arguments=known.arguments,

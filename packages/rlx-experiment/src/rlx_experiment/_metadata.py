@@ -1,13 +1,13 @@
 """What is needed to run an experiment again: code, program, machine and libraries."""
 
 import os
-import platform
 import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from rlx_experiment import _git
+from rlx_experiment._machine import host, python_version, system
 from rlx_experiment._secrets import public_argv, public_environment
 from rlx_experiment._status import now
 
@@ -53,10 +53,10 @@ def describe_process(arguments: Mapping[str, object]) -> dict[str, Any]:
     return {
         "argv": public_argv(sys.orig_argv),
         "cwd": str(Path.cwd()),
-        "python": platform.python_version(),
+        "python": python_version(),
         "executable": sys.executable,
-        "platform": platform.platform(),
-        "host": platform.node(),
+        "platform": system(),
+        "host": host(),
         "user": _user(),
         "cpus": os.cpu_count(),
         "gpus": _gpus(),

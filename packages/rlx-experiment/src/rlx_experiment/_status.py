@@ -2,7 +2,6 @@
 
 import json
 import os
-import platform
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -11,6 +10,7 @@ from typing import Any, Final, Literal, cast
 
 from rlx_experiment._encoder import write_json
 from rlx_experiment._lock import LOCK_FILE, is_held
+from rlx_experiment._machine import host
 
 RunState = Literal["starting", "running", "finished", "stopped", "failed", "crashed", "unknown"]
 
@@ -48,7 +48,7 @@ def now() -> str:
 
 def where() -> dict[str, object]:
     """Return host, process and boot: what it takes to believe a lock later."""
-    return {"host": platform.node(), "pid": os.getpid(), "boot": _boot_id()}
+    return {"host": host(), "pid": os.getpid(), "boot": _boot_id()}
 
 
 def write_status(folder: Path, record: Mapping[str, object], *, durable: bool = False) -> None:
@@ -89,11 +89,11 @@ def _true_state(folder: Path, record: Mapping[str, Any]) -> RunState:
 
 def _lock_is_coherent(record: Mapping[str, Any]) -> bool:
     """Return whether a free lock proves the process dead: it ran on this kernel, or on this host before."""
-    return not record or record.get("boot") == _boot_id() or record.get("host") == platform.node()
+    return not record or record.get("boot") == _boot_id() or record.get("host") == host()
 
 
 def _boot_id() -> str:
     try:
         return Path("/proc/sys/kernel/random/boot_id").read_text().strip()
     except OSError:
-        return platform.node()
+        return host()

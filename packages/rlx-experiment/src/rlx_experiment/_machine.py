@@ -1,0 +1,28 @@
+"""The machine and the interpreter, asked in the cheapest way there is."""
+
+import os
+import sys
+
+
+def host() -> str:
+    """Return the name of this machine."""
+    if sys.platform != "win32":
+        return os.uname().nodename
+    import platform
+
+    return platform.node()
+
+
+def system() -> str:
+    """Return operating system, release and architecture."""
+    if sys.platform != "win32":
+        name = os.uname()
+        return f"{name.sysname}-{name.release}-{name.machine}"
+    import platform
+
+    return platform.platform()
+
+
+def python_version() -> str:
+    """Return the version of Python, like ``3.12.1``."""
+    return sys.version.partition(" ")[0]
