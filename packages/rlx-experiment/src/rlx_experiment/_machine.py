@@ -6,21 +6,21 @@ import sys
 
 def host() -> str:
     """Return the name of this machine."""
-    if sys.platform != "win32":
-        return os.uname().nodename
-    import platform
+    if sys.platform == "win32":
+        import platform
 
-    return platform.node()
+        return platform.node()
+    return os.uname().nodename
 
 
 def system() -> str:
     """Return operating system, release and architecture."""
-    if sys.platform != "win32":
-        name = os.uname()
-        return f"{name.sysname}-{name.release}-{name.machine}"
-    import platform
+    if sys.platform == "win32":
+        import platform
 
-    return platform.platform()
+        return platform.platform()
+    name = os.uname()
+    return f"{name.sysname}-{name.release}-{name.machine}"
 
 
 def python_version() -> str:
