@@ -262,3 +262,22 @@ def test_records_of_several_lengths_in_turn(tmp_path: Path) -> None:
     metrics = read_metrics(path)
     assert sum(len(metrics[f"info/{key}"]) for key in expected) == step - 1
     assert metrics.damaged == 1
+
+
+def test_a_later_file_sorts_after_all_that_are_there(tmp_path: Path) -> None:
+    """Readers take files by name: attempts within one second, or before the clock was set back, stay in order."""
+    (tmp_path / "events.out.tfevents.8999999998.host.99999.0").write_bytes(b"")
+    (tmp_path / "events.out.tfevents.notes").write_bytes(b"")
+    for step in range(3):
+        logger = TensorboardLogger(tmp_path)
+        logger.write("info/epoch", step, {"v": 1.0})
+        logger.finalize()
+    assert read_metrics(tmp_path)["info/v"].steps.tolist() == [0, 1, 2]
+    names = sorted(path.name for path in tmp_path.glob("events.out.tfevents.*"))
+    assert [name.split(".")[3] for name in names] == [
+        "8999999998",
+        "8999999999",
+        "9000000000",
+        "9000000001",
+        "notes",
+    ]

@@ -5,8 +5,8 @@ from __future__ import annotations
 import os
 import socket
 import time
-from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, Unpack
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING, Any, Final, Unpack
 
 from rlx_logging._append import AppendFile
 from rlx_logging._backend import Backend
@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from rlx_logging._summary_writer import SummaryWriterLike
+
+_NAME: Final = "events.out.tfevents."
 
 
 class TensorboardBackend(Backend):
@@ -81,12 +83,19 @@ class TensorboardBackend(Backend):
         return self._file
 
     def _open(self) -> AppendFile:
-        """Start a file whose name no other process and no earlier attempt has."""
-        now = time.time()
-        start, number = f"events.out.tfevents.{int(now):010d}.{socket.gethostname()}.{os.getpid()}", 0
+        """Start a file whose name no other has, and that readers take after all that are there."""
+        stamps = [int(time.time()), *(stamp + 1 for stamp in self._stamps())]
+        start, number = f"{_NAME}{max(stamps):010d}.{socket.gethostname()}.{os.getpid()}", 0
         while (self._folder.path / f"{start}.{number}").exists():
             number += 1
         return self._folder.open(f"{start}.{number}", exclusive=True)
+
+    def _stamps(self) -> Iterator[int]:
+        """Yield the seconds in the names of the event files that are there; readers sort by name."""
+        for path in self._folder.path.glob(f"{_NAME}*"):
+            stamp = path.name.removeprefix(_NAME).partition(".")[0]
+            if stamp.isdecimal():
+                yield int(stamp)
 
     def close(self) -> None:
         """Start a new file if rows follow: a TensorBoard that reads the old one must not see it cut and grow."""
