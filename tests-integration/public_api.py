@@ -69,7 +69,7 @@ def ours(kind: type[Any]) -> list[type[Any]]:
 def describe_member(name: str, member: Any) -> Iterator[str]:
     """Describe one member of a class."""
     function = inspect.unwrap(member)  # of a class method or static method too
-    if inspect.isclass(member):
+    if inspect.isclass(member) and "." in member.__qualname__:  # defined here, not merely referred to
         yield from describe(name, member)
     elif inspect.isfunction(function):
         yield name + parameters(function)

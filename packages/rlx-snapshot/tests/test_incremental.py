@@ -220,7 +220,7 @@ class TestSlots:
         """Patching without looking who has the file mapped changes what was loaded."""
         kernel_tracker().close()
         monkeypatch.setattr("rlx_snapshot._slots._is_ours_alone", bool)
-        with pytest.raises(AssertionError):
+        with pytest.raises(AssertionError, match="array_equal"):
             self.test_file_in_use_is_never_patched(tmp_path, "mapped")
 
     def test_restored_arrays_are_tracked_too(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
