@@ -42,20 +42,23 @@ N_EPOCHS = 4
 BATCH_SIZE = 2048
 
 FIRST_STEP = """
-import sys, time, psutil
+import os, sys, time, psutil
 sys.path.insert(0, {examples!r})
 import gymnasium, ppo_cartpole
 import gymnasium.envs.classic_control.cartpole as cartpole
 original = cartpole.CartPoleEnv.step
 def first(self, action):
-    print(time.time() - psutil.Process().create_time())
-    sys.stdout.flush()
-    import os
+    used = os.times()
+    print(time.time() - psutil.Process().create_time(), used.user + used.system, flush=True)
     os._exit(0)
 cartpole.CartPoleEnv.step = first
 ppo_cartpole.ppo_cartpole.main(["--log-dir", {folder!r}, "--resume", "--n-epochs", "99"])
 """
-IMPORT_TORCH = "import time, psutil, torch, gymnasium; print(time.time() - psutil.Process().create_time())"
+IMPORT_TORCH = """
+import os, time, psutil, torch, gymnasium
+used = os.times()
+print(time.time() - psutil.Process().create_time(), used.user + used.system)
+"""
 
 
 def make_algorithm() -> PPO:
@@ -144,16 +147,19 @@ def compare_starts() -> None:
         program = [sys.executable, str(EXAMPLES / "ppo_cartpole.py"), "--log-dir", folder, "--n-epochs", "1"]
         subprocess.run(program, check=True, capture_output=True)
         resume = FIRST_STEP.format(examples=str(EXAMPLES), folder=folder)
-        seconds = [(_seconds(IMPORT_TORCH), _seconds(resume)) for _ in range(REPEATS)]
-    imports, first = (statistics.median(column) for column in zip(*seconds, strict=True))
-    print(
-        f"start to first step of a resume: {first:.2f} s, import torch and gymnasium: {imports:.2f} s: {first - imports:+.2f} s"
-    )
+        runs = [(_seconds(IMPORT_TORCH), _seconds(resume)) for _ in range(REPEATS)]
+    for index, unit in enumerate(("clock", "CPU")):
+        imports = statistics.median(pair[0][index] for pair in runs)
+        first = statistics.median(pair[1][index] for pair in runs)
+        print(
+            f"start to first step of a resume, {unit}: {first:.2f} s, "
+            f"import torch and gymnasium: {imports:.2f} s: {first - imports:+.2f} s"
+        )
 
 
-def _seconds(program: str) -> float:
+def _seconds(program: str) -> list[float]:
     done = subprocess.run([sys.executable, "-c", program], check=True, capture_output=True, text=True)
-    return float(done.stdout.split()[-1])
+    return [float(word) for word in done.stdout.split()[-2:]]
 
 
 if __name__ == "__main__":
