@@ -223,6 +223,23 @@ class TestSlots:
         with pytest.raises(AssertionError, match="array_equal"):
             self.test_file_in_use_is_never_patched(tmp_path, "mapped")
 
+    def test_without_memory_for_a_copy_it_saves_at_once(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """Where the copy does not fit, the state is written in the foreground, and later in the background again."""
+        replay = np.zeros(16 * MIB, dtype="u1")
+        with Snapshotter(tmp_path, background=True) as snapshotter:
+            for itr in range(6):
+                replay[itr * MIB : (itr + 1) * MIB] = itr + 1
+                with monkeypatch.context() as patch:
+                    if itr in {0, 3}:
+                        patch.setattr(Arena, "copy_of", _full)
+                    snapshotter.save_itr_params(itr, {"replay": replay, "itr": itr})
+                if itr in {0, 3}:
+                    assert snapshotter.last_committed == itr
+                snapshotter.wait()
+                _check(tmp_path, replay, itr)
+
     def test_restored_arrays_are_tracked_too(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         """A resumed run, whose arrays are mapped from its snapshot, writes only changes again."""
         kernel_tracker().close()

@@ -17,8 +17,19 @@ class Copier:
         self._arena: Arena | None = None
         self._buffers: Sequence[Buffer] = ()
 
+    def copy_if_room(self, state: object) -> Copied | None:
+        """A copy that is valid until the next call, and that nothing but the next call changes.
+
+        None where there is no memory for it; the next copy then starts anew.
+        """
+        try:
+            return self.copy_of(state)
+        except (MemoryError, OSError):
+            self.release()
+            return None
+
     def copy_of(self, state: object) -> Copied:
-        """A copy that is valid until the next call, and that nothing but the next call changes."""
+        """The same, but MemoryError or OSError where there is no room."""
         if self._arena is None:
             self._tracker = tracker_for(self._incremental)
             self._arena = Arena(self._tracker)

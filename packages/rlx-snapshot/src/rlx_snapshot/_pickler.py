@@ -4,6 +4,7 @@ import io
 import operator
 import pickle
 import types
+from collections import OrderedDict
 from typing import Any, Protocol
 
 from rlx_snapshot._calls import Call, Reducer
@@ -30,7 +31,11 @@ class ExactPickler(CloudPickler):
         super().__init__(file, protocol=5)
         self._environments = EnvironmentReducers()
         self._torch: TorchReducers | None = None
-        self._reducers: dict[type, Reducer] = {Call: Call.__reduce__, operator.methodcaller: _by_itself}
+        self._reducers: dict[type, Reducer] = {
+            Call: Call.__reduce__,
+            operator.methodcaller: _by_itself,
+            OrderedDict: _ordered,
+        }
 
     def reducer_override(self, obj: object) -> Any:
         """Called by pickle for everything but the plainest builtins."""
@@ -74,6 +79,11 @@ def exact_loads(data: bytes) -> Any:
 def exact_copy(obj: Any) -> Any:
     """A deep copy of `obj` that shares nothing with it, live environments in mid-episode included."""
     return exact_loads(exact_dumps(obj))
+
+
+def _ordered(mapping: Any) -> Any:
+    # A torch module holds a dozen of these, nearly always empty: their own way to be pickled is slow.
+    return NotImplemented if mapping or vars(mapping) else (OrderedDict, ())
 
 
 def _by_itself(_: object) -> Any:

@@ -44,7 +44,8 @@ class Snapshotter:
         snapshot_gap: Iterations from one kept snapshot to the next, at least 1.
         background: Whether `save_itr_params` returns once it holds a copy of the
             state, and a thread writes it. Costs memory for one copy of the large
-            arrays. Errors are raised by the next call.
+            arrays; where there is not enough, the save is done at once. Errors
+            are raised by the next call.
         incremental: 'auto' writes only what changed of large arrays where the
             system can tell; 'never' writes all of them each time.
         durability: 'fsync' survives a power cut; 'rename' only the end of the process.
@@ -191,8 +192,8 @@ class Snapshotter:
 
     def _save(self, itr: int, names: tuple[str, ...], params: object) -> None:
         self._saving.wait()
-        if self._copier is None:
+        copy = None if self._copier is None else self._copier.copy_if_room(params)
+        if copy is None:
             self._store.commit(itr, names, capture(params))
         else:
-            copy = self._copier.copy_of(params)
             self._saving.submit(functools.partial(self._store.commit_changes, itr, names, copy))
