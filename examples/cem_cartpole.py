@@ -16,13 +16,21 @@ from numpy.typing import NDArray
 from rlx_experiment import ExperimentContext, wrap_experiment
 from rlx_protocols import TrainingLoop
 from rlx_runner import LocalRunner, set_seed
-from rlx_sampler import EpisodeBatch, KeyedSampler, LocalSampler, MultiprocessingSampler, VecWorker
+from rlx_sampler import (
+    EpisodeBatch,
+    KeyedSampler,
+    LocalSampler,
+    MultiprocessingSampler,
+    RaySampler,
+    VecWorker,
+)
 
 Array = NDArray[np.float64]
 
 SAMPLERS: Final[Mapping[str, type[KeyedSampler]]] = {
     "local": LocalSampler,
     "multiprocessing": MultiprocessingSampler,
+    "ray": RaySampler,
 }
 
 
@@ -129,7 +137,7 @@ def cem_cartpole(
     n_epochs: int = 30,
     batch_size: int = 500,
     n_workers: int = 1,
-    sampler: Literal["local", "multiprocessing"] = "local",
+    sampler: Literal["local", "multiprocessing", "ray"] = "local",
     logger: Literal["csv", "tensorboard", "wandb", "none"] = "csv",
 ) -> Any:
     """Train a linear policy on CartPole-v1 with the cross-entropy method.

@@ -19,13 +19,22 @@ from torch import Tensor, nn
 from rlx_experiment import ExperimentContext, wrap_experiment
 from rlx_protocols import TrainingLoop
 from rlx_runner import LocalRunner, set_seed
-from rlx_sampler import EpisodeBatch, KeyedSampler, LocalSampler, MultiprocessingSampler, StepType, VecWorker
+from rlx_sampler import (
+    EpisodeBatch,
+    KeyedSampler,
+    LocalSampler,
+    MultiprocessingSampler,
+    RaySampler,
+    StepType,
+    VecWorker,
+)
 
 Array = NDArray[Any]
 
 SAMPLERS: Final[Mapping[str, type[KeyedSampler]]] = {
     "local": LocalSampler,
     "multiprocessing": MultiprocessingSampler,
+    "ray": RaySampler,
 }
 
 
@@ -231,7 +240,7 @@ def dqn_cartpole(
     n_epochs: int = 120,
     batch_size: int = 250,
     n_workers: int = 1,
-    sampler: Literal["local", "multiprocessing"] = "local",
+    sampler: Literal["local", "multiprocessing", "ray"] = "local",
     logger: Literal["csv", "tensorboard", "wandb", "none"] = "csv",
 ) -> Any:
     """Train a policy on CartPole-v1 with DQN.

@@ -25,6 +25,7 @@ from rlx_sampler import (
     KeyedSampler,
     LocalSampler,
     MultiprocessingSampler,
+    RaySampler,
     StepType,
     VecWorker,
     sample_categorical,
@@ -35,6 +36,7 @@ Array = NDArray[Any]
 SAMPLERS: Final[Mapping[str, type[KeyedSampler]]] = {
     "local": LocalSampler,
     "multiprocessing": MultiprocessingSampler,
+    "ray": RaySampler,
 }
 
 
@@ -199,7 +201,7 @@ def ppo_cartpole(
     n_epochs: int = 30,
     batch_size: int = 2000,
     n_workers: int = 1,
-    sampler: Literal["local", "multiprocessing"] = "local",
+    sampler: Literal["local", "multiprocessing", "ray"] = "local",
     logger: Literal["csv", "tensorboard", "wandb", "none"] = "csv",
 ) -> Any:
     """Train a policy on CartPole-v1 with PPO.

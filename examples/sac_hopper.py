@@ -23,11 +23,12 @@ from rlx_protocols import TrainingLoop
 from rlx_runner import LocalRunner, set_seed
 from rlx_sampler import (
     EpisodeBatch,
+    FragmentWorker,
     KeyedSampler,
     LocalSampler,
     MultiprocessingSampler,
+    RaySampler,
     StepType,
-    VecWorker,
     sample_gaussian,
 )
 
@@ -36,7 +37,11 @@ Array = NDArray[Any]
 SAMPLERS: Final[Mapping[str, type[KeyedSampler]]] = {
     "local": LocalSampler,
     "multiprocessing": MultiprocessingSampler,
+    "ray": RaySampler,
 }
+
+N_ENVIRONMENTS: Final = 4
+"""Environments that live on from epoch to epoch, in mid-episode; their state is in the snapshot."""
 
 
 def network(n_inputs: int, n_outputs: int) -> nn.Sequential:
@@ -223,9 +228,8 @@ class SAC:
         self._steps_per_update = steps_per_update
         self._warm_up_steps = warm_up_steps
 
-    def train(self, loop: TrainingLoop[EpisodeBatch], /) -> float:
-        """Train until the loop ends; return the mean return of the last batch."""
-        mean_return = 0.0
+    def train(self, loop: TrainingLoop[EpisodeBatch], /) -> None:
+        """Train until the loop ends."""
         for epoch in loop.step_epochs():
             batch = loop.obtain_episodes(epoch)
             self._replay.add(batch)
@@ -233,8 +237,6 @@ class SAC:
                 {**self._learn(batch.n_steps // self._steps_per_update), "ReplaySize": len(self._replay)}
             )
             loop.step_itr += 1
-            mean_return = float(batch.undiscounted_returns.mean())
-        return mean_return
 
     def _learn(self, n_updates: int) -> dict[str, float]:
         """Make the gradient steps of an epoch; return the means of what each said."""
@@ -291,7 +293,7 @@ def sac_hopper(
     n_epochs: int = 100,
     batch_size: int = 1000,
     n_workers: int = 1,
-    sampler: Literal["local", "multiprocessing"] = "local",
+    sampler: Literal["local", "multiprocessing", "ray"] = "local",
     logger: Literal["csv", "tensorboard", "wandb", "none"] = "csv",
     replay_capacity: int = 1_000_000,
 ) -> Any:
@@ -301,23 +303,29 @@ def sac_hopper(
         ctxt: Where the run lives; given by `wrap_experiment`.
         seed: Root of every random stream.
         n_epochs: Epochs in total, those before a resume included.
-        batch_size: Environment steps of an epoch, at least: episodes are sampled whole.
-        n_workers: Workers of the sampler; the results do not depend on it.
+        batch_size: Environment steps of an epoch; episodes go on in the next one.
+        n_workers: Workers that share four environments: 1, 2 or 4. The results do not depend on it.
         sampler: How episodes are collected.
         logger: Where numbers go, beside the journal that is always written.
         replay_capacity: Transitions that the replay buffer keeps.
     """
+    if n_workers not in (1, 2, 4):
+        raise ValueError(f"n_workers is {n_workers}: 1, 2 or 4 can share {N_ENVIRONMENTS} environments.")
     torch.set_num_threads(1)  # another number of threads gives other last bits
+    sampling: dict[str, Any] = {
+        "sampler_cls": SAMPLERS[sampler],
+        "n_workers": n_workers,
+        "worker_class": FragmentWorker,
+        "worker_args": {"n_envs": N_ENVIRONMENTS // n_workers, "timesteps_per_call": 10},
+    }
     runner = LocalRunner(ctxt, logger=ctxt.logger(logger), stop_requested=lambda: ctxt.stop_requested)
-    if ctxt.resuming and runner.try_restore(
-        ctxt.snapshot_dir, sampler_cls=SAMPLERS[sampler], n_workers=n_workers
-    ):
+    if ctxt.resuming and runner.try_restore(ctxt.snapshot_dir, **sampling):
         return runner.resume(n_epochs=n_epochs, batch_size=batch_size)
     set_seed(seed)
     env = gymnasium.make("Hopper-v5")
     replay = ReplayBuffer(replay_capacity, n_inputs=11, n_actions=3)
     algo = SAC(SquashedGaussianPolicy(11, 3), TwinCritics(11, 3), replay, n_actions=3, seed=seed)
-    runner.setup(algo, env, sampler_cls=SAMPLERS[sampler], n_workers=n_workers, worker_class=VecWorker)
+    runner.setup(algo, env, **sampling)
     return runner.train(n_epochs=n_epochs, batch_size=batch_size)
 
 

@@ -12,13 +12,21 @@ from numpy.typing import NDArray
 from rlx_experiment import ExperimentContext, wrap_experiment
 from rlx_protocols import TrainingLoop
 from rlx_runner import LocalRunner, set_seed
-from rlx_sampler import EpisodeBatch, FragmentWorker, KeyedSampler, LocalSampler, MultiprocessingSampler
+from rlx_sampler import (
+    EpisodeBatch,
+    FragmentWorker,
+    KeyedSampler,
+    LocalSampler,
+    MultiprocessingSampler,
+    RaySampler,
+)
 
 Array = NDArray[np.float64]
 
 SAMPLERS: Mapping[str, type[KeyedSampler]] = {
     "local": LocalSampler,
     "multiprocessing": MultiprocessingSampler,
+    "ray": RaySampler,
 }
 
 
@@ -101,7 +109,7 @@ def probe(
     n_epochs: int = 60,
     batch_size: int = 60,
     n_workers: int = 1,
-    sampler: Literal["local", "multiprocessing"] = "local",
+    sampler: Literal["local", "multiprocessing", "ray"] = "local",
     logger: Literal["csv", "tensorboard"] = "csv",
     fragments: bool = False,
     replay_rows: int = 500,

@@ -136,6 +136,11 @@ def other_workers(number: int) -> tuple[str, ...]:
     return ("--sampler", kind, "--n-workers", str(1 + number % 4))
 
 
+def sharing_workers(number: int) -> tuple[str, ...]:
+    """Share four environments among 1, 2 or 4 workers."""
+    return ("--sampler", "multiprocessing", "--n-workers", str(2 ** (number % 3)))
+
+
 @pytest.mark.parametrize(
     "program",
     [
@@ -149,7 +154,8 @@ def other_workers(number: int) -> tuple[str, ...]:
 def test_workers_may_change_from_life_to_life(program: Program, unbroken: Twin, tmp_path: Path) -> None:
     """One to four worker processes, or none: a run that is killed under each ends like one in process."""
     kills = 5 if program is PROBE else 2
-    assert Killer(seed=17).kill_after_progress(program, tmp_path / "run", kills, other_workers) == kills
+    options = sharing_workers if program is SAC else other_workers
+    assert Killer(seed=17).kill_after_progress(program, tmp_path / "run", kills, options) == kills
     finish(program, tmp_path / "run", "--sampler", "local", "--n-workers", "1")
     assert compare(program, unbroken(program), tmp_path / "run") == []
 
@@ -159,11 +165,6 @@ def test_a_large_replay_buffer_comes_back(unbroken: Twin, tmp_path: Path) -> Non
     assert Killer(seed=23).kill_after_progress(LARGE, tmp_path / "run", 5) == 5
     finish(LARGE, tmp_path / "run")
     assert compare(LARGE, unbroken(LARGE), tmp_path / "run") == []
-
-
-def sharing_workers(number: int) -> tuple[str, ...]:
-    """Share four environments among 1, 2 or 4 workers."""
-    return ("--sampler", "multiprocessing", "--n-workers", str(2 ** (number % 3)))
 
 
 def test_environments_in_mid_episode_come_back(unbroken: Twin, tmp_path: Path) -> None:
@@ -251,6 +252,16 @@ def test_a_finished_run_is_left_alone(unbroken: Twin) -> None:
         assert "nothing is left to train" in process.said()
     (after,) = fingerprints(PROBE.script, folder)
     assert differences(before, after) == []
+
+
+@pytest.mark.slow
+def test_a_run_sampled_with_ray_ends_like_one_in_process(unbroken: Twin, tmp_path: Path) -> None:
+    """Actors of Ray, killed with their driver: the same bits."""
+    pytest.importorskip("ray")
+    options = ("--sampler", "ray", "--n-workers", "2")
+    assert Killer(seed=29).kill_after_progress(PROBE, tmp_path / "run", 2, lambda number: options) == 2
+    finish(PROBE, tmp_path / "run", "--sampler", "local", "--n-workers", "1")
+    assert compare(PROBE, unbroken(PROBE), tmp_path / "run") == []
 
 
 @pytest.mark.slow
