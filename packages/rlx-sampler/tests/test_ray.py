@@ -1,6 +1,7 @@
 """Sampling in actors of Ray: the same batches as everywhere."""
 
 import os
+import random
 import sys
 import tempfile
 from collections.abc import Generator
@@ -22,6 +23,7 @@ from sampler_worlds import (
 )
 
 from rlx_sampler import EpisodeError, FragmentWorker, RaySampler, WorkerError
+from rlx_sampler._ray_engine import connected
 
 ray: Any = pytest.importorskip("ray", reason="ray is not installed")
 
@@ -145,3 +147,16 @@ def test_rays_session_is_left_alone() -> None:
     sampler.shutdown_worker()
     sampler.shutdown_worker()
     assert ray.is_initialized()
+
+
+def test_connecting_moves_no_generator_of_the_run(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Ray draws from Python's generator when it starts; a run goes on with its own stream all the same."""
+
+    def draw(**options: object) -> None:
+        random.random()
+
+    monkeypatch.setattr(ray, "is_initialized", lambda: False)
+    monkeypatch.setattr(ray, "init", draw)
+    before = random.getstate()
+    connected({})
+    assert random.getstate() == before

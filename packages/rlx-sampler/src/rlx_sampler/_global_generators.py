@@ -13,15 +13,11 @@ import numpy as np
 
 
 @contextmanager
-def seeded_globally(seed: int) -> Generator[None]:
-    """Seed Python's, NumPy's and, where it is loaded, torch's generator; restore them at the end."""
+def generators_kept() -> Generator[None]:
+    """Put Python's, NumPy's and, where it is loaded, torch's generator back at the end."""
     python_state, numpy_state = random.getstate(), np.random.get_state()
     torch = sys.modules.get("torch")
     torch_state = None if torch is None else torch.get_rng_state()
-    random.seed(seed)
-    np.random.seed(seed)
-    if torch is not None:
-        torch.random.default_generator.manual_seed(seed)
     try:
         yield
     finally:
@@ -29,6 +25,18 @@ def seeded_globally(seed: int) -> Generator[None]:
         np.random.set_state(numpy_state)
         if torch is not None:
             torch.set_rng_state(torch_state)
+
+
+@contextmanager
+def seeded_globally(seed: int) -> Generator[None]:
+    """Seed Python's, NumPy's and, where it is loaded, torch's generator; restore them at the end."""
+    with generators_kept():
+        random.seed(seed)
+        np.random.seed(seed)
+        torch = sys.modules.get("torch")
+        if torch is not None:
+            torch.random.default_generator.manual_seed(seed)
+        yield
 
 
 @contextmanager

@@ -12,6 +12,7 @@ from rlx_sampler._copies import packed
 from rlx_sampler._engine import Updates
 from rlx_sampler._errors import EpisodeError, WorkerError
 from rlx_sampler._exactness import WorkerProfile
+from rlx_sampler._global_generators import generators_kept
 from rlx_sampler._keys import CallKey, EpisodeKey
 from rlx_sampler._ledger import Ledger
 from rlx_sampler._ray_actor import Outcome, RayActor
@@ -47,7 +48,8 @@ def connected(options: Mapping[str, Any]) -> Any:
             raise
         raise ModuleNotFoundError("RaySampler needs ray: pip install 'rlx-sampler[ray]'.") from error
     if not ray.is_initialized():
-        ray.init(**{"include_dashboard": False, "log_to_driver": False, **options})
+        with generators_kept():  # Ray draws names from Python's generator, which belongs to the run
+            ray.init(**{"include_dashboard": False, "log_to_driver": False, **options})
     return ray
 
 
