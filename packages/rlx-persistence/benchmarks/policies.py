@@ -1,6 +1,6 @@
 """Save and restore a policy of 100 MB, beside torch and safetensors.
 
-Usage: ``python policies.py [FOLDER]``; prints the best of 15 rounds in milliseconds, and ratios.
+Usage: ``python policies.py [FOLDER]``; prints the best of 15 rounds, and ratios.
 The rivals take turns, so that a busy machine is busy for all of them.
 """
 
@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping
 from functools import partial
 from importlib import import_module
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 
@@ -34,24 +34,32 @@ def synced(path: Path) -> None:
         os.fsync(file.fileno())
 
 
-def take_turns(rivals: Mapping[str, Callable[[], object]]) -> dict[str, float]:
-    """Return each rival's best time in milliseconds."""
-    times: dict[str, list[float]] = {name: [] for name in rivals}
+class Taken(NamedTuple):
+    """Milliseconds that passed, and milliseconds of processor time."""
+
+    wall: float
+    cpu: float
+
+
+def take_turns(rivals: Mapping[str, Callable[[], object]]) -> dict[str, Taken]:
+    """Return each rival's best times."""
+    times: dict[str, list[Taken]] = {name: [] for name in rivals}
     for _ in range(ROUNDS):
         for name, rival in rivals.items():
-            start = time.perf_counter()
+            wall, cpu = time.perf_counter(), time.process_time()
             rival()
-            times[name].append(1e3 * (time.perf_counter() - start))
-    return {name: min(taken) for name, taken in times.items()}
+            times[name].append(Taken(1e3 * (time.perf_counter() - wall), 1e3 * (time.process_time() - cpu)))
+    return {name: Taken(*map(min, zip(*taken, strict=True))) for name, taken in times.items()}
 
 
-def report(title: str, best: dict[str, float], pairs: list[tuple[str, str]]) -> None:
+def report(title: str, best: Mapping[str, Taken], pairs: list[tuple[str, str]]) -> None:
     """Print times and ratios."""
-    print(title)
-    for name, milliseconds in best.items():
-        print(f"  {milliseconds:8.1f} ms  {name}")
+    print(f"{title}: wall, CPU")
+    for name, taken in best.items():
+        print(f"  {taken.wall:8.1f} ms {taken.cpu:8.1f} ms  {name}")
     for ours, theirs in pairs:
-        print(f"  {best[ours] / best[theirs]:8.2f} x   {ours} / {theirs}")
+        wall, cpu = best[ours].wall / best[theirs].wall, best[ours].cpu / best[theirs].cpu
+        print(f"  {wall:8.2f} x  {cpu:8.2f} x   {ours} / {theirs}")
 
 
 def main(folder: Path) -> None:
