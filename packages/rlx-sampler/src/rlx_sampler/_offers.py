@@ -2,7 +2,6 @@
 
 import inspect
 from collections.abc import Callable
-from contextlib import suppress
 from enum import Enum
 from typing import Any
 
@@ -101,10 +100,11 @@ def wrapped(environment: Any) -> Any:
 
 def _own_attributes(value: Any) -> dict[str, Any]:
     """Return the attributes of `value` and its class, without asking what it wraps."""
-    kind: Any = value.__class__
-    attributes = dict[str, Any]()
-    for holder in (kind, value):
-        with suppress(TypeError):  # it has no attributes of its own
-            own: dict[str, Any] = vars(holder)
-            attributes.update(own)
-    return attributes
+    return {**_attributes(value.__class__), **_attributes(value)}
+
+
+def _attributes(holder: object) -> dict[str, Any]:
+    try:
+        return dict(vars(holder))
+    except TypeError:  # it has none
+        return {}

@@ -3,6 +3,7 @@
 Linux only (memfd). No name exists that could be left behind, whatever kills whom.
 """
 
+import math
 import mmap
 import os
 import sys
@@ -57,7 +58,7 @@ class SharedMemory:
 
     def array(self, offset: int, shape: Sequence[int], dtype: npt.DTypeLike) -> Array:
         """Return the array that lies at `offset`; another process may have made the block longer."""
-        array_bytes = int(np.prod(shape, dtype=np.int64)) * np.dtype(dtype).itemsize
+        array_bytes = math.prod(shape) * np.dtype(dtype).itemsize
         if offset + array_bytes > self._size:
             self._remap()
         return np.ndarray(tuple(shape), dtype, self._map, offset)

@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from rlx_sampler._trees import Array, ArrayTree, is_array, is_mapping, is_tuple, leaves, map_leaves, rows
+from rlx_sampler._trees import Array, ArrayTree, is_array, is_mapping, leaves, map_leaves, rows
 
 
 class ObservationStack:
@@ -42,9 +42,9 @@ def _zeros(n_rows: int, leaf: Any) -> Array:
 
 
 def _place(stack: ArrayTree, lane: int, observation: Any) -> ArrayTree:
-    if is_mapping(stack):
-        return {name: _place(branch, lane, observation[name]) for name, branch in stack.items()}
-    if is_tuple(stack):
+    if not is_array(stack):
+        if is_mapping(stack):
+            return {name: _place(branch, lane, observation[name]) for name, branch in stack.items()}
         return tuple(_place(branch, lane, observation[i]) for i, branch in enumerate(stack))
     array = observation if is_array(observation) else np.asarray(observation)
     if array.shape != stack.shape[1:]:

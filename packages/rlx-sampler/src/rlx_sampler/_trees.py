@@ -19,7 +19,7 @@ Array: TypeAlias = npt.NDArray[Any]
 
 def is_mapping(tree: ArrayTree) -> TypeGuard[Mapping[str, Any]]:
     """Whether `tree` is a dict of trees."""
-    return isinstance(tree, Mapping)
+    return isinstance(tree, dict) or (not isinstance(tree, np.ndarray) and isinstance(tree, Mapping))
 
 
 def is_tuple(tree: ArrayTree) -> TypeGuard[tuple[Any, ...]]:
@@ -34,7 +34,9 @@ def is_array(tree: ArrayTree) -> TypeGuard[Array]:
 
 def leaves(tree: ArrayTree, path: str = "") -> Iterator[tuple[str, Any]]:
     """Yield every leaf with the path that leads to it, as in ``observations['camera'][0]``."""
-    if is_mapping(tree):
+    if is_array(tree):
+        yield path, tree
+    elif is_mapping(tree):
         for name, branch in tree.items():
             yield from leaves(branch, f"{path}[{name!r}]")
     elif is_tuple(tree):
@@ -51,6 +53,8 @@ def structure(tree: ArrayTree) -> list[str]:
 
 def map_leaves(function: Callable[..., Any], tree: ArrayTree, *others: ArrayTree) -> ArrayTree:
     """Return a tree of ``function(leaf, *leaves of the others at the same place)``."""
+    if is_array(tree):  # most often, and the tests for the others take longer
+        return function(tree, *others)
     if is_mapping(tree):
         return {
             name: map_leaves(function, branch, *(other[name] for other in others))
