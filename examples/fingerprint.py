@@ -7,6 +7,7 @@ import csv
 import hashlib
 import json
 import random
+import re
 import runpy
 import sys
 import types
@@ -18,7 +19,7 @@ from typing import Any, Final
 import numpy as np
 
 from rlx_logging import read_metrics
-from rlx_snapshot import Snapshotter
+from rlx_snapshot import Snapshotter, exact_loads
 
 Fingerprint = dict[str, dict[str, str]]
 """The digest of every value, by where it was found and its name."""
@@ -26,6 +27,20 @@ WALL_CLOCK: Final = ("EpochTime", "TotalTime", "_time")
 """Logged values that are outside the promise."""
 NOT_COMPARED: Final = ("/exact/elapsed", "/exact/logger", "/train_args/start_epoch")
 """Wall-clock time; positions in files that hold it; where the last life began."""
+LIVE_ENVIRONMENT: Final = re.compile(r"/exact/sampler/live/\d+/\d+")
+"""Environments in mid-episode, each pickled by itself: compared by what is in them."""
+PHYSICS: Final = (
+    "time",
+    "qpos",
+    "qvel",
+    "act",
+    "ctrl",
+    "qacc_warmstart",
+    "qfrc_applied",
+    "xfrc_applied",
+    "mocap_pos",
+)
+"""What the next step of MuJoCo follows from; beside it MjData holds timers of its own, which run by the clock."""
 PLAIN: Final = (
     type(None),
     bool,
@@ -55,6 +70,8 @@ class Walk:
         """Note the digest of `value` and of everything below it."""
         if path.startswith(NOT_COMPARED):
             return
+        if LIVE_ENVIRONMENT.fullmatch(path):
+            value = exact_loads(value)
         if isinstance(value, PLAIN):
             self.digests[path] = _plain(value)
         elif isinstance(value, float):
@@ -79,18 +96,17 @@ def _plain(value: Any) -> str:
 
 def _parts(value: Any) -> Iterator[tuple[str, Any]]:
     """Yield the parts of a value that is no plain one, by name."""
-    torch: Any = sys.modules.get("torch")
+    torch = sys.modules.get("torch")
     if isinstance(value, np.ndarray):
         yield "array", _array(value)
-    elif torch is not None and isinstance(value, torch.Tensor):
-        yield "tensor", f"{value.dtype} {value.requires_grad} {_array(value.detach().cpu().numpy())}"
-        yield "grad", value.grad
-    elif torch is not None and isinstance(value, torch.Generator):
-        yield "state", value.get_state()
+    elif torch is not None and isinstance(value, torch.Tensor | torch.Generator):
+        yield from _torch_parts(value)
     elif isinstance(value, np.random.Generator):
         yield "state", value.bit_generator.state
     elif isinstance(value, random.Random):
         yield "state", value.getstate()
+    elif type(value).__name__ == "MjData":
+        yield from ((name, getattr(value, name)) for name in PHYSICS)
     elif isinstance(value, Mapping):
         yield from _items(value)
     elif isinstance(value, set | frozenset):
@@ -99,6 +115,14 @@ def _parts(value: Any) -> Iterator[tuple[str, Any]]:
         yield from enumerate_names(value)
     elif not isinstance(value, weakref.ref | types.ModuleType):
         yield from _fields(value)
+
+
+def _torch_parts(value: Any) -> Iterator[tuple[str, Any]]:
+    try:
+        yield "state", value.get_state()  # a generator
+    except AttributeError:
+        yield "tensor", f"{value.dtype} {value.requires_grad} {_array(value.detach().cpu().numpy())}"
+        yield "grad", value.grad
 
 
 def _items(mapping: Mapping[Any, Any]) -> Iterator[tuple[str, Any]]:
