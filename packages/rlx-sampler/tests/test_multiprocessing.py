@@ -309,13 +309,27 @@ SCRIPT = """
 """
 
 
-def start_script(steps: int) -> "subprocess.Popen[str]":
+STOPPED_SCRIPT = """
+    import os, signal, sys
+    sys.path.insert(0, {tests!r})
+    from rlx_sampler import MultiprocessingSampler, WorkerFactory
+    from sampler_worlds import Gaussian, Walk
+
+    signal.signal(signal.SIGTERM, lambda *_: None)
+    factory = WorkerFactory(max_episode_length=12, seed=1, n_workers=2)
+    sampler = MultiprocessingSampler(factory, Gaussian(), Walk())
+    os.kill(0, signal.SIGTERM)
+    print(sampler.obtain_samples(0, {steps}, None).n_steps >= {steps}, flush=True)
+"""
+
+
+def start_script(steps: int, script: str = SCRIPT) -> "subprocess.Popen[str]":
     """Start a script that samples, in a process group of its own."""
-    code = textwrap.dedent(SCRIPT).format(tests=str(Path(__file__).parent), steps=steps)
-    script = Path(os.environ["PYTEST_SCRIPTS"]) / f"script_{steps}.py"
-    script.write_text(code)
+    code = textwrap.dedent(script).format(tests=str(Path(__file__).parent), steps=steps)
+    path = Path(os.environ["PYTEST_SCRIPTS"]) / f"script_{steps}.py"
+    path.write_text(code)
     return subprocess.Popen(
-        [sys.executable, str(script)],
+        [sys.executable, str(path)],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
@@ -344,6 +358,12 @@ class TestScripts:
             pids = [int(pid) for pid in _line(script).split()]
             script.send_signal(number)
             assert wait_for_end([script.pid, *pids])
+
+    def test_finish_their_batch_when_all_are_asked_to_stop(self) -> None:
+        """After SIGTERM to all processes, as a cluster sends it, a script that heeds it later still samples."""
+        with start_script(100, STOPPED_SCRIPT) as script:
+            output, errors = script.communicate(timeout=60)
+        assert (output, errors, script.returncode) == ("True\n", "", 0)
 
     def test_end_at_once_with_ctrl_c(self) -> None:
         """SIGINT to all processes, as a terminal sends it, ends in one KeyboardInterrupt."""

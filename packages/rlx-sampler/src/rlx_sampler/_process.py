@@ -1,6 +1,7 @@
 """One worker process, seen from the sampler."""
 
 import multiprocessing
+import signal
 import sys
 import threading
 import time
@@ -13,7 +14,7 @@ from rlx_sampler._arena import Arena
 from rlx_sampler._errors import WorkerError
 from rlx_sampler._messages import Kind, encoded, send_numbers
 from rlx_sampler._shared_memory import SharedMemory
-from rlx_sampler._worker_process import Assignment, serve
+from rlx_sampler._worker_process import ENDING_SIGNALS, Assignment, serve
 
 SECONDS_TO_END: Final = 3.0
 SMALL: Final = 1 << 14
@@ -31,7 +32,7 @@ class WorkerProcess:
         self.number = assignment.number
         self.arena = Arena(arena)
         self.connection, theirs = context.Pipe()
-        with _without_main_module():
+        with _without_main_module(), _signals_held():
             self._process = context.Process(
                 target=serve,
                 args=(theirs, replace(assignment, arena=arena)),
@@ -149,6 +150,23 @@ def start_method() -> str:
     loaded = [name for name in PRELOADED if name in sys.modules]
     multiprocessing.set_forkserver_preload(["rlx_sampler._worker_process", *loaded])
     return "forkserver"
+
+
+@contextmanager
+def _signals_held() -> Generator[None]:
+    """Hold the signals that ask for an end back while a process starts.
+
+    The server that it comes from inherits this for good: a signal to the whole group, as
+    terminals and clusters send it, must not end what all later workers come from.
+    """
+    if sys.platform != "linux":
+        yield
+        return
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, ENDING_SIGNALS)
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 @contextmanager

@@ -11,6 +11,7 @@ from collections import deque
 from dataclasses import dataclass
 from multiprocessing import connection as waiting
 from multiprocessing import parent_process
+from types import FrameType
 from typing import Any, Final
 
 from rlx_sampler._arena import Publisher
@@ -38,6 +39,7 @@ from rlx_sampler._shared_memory import SharedMemory
 from rlx_sampler._worker import Worker
 
 STEPS_BETWEEN_LOOKS: Final = 8
+ENDING_SIGNALS: Final = (signal.SIGINT, signal.SIGTERM)
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,15 +57,43 @@ class Assignment:
 
 def serve(connection: Pipe, assignment: Assignment) -> None:
     """Build a worker and run what the sampler asks for, until it says so or is gone."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the sampler, which ends its workers
+    ending = _Ending()
     threading.Thread(target=_end_with_parent, daemon=True).start()
     try:
-        _serve(connection, assignment)
+        _serve(connection, assignment, ending)
     except (EOFError, BrokenPipeError, ConnectionResetError):
         return  # the sampler is gone
     except Exception as error:  # noqa: BLE001 - it is raised again in the sampler
         with contextlib.suppress(OSError):
             send_object(connection, describe(None, error))
+
+
+class _Ending:
+    """What a signal that asks for an end means here; nothing is held back from what an environment starts.
+
+    Ctrl-C is for the sampler. SIGTERM ends this process, which the sampler then replaces,
+    but not before it is ready: that would look as if it could never be.
+    """
+
+    def __init__(self) -> None:
+        self._asked = False
+        signal.signal(signal.SIGINT, _disregard)
+        signal.signal(signal.SIGTERM, self._ask)
+        if sys.platform != "win32":
+            signal.pthread_sigmask(signal.SIG_UNBLOCK, ENDING_SIGNALS)
+
+    def _ask(self, _number: int, _frame: FrameType | None) -> None:
+        self._asked = True
+
+    def allow(self) -> None:
+        """Let SIGTERM end this process from now on, and now if it has come."""
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
+        if self._asked:
+            signal.raise_signal(signal.SIGTERM)
+
+
+def _disregard(_number: int, _frame: FrameType | None) -> None:
+    pass
 
 
 def _end_with_parent() -> None:
@@ -74,7 +104,7 @@ def _end_with_parent() -> None:
         os._exit(1)
 
 
-def _serve(connection: Pipe, assignment: Assignment) -> None:
+def _serve(connection: Pipe, assignment: Assignment, ending: _Ending) -> None:
     factory, setup = unpacked(assignment.blueprint)
     worker = build_worker(factory, setup, assignment.number)
     torch: Any = sys.modules.get("torch")
@@ -84,6 +114,7 @@ def _serve(connection: Pipe, assignment: Assignment) -> None:
         worker.use_inference_rows(assignment.inference_rows)
         worker.prepare(assignment.probe)
         send_object(connection, Ready(worker.profile()))
+        ending.allow()
         _Service(connection, worker, assignment).run()
     finally:
         worker.shutdown()
