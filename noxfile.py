@@ -278,7 +278,9 @@ def tests(session: nox.Session, package: str, resolution: str) -> None:
     install_package(session, package, resolution, groups=("test",))
     if resolution == "lowest-direct":
         check_floors(session, package)
-    run_pytest(session, "-m", "not slow", ROOT / "packages" / package / "tests")
+    extremes = {(PYTHONS[0], "highest"), (PYTHONS[-1], "lowest-direct")}
+    marks = "not slow" if (session.python, resolution) in extremes else "not slow and not processes"
+    run_pytest(session, "-m", marks, ROOT / "packages" / package / "tests")
 
 
 @nox.session(

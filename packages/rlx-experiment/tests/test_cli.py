@@ -12,6 +12,8 @@ from rlx_experiment._cli import main
 from rlx_experiment._index import find_runs
 from rlx_experiment._lock import RunLock
 
+pytestmark = pytest.mark.processes
+
 Git = Callable[..., str]
 RunScript = Callable[..., "subprocess.CompletedProcess[str]"]
 

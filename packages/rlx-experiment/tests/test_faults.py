@@ -15,7 +15,7 @@ import pytest
 from rlx_experiment import Run
 from rlx_experiment._cli import main
 
-pytestmark = pytest.mark.skipif(os.name == "nt", reason="POSIX processes")
+pytestmark = [pytest.mark.processes, pytest.mark.skipif(os.name == "nt", reason="POSIX processes")]
 
 RunScript = Callable[..., "subprocess.CompletedProcess[str]"]
 

@@ -12,6 +12,8 @@ import pytest
 
 from rlx_experiment import Run
 
+pytestmark = pytest.mark.processes
+
 RunScript = Callable[..., "subprocess.CompletedProcess[str]"]
 pytest.importorskip("tyro")
 

@@ -9,6 +9,8 @@ import pytest
 
 from rlx_experiment import Run
 
+pytestmark = pytest.mark.processes
+
 Git = Callable[..., str]
 RunScript = Callable[..., "subprocess.CompletedProcess[str]"]
 

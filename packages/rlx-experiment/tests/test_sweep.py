@@ -14,6 +14,8 @@ import pytest
 from rlx_experiment import ExperimentContext, JobResult, Local, Ray, Slurm, grid, wrap_experiment
 from rlx_experiment._pool import visible_gpus
 
+pytestmark = pytest.mark.processes
+
 RunScript = Callable[..., "subprocess.CompletedProcess[str]"]
 
 

@@ -8,6 +8,8 @@ import pytest
 from rlx_experiment._cli import main
 from rlx_experiment._verify import ScriptFailedError, verify_resume
 
+pytestmark = pytest.mark.processes
+
 pytest.importorskip("tyro")
 
 TRAINER = """

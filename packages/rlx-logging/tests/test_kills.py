@@ -11,7 +11,10 @@ from rlx_logging import read_metrics
 
 HARNESS = Path(__file__).with_name("kill_harness.py")
 
-pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="needs fork and SIGKILL")
+pytestmark = [
+    pytest.mark.processes,
+    pytest.mark.skipif(sys.platform == "win32", reason="needs fork and SIGKILL"),
+]
 
 
 def _sweep(folder: Path, stride: int, offset: int) -> int:

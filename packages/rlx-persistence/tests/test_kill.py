@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-pytestmark = pytest.mark.skipif(os.name == "nt", reason="needs fork and SIGKILL")
+pytestmark = [pytest.mark.processes, pytest.mark.skipif(os.name == "nt", reason="needs fork and SIGKILL")]
 
 HARNESS = Path(__file__).with_name("kill_harness.py")
 MODES = [

@@ -20,6 +20,8 @@ import pytest
 
 from rlx_snapshot import Snapshotter
 
+pytestmark = pytest.mark.processes
+
 WRITER = Path(__file__).with_name("fault_writer.py")
 CALLS = (
     "openat,write,writev,pwrite64,pwritev,fsync,fdatasync,rename,link,linkat,unlink,flock,ftruncate,fallocate,close,"
