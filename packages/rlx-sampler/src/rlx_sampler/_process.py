@@ -8,6 +8,7 @@ import time
 from collections.abc import Generator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import replace
+from multiprocessing import resource_tracker
 from typing import Any, Final
 
 from rlx_sampler._arena import Arena
@@ -162,6 +163,7 @@ def _signals_held() -> Generator[None]:
     if sys.platform != "linux":
         yield
         return
+    resource_tracker.ensure_running()  # its start lets all signals through, and the server's start needs it
     before = signal.pthread_sigmask(signal.SIG_BLOCK, ENDING_SIGNALS)
     try:
         yield
