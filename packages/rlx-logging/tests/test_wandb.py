@@ -140,7 +140,8 @@ ONLINE = """
 import json, os, sys
 from rlx_logging import make_logger
 folder, first, last, keep = sys.argv[1], int(sys.argv[2]), int(sys.argv[3]), int(sys.argv[4])
-logger = make_logger("wandb", log_dir=folder, project="p", entity="e", outbox=sys.argv[5] == "outbox")
+options = {"project": "p", "entity": "e", "outbox": sys.argv[5] == "outbox", "finish_seconds": 100}
+logger = make_logger("wandb", log_dir=folder, **options)
 state_file = os.path.join(folder, "state.json")
 if os.path.exists(state_file):
     with open(state_file) as file:
