@@ -15,6 +15,7 @@ import pathlib
 import re
 import shutil
 import subprocess
+import tempfile
 import uuid
 from collections.abc import Iterator
 from xml.etree import ElementTree as ET
@@ -38,8 +39,6 @@ TORCH_PYTHON = "3.11"
 TORCH = os.environ.get("RLX_TORCH", "torch==2.13.0+cpu")
 CI = "CI" in os.environ
 INTEGRATION = ROOT / "tests-integration"
-# Not `-m pytest`: the main program would lie in this checkout, and each test of a launch would archive it.
-PYTEST = "import pytest, sys; sys.exit(pytest.console_main())"
 WHEELS = ROOT / ".nox" / "wheels"
 
 nox.needs_version = ">=2026.10"
@@ -242,8 +241,13 @@ def run_pytest(session: nox.Session, *args: str | pathlib.Path) -> None:
         f"{ROOT}",
         f"--junitxml={report}",
     ]
-    session.env.update({"PYTHONDONTWRITEBYTECODE": "", "PYTHONPATH": ""})
-    session.run("python", "-c", PYTEST, *options, *args, *session.posargs)
+    # Worker processes import the test modules by their path from the root.
+    session.env.update({"PYTHONDONTWRITEBYTECODE": "", "PYTHONPATH": str(ROOT)})
+    with tempfile.TemporaryDirectory() as folder:
+        # Not `-m pytest`: the main program would lie in this checkout, and each test of a launch would archive it.
+        program = pathlib.Path(folder) / "run_pytest.py"
+        program.write_text("import pytest, sys\n\nif __name__ == '__main__':\n    sys.exit(pytest.main())\n")
+        session.run("python", program, *options, *args, *session.posargs)
     have = set(installed(session))
     for case in ET.parse(report).iter("testcase"):
         for skipped in case.iter("skipped"):
