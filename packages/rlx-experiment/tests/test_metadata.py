@@ -58,7 +58,7 @@ class TestGetMetadata:
 
     def test_no_main_script(self, monkeypatch: pytest.MonkeyPatch) -> None:
         """An interactive session has no launcher."""
-        monkeypatch.delattr("__main__.__file__")
+        monkeypatch.delattr("__main__.__file__", raising=False)
         assert get_metadata() == (None, {})
 
 

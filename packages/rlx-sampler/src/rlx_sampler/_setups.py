@@ -44,7 +44,7 @@ class Setup:
 
 def own(value: Any, role: str) -> Any:
     """Return a copy of a policy, an environment or parameters; a function is returned as it is."""
-    if is_policy(value) or is_environment(value):
+    if is_environment(value) or is_policy(value):  # asked in this order: an old wrapper warns of the second
         return copy_of(value, role)
     return value if value is None or callable(value) else map_leaves(_copy_leaf, value)
 
