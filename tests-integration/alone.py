@@ -23,6 +23,9 @@ LOADED_AT_IMPORT: Final[Mapping[str, frozenset[str]]] = {
 }
 """Which libraries each package may load when it is imported; everything else waits until it is used."""
 
+MADE_BY_EXTENSIONS: Final = frozenset({"cython_runtime"})
+"""Modules that belong to no library: compiled extensions, NumPy's among them, make them when they load."""
+
 
 def loaded_libraries() -> frozenset[str]:
     """Top-level names of all loaded modules that are not the interpreter's own."""
@@ -39,7 +42,7 @@ def main(package: str) -> int:
     start = time.perf_counter()
     importlib.import_module(module)
     elapsed = time.perf_counter() - start
-    loaded = loaded_libraries() - before - {module}
+    loaded = loaded_libraries() - before - MADE_BY_EXTENSIONS - {module}
     print(f"{package}: imported in {elapsed * 1000:.0f} ms, loads {', '.join(sorted(loaded)) or 'nothing'}")
     unwanted = sorted(loaded - LOADED_AT_IMPORT[package])
     if unwanted:

@@ -1,7 +1,7 @@
 """The numbers of one epoch: what the algorithm logs, and what the batches say."""
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -38,7 +38,7 @@ class EpochMetrics:
         mask = offered(batch, "complete")
         complete = np.ones(lengths.size, dtype=np.bool_) if mask is None else np.asarray(mask, dtype=np.bool_)
         rewards = np.asarray(batch.rewards, dtype=np.float64)
-        totals = offered(batch, "episode_infos") or {}
+        totals = cast("Mapping[str, Any]", offered(batch, "episode_infos") or {})
         returns = totals.get("episode_return", np.add.reduceat(rewards, starts))
         self._returns.append(np.asarray(returns, dtype=np.float64)[complete])
         self._lengths.append(np.asarray(totals.get("episode_length", lengths), dtype=np.int64)[complete])
