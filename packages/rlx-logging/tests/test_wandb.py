@@ -182,8 +182,10 @@ class Server:
 
     def client(self, *arguments: str) -> subprocess.CompletedProcess[str]:
         """Run a script that logs to this server."""
+        # W&B tells child processes by variables to use the parent's service: these are to have their own.
+        inherited = {name: value for name, value in os.environ.items() if not name.startswith("WANDB")}
         environment = {
-            **os.environ, "WANDB_BASE_URL": f"http://127.0.0.1:{self.port}", "WANDB_API_KEY": "0" * 40,
+            **inherited, "WANDB_BASE_URL": f"http://127.0.0.1:{self.port}", "WANDB_API_KEY": "0" * 40,
             "WANDB_MODE": "online", "NO_PROXY": "127.0.0.1", "no_proxy": "127.0.0.1",
         }  # fmt: skip
         command = [sys.executable, "-c", *arguments]
