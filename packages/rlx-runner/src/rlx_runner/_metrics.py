@@ -56,9 +56,10 @@ class EpochMetrics:
     def row(self) -> dict[str, Any]:
         """Return the row: the runner's own numbers first, the algorithm's values winning over them."""
         row: dict[str, Any] = {}
-        if self.average_return is not None:
+        average = self.average_return
+        if average is not None:
             lengths = _joined(self._lengths)
-            row["AverageReturn"] = self.average_return
+            row["AverageReturn"] = average
             row["EpisodeLength/mean"] = float(lengths.mean())
             row["EpisodeLength/min"] = int(lengths.min())
             row["EpisodeLength/max"] = int(lengths.max())
