@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from rlx_protocols.testing import CountingSampler, SteadyPolicy
-from rlx_runner import LocalRunner
+from rlx_runner import Budget, Evaluation, LocalRunner
 
 
 @pytest.mark.parametrize(
@@ -44,6 +44,8 @@ def test_setup_names_the_wrong_argument(make_run: Any, option: str, value: Any, 
         ),
         ({"logger": "csv"}, "logger is 'csv', which has no write, finalize"),
         ({"snapshotter": 3}, "snapshotter is 3, which has no save_itr_params, load"),
+        ({"evaluation": 3}, r"evaluation is 3; pass Evaluation\(every=10\), or None"),
+        ({"budget": 1_000}, "budget is 1000; pass Budget"),
         ({"stop_requested": True}, "stop_requested is True; it must be a function"),
     ],
 )
@@ -54,6 +56,22 @@ def test_runner_names_the_wrong_part(
     monkeypatch.chdir(tmp_path)
     with pytest.raises(TypeError, match=words):
         LocalRunner(**arguments)
+
+
+@pytest.mark.parametrize(
+    ("make", "words"),
+    [
+        (lambda: Evaluation(every="2"), "an evaluation's every is '2'; it must be a whole number"),  # type: ignore[arg-type]
+        (lambda: Evaluation(every=2, on_best=1), "an evaluation's on_best is 1; it must take the policy"),  # type: ignore[arg-type]
+        (lambda: Budget(env_steps=1.5), "a budget's env_steps is 1.5; it must be a whole number"),  # type: ignore[arg-type]
+        (lambda: Budget(seconds="60"), "a budget's seconds is '60'; it must be a number"),  # type: ignore[arg-type]
+        (lambda: Budget(target_return="good"), "a budget's target_return is 'good'; pass a number"),  # type: ignore[arg-type]
+    ],
+)
+def test_watching_parts_name_the_wrong_argument(make: Any, words: str) -> None:
+    """Neither text nor a fraction is taken for a count."""
+    with pytest.raises(TypeError, match=words):
+        make()
 
 
 def test_algorithm_without_train_is_refused(make_run: Any) -> None:

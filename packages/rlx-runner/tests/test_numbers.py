@@ -107,7 +107,7 @@ class TestBudget:
     @pytest.mark.parametrize("limit", ["env_steps", "seconds"])
     def test_refuses_limits_that_are_not_positive(self, limit: str) -> None:
         """A budget of nothing is a mistake."""
-        with pytest.raises(ValueError, match=f"{limit} must be positive"):
+        with pytest.raises(ValueError, match=f"{limit} is 0; it must be"):
             Budget(**{limit: 0})
 
     def test_ends_training_after_the_epoch_that_reaches_it(self, make_run: Any) -> None:

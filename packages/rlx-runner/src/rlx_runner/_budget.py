@@ -1,7 +1,9 @@
 """When enough is enough, other than by epochs."""
 
 from dataclasses import dataclass
+from numbers import Real
 
+from rlx_runner._checks import check_count, check_kind, check_positive
 from rlx_runner._progress import Progress
 
 
@@ -15,6 +17,7 @@ class Budget:
         seconds: Training time in all, that of earlier attempts included.
 
     Raises:
+        TypeError: If a limit is no number.
         ValueError: If `env_steps` or `seconds` is not positive.
     """
 
@@ -23,9 +26,11 @@ class Budget:
     seconds: float | None = None
 
     def __post_init__(self) -> None:
-        for name, limit in (("env_steps", self.env_steps), ("seconds", self.seconds)):
-            if limit is not None and limit <= 0:
-                raise ValueError(f"a budget's {name} must be positive; it is {limit}.")
+        if self.env_steps is not None:
+            check_count("a budget's env_steps", self.env_steps, least=1)
+        if self.seconds is not None:
+            check_positive("a budget's seconds", self.seconds)
+        check_kind("a budget's target_return", self.target_return, Real, "a number")
 
     def reached(self, progress: Progress) -> str | None:
         """Return which limit `progress` has reached, in words; None where there is room."""

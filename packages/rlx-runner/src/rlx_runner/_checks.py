@@ -2,6 +2,7 @@
 
 import operator
 from collections.abc import Mapping
+from numbers import Real
 from typing import Any
 
 from rlx_runner._offers import offered
@@ -20,6 +21,29 @@ def check_count(name: str, value: Any, *, least: int) -> None:
         raise TypeError(f"{name} is {value!r}; it must be a whole number.") from None
     if number < least:
         raise ValueError(f"{name} is {number}; it must be at least {least}.")
+
+
+def check_positive(name: str, value: Any) -> None:
+    """Check that `value` is a number above zero.
+
+    Raises:
+        TypeError: If it is no number.
+        ValueError: If it is zero, negative or not a number at all.
+    """
+    if not isinstance(value, Real):
+        raise TypeError(f"{name} is {value!r}; it must be a number.")
+    if not float(value) > 0:
+        raise ValueError(f"{name} is {value}; it must be positive.")
+
+
+def check_kind(name: str, value: Any, kind: type, such_as: str) -> None:
+    """Check that `value` is a `kind` or None.
+
+    Raises:
+        TypeError: If it is something else; `such_as` says how to write what would do.
+    """
+    if value is not None and not isinstance(value, kind):
+        raise TypeError(f"{name} is {value!r}; pass {such_as}, or None.")
 
 
 def check_offers(name: str, value: Any, members: tuple[str, ...], such_as: str) -> None:

@@ -6,9 +6,11 @@ from typing import Any
 
 import numpy as np
 
+from rlx_runner._checks import check_count
 from rlx_runner._metrics import EpochMetrics
-from rlx_runner._offers import evaluation_policy_of, method, parameters_of, stateful
+from rlx_runner._offers import evaluation_policy_of
 from rlx_runner._plan import plan_sampling
+from rlx_runner._sampling import Sampling
 
 EVALUATION_STREAM = 1
 
@@ -26,6 +28,7 @@ class Evaluation:
         on_best: Called with the policy whenever its average return is the best so far.
 
     Raises:
+        TypeError: If `every` or `n_episodes` is no whole number.
         ValueError: If `every` or `n_episodes` is below 1.
     """
 
@@ -35,9 +38,10 @@ class Evaluation:
     on_best: Callable[[Any], object] | None = None
 
     def __post_init__(self) -> None:
-        for name, value in (("every", self.every), ("n_episodes", self.n_episodes)):
-            if value < 1:
-                raise ValueError(f"an evaluation's {name} is {value}; it must be at least 1.")
+        check_count("an evaluation's every", self.every, least=1)
+        check_count("an evaluation's n_episodes", self.n_episodes, least=1)
+        if self.on_best is not None and not callable(self.on_best):
+            raise TypeError(f"an evaluation's on_best is {self.on_best!r}; it must take the policy.")
 
 
 class Evaluator:
@@ -55,12 +59,10 @@ class Evaluator:
         self, evaluation: Evaluation, algo: Any, env: Any, *, sampler_cls: Any, seed: int | None
     ) -> None:
         self._evaluation = evaluation
-        self._algo = algo
         root = np.random.SeedSequence(seed, spawn_key=(EVALUATION_STREAM,)).generate_state(1)[0]
-        self._plan = plan_sampling(algo, sampler_cls, seed=int(root), n_workers=1)
-        self._env = env
-        self._sampler: Any = None
-        self._state: dict[str, Any] = {}
+        plan = plan_sampling(algo, sampler_cls, seed=int(root), n_workers=1)
+        self._sampling = Sampling(plan, algo, env, evaluation_policy_of)
+        self._best: float | None = None
 
     def due(self, epoch: int) -> bool:
         """Whether an evaluation follows `epoch`."""
@@ -68,43 +70,26 @@ class Evaluator:
 
     def run(self, epoch: int) -> dict[str, float]:
         """Judge the policy; return the numbers for the log."""
-        if self._sampler is None:
-            self._sampler = self._plan.build(evaluation_policy_of(self._algo), self._env)
-            restorable = stateful(self._sampler)
-            if restorable is not None and self._state.get("sampler") is not None:
-                restorable.load_state_dict(self._state["sampler"])
-        update = parameters_of(evaluation_policy_of(self._algo))
         metrics = EpochMetrics()
-        metrics.add_batch(self._obtain(epoch, update))
+        metrics.add_batch(self._sampling.obtain_exact(epoch, self._evaluation.n_episodes))
         average = metrics.average_return
         if average is None:
             return {}
-        best = self._state.get("best")
-        if best is None or average > best:
-            self._state["best"] = average
+        if self._best is None or average > self._best:
+            self._best = average
             if self._evaluation.on_best is not None:
-                self._evaluation.on_best(evaluation_policy_of(self._algo))
-        return {"Evaluation/AverageReturn": average, "Evaluation/BestReturn": self._state["best"]}
-
-    def _obtain(self, epoch: int, update: Any) -> Any:
-        exact = method(self._sampler, "obtain_exact_episodes")
-        if exact is not None:
-            return exact(self._evaluation.n_episodes, update)
-        return self._sampler.obtain_samples(epoch, self._evaluation.n_episodes, update)
+                self._evaluation.on_best(self._sampling.policy)
+        return {"Evaluation/AverageReturn": average, "Evaluation/BestReturn": self._best}
 
     def close(self) -> None:
         """Release the workers."""
-        self._state = self.state_dict()
-        sampler, self._sampler = self._sampler, None
-        if sampler is not None:
-            sampler.shutdown_worker()
+        self._sampling.close()
 
     def state_dict(self) -> dict[str, Any]:
         """Return the best return so far and the sampler's state."""
-        restorable = None if self._sampler is None else stateful(self._sampler)
-        kept = self._state.get("sampler") if restorable is None else restorable.state_dict()
-        return {"best": self._state.get("best"), "sampler": kept}
+        return {"best": self._best, "sampler": self._sampling.state_dict()}
 
-    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+    def load_state_dict(self, state: Mapping[str, Any], *, allow_statistical: bool) -> None:
         """Go on from `state`."""
-        self._state = dict(state)
+        self._best = state["best"]
+        self._sampling.load_state_dict(state["sampler"], allow_statistical=allow_statistical)

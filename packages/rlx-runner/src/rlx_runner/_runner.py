@@ -8,6 +8,7 @@ from typing import Any, TypedDict, Unpack
 
 from rlx_protocols import Logger, NullLogger, SnapshotConfigLike, SnapshotStore
 from rlx_runner._budget import Budget
+from rlx_runner._checks import check_kind
 from rlx_runner._display import choose_display
 from rlx_runner._errors import NotSetupError, TrainingStopped
 from rlx_runner._evaluation import Evaluation
@@ -69,6 +70,8 @@ class LocalRunner(EpochLoop):
         budget: Budget | None = None,
         progress: bool | None = None,
     ) -> None:
+        check_kind("evaluation", evaluation, Evaluation, "Evaluation(every=10)")
+        check_kind("budget", budget, Budget, "Budget(env_steps=1_000_000)")
         logger = NullLogger() if logger is None else logger
         super().__init__(
             logger=logger,
@@ -189,7 +192,8 @@ class LocalRunner(EpochLoop):
         self._progress = Progress()
         if self._snapshots.begin():
             self._display.say(
-                "Earlier snapshots in this folder are put away under discarded/: training begins anew."
+                "Earlier snapshots in this folder are put away under discarded/: training begins anew. "
+                "Rows are appended to logs that are already there; try_restore() goes on instead."
             )
         return self._run(args)
 

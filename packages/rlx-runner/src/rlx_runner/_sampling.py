@@ -1,27 +1,31 @@
-"""The sampler of a run: built when first needed, put away when training ends."""
+"""A sampler that is built when first needed and put away when training ends."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from rlx_protocols import Sampler
 from rlx_runner._errors import StatisticalResumeError
-from rlx_runner._offers import graded, parameters_of, policy_of, stateful
+from rlx_runner._offers import graded, method, parameters_of, policy_of, stateful
 from rlx_runner._plan import SamplingPlan
 
 
 class Sampling:
-    """Holds a run's sampler and, while there is none, its state.
+    """Holds a sampler and, while there is none, its state.
 
     Args:
         plan: How to sample; None for an algorithm that samples nothing.
         algo: Where the policy comes from.
         env: Environment, or a list of one a worker.
+        choose_policy: Which of the algorithm's policies is sampled with.
     """
 
-    def __init__(self, plan: SamplingPlan | None, algo: Any, env: Any) -> None:
+    def __init__(
+        self, plan: SamplingPlan | None, algo: Any, env: Any, choose_policy: Callable[[Any], Any] = policy_of
+    ) -> None:
         self._plan = plan
         self._algo = algo
         self._env = env
+        self._choose_policy = choose_policy
         self._sampler: Sampler[Any] | None = None
         self._state: Mapping[str, Any] | None = None
         self._allow_statistical = False
@@ -35,7 +39,7 @@ class Sampling:
         """
         if self._plan is None or self._sampler is not None or self._lacking:
             return
-        sampler = self._plan.build(policy_of(self._algo), self._env)
+        sampler = self._plan.build(self.policy, self._env)
         restorable = stateful(sampler)
         if self._state is not None and restorable is not None:
             try:
@@ -57,23 +61,38 @@ class Sampling:
             self._sampler = None
             sampler.shutdown_worker()
 
-    def obtain(self, itr: int, batch_size: int, agent_update: Any, env_update: Any) -> Any:
+    def obtain(self, itr: int, batch_size: int, agent_update: Any = None, env_update: Any = None) -> Any:
         """Collect a batch with the newest parameters.
 
         Raises:
             ValueError: If the run has no sampler.
         """
+        return self._opened().obtain_samples(itr, batch_size, self._update(agent_update), env_update)
+
+    def obtain_exact(self, itr: int, n_per_worker: int) -> Any:
+        """Collect so many whole episodes a worker; from a sampler that cannot count them, as many steps."""
+        exact = method(self._opened(), "obtain_exact_episodes")
+        return self.obtain(itr, n_per_worker) if exact is None else exact(n_per_worker, self._update(None))
+
+    @property
+    def policy(self) -> Any:
+        """The policy that is sampled with; None where the algorithm has none."""
+        return self._choose_policy(self._algo)
+
+    def _opened(self) -> Sampler[Any]:
         self.open()
         if self._sampler is None:
             lacking = self._lacking or "a sampler: pass sampler_cls to setup()"
             raise ValueError(f"nothing can be sampled without {lacking}.")
-        update = parameters_of(policy_of(self._algo)) if agent_update is None else agent_update
-        return self._sampler.obtain_samples(itr, batch_size, update, env_update)
+        return self._sampler
+
+    def _update(self, agent_update: Any) -> Any:
+        return parameters_of(self.policy) if agent_update is None else agent_update
 
     @property
     def _lacking(self) -> str | None:
         """What a sampler cannot be built without, in words; None where it is there."""
-        return "a policy: the algorithm's is None" if policy_of(self._algo) is None else None
+        return "a policy: the algorithm's is None" if self.policy is None else None
 
     def state_dict(self) -> Mapping[str, Any] | None:
         """Return the sampler's state; None where it has none to give."""

@@ -1,6 +1,7 @@
 """What ``setup`` settles: the parts of a run that stay the same from epoch to epoch."""
 
 from collections.abc import Mapping
+from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -89,13 +90,14 @@ class Setup:
         """Give sampler and evaluator their saved states."""
         self.sampling.load_state_dict(exact["sampler"], allow_statistical=allow_statistical)
         if self.evaluator is not None and exact["evaluation"] is not None:
-            self.evaluator.load_state_dict(exact["evaluation"])
+            self.evaluator.load_state_dict(exact["evaluation"], allow_statistical=allow_statistical)
 
     def close(self) -> None:
         """Release all workers."""
-        self.sampling.close()
-        if self.evaluator is not None:
-            self.evaluator.close()
+        with ExitStack() as stack:
+            if self.evaluator is not None:
+                stack.callback(self.evaluator.close)
+            stack.callback(self.sampling.close)
 
 
 def set_up(
