@@ -3,9 +3,11 @@
 import io
 import os
 import pty
+import shutil
 import subprocess
 import sys
 import textwrap
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -187,3 +189,63 @@ def test_counting_parts_are_enough_to_train() -> None:
     """The kit's sampler and environment need no library but NumPy."""
     assert CountingSampler(3).obtain_samples(0, 7, None).n_steps == 9
     assert CountingEnv().reset(seed=1)[0].shape == (2,)
+
+
+class TestWindow:
+    """Of plots where there is a display; here an X server that draws to memory."""
+
+    def test_shows_the_last_frame(self, tmp_path: Path, x_display: str) -> None:
+        """A picture of the screen has the cart's brown pole in it."""
+        pytest.importorskip("pygame", reason="pygame renders CartPole and is not installed here")
+        pytest.importorskip("tkinter", reason="this Python has no tkinter, which opens matplotlib's window")
+        program = textwrap.dedent(
+            f"""
+            import gymnasium
+            from PIL import ImageGrab
+
+            from rlx_runner import LocalRunner
+            from rlx_snapshot import SnapshotConfig
+
+            class Algo:
+                max_episode_length = 5
+                policy = property(lambda self: self)
+
+                def get_action(self, observation):
+                    return 1, {{}}
+
+                def train(self, loop):
+                    list(loop.step_epochs())
+
+            runner = LocalRunner(SnapshotConfig({str(tmp_path)!r}, "none", 1), progress=False)
+            runner.setup(Algo(), gymnasium.make("CartPole-v1"))
+            runner.train(1, plot=True)
+            ImageGrab.grab(xdisplay="").save({str(tmp_path / "screen.png")!r})
+            """
+        )
+        environment = {**os.environ, "DISPLAY": x_display, "MPLBACKEND": "TkAgg"}
+        subprocess.run([sys.executable, "-W", "error", "-c", program], env=environment, check=True)
+        assert _share_of((202, 152, 101), tmp_path / "screen.png") > 0.001
+
+
+@pytest.fixture
+def x_display() -> Iterator[str]:
+    """The name of an X display of its own."""
+    server = shutil.which("Xvfb")
+    if server is None:
+        pytest.skip("Xvfb is not installed here, and a window needs a display")
+    reader, writer = os.pipe()
+    command = [server, "-displayfd", str(writer), "-screen", "0", "800x600x24", "-nolisten", "tcp"]
+    with subprocess.Popen(command, pass_fds=[writer], stderr=subprocess.DEVNULL) as process:
+        os.close(writer)
+        with os.fdopen(reader) as told:
+            yield f":{told.readline().strip()}"
+        process.terminate()
+
+
+def _share_of(color: tuple[int, int, int], picture: Path) -> float:
+    """Return the share of the picture's pixels that have about this color."""
+    from PIL import Image
+
+    with Image.open(picture) as image:
+        distances: Any = np.abs(np.asarray(image.convert("RGB"), dtype=np.int64) - color)
+    return float(np.mean(distances.max(axis=-1) < 12))

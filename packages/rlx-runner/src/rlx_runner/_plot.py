@@ -149,4 +149,6 @@ def _show(path: Path, frame: Any) -> None:
     axes.imshow(frame)
     axes.set_title(path.stem)
     axes.axis("off")
-    plt.pause(0.001)
+    plt.show(block=False)
+    figure.canvas.draw()  # a pause alone leaves a new window empty
+    figure.canvas.flush_events()
