@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 from rlx_protocols.testing import CountingEnv, CountingSampler
 from rlx_runner import Evaluation, LocalRunner, PlotWarning
@@ -247,5 +248,5 @@ def _share_of(color: tuple[int, int, int], picture: Path) -> float:
     from PIL import Image
 
     with Image.open(picture) as image:
-        distances: Any = np.abs(np.asarray(image.convert("RGB"), dtype=np.int64) - color)
-    return float(np.mean(distances.max(axis=-1) < 12))
+        pixels: NDArray[np.int64] = np.asarray(image.convert("RGB"), dtype=np.int64)
+    return float(np.mean((np.abs(pixels - np.array(color)) < 12).all(axis=-1)))
