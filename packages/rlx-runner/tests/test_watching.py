@@ -93,7 +93,7 @@ class TestEvaluation:
         run = make_run(evaluation=Evaluation(every=2, n_episodes=10))
         run.setup().train(4, batch_size=10)
         evaluated = {
-            step: row["Evaluation/AverageReturn"] for _, step, row in run.logger.rows if len(row) > 8
+            step: row["AverageReturn"] for scope, step, row in run.logger.rows if scope == "evaluation/epoch"
         }
         assert evaluated == {1: 5.0, 3: 10.0}
 
@@ -119,7 +119,8 @@ class TestEvaluation:
         run = make_run(evaluation=Evaluation(every=1))
         run.runner.restore(str(tmp_path / "run"))
         run.runner.resume(n_epochs=3)
-        assert run.logger.rows[-1][2]["Evaluation/BestReturn"] == 15.0
+        best = [row["BestReturn"] for scope, _, row in run.logger.rows if scope == "evaluation/epoch"]
+        assert best[-1] == 15.0
 
     def test_needs_a_sampler(self, make_run: Any) -> None:
         """The error says what to pass."""

@@ -19,6 +19,8 @@ EVALUATION_STREAM = 1
 class Evaluation:
     """Runs the policy without exploration every few epochs, on random streams of its own.
 
+    What it finds is logged in the scope ``evaluation``, apart from the rows of training.
+
     The algorithm's `evaluation_policy` is judged where it has one, else its `policy`.
 
     Args:
@@ -73,13 +75,13 @@ class Evaluator:
         metrics = EpochMetrics()
         metrics.add_batch(self._sampling.obtain_exact(epoch, self._evaluation.n_episodes))
         average = metrics.average_return
-        if average is None:
-            return {}
+        if average is None:  # a sampler whose batches do not tell
+            return metrics.row()
         if self._best is None or average > self._best:
             self._best = average
             if self._evaluation.on_best is not None:
                 self._evaluation.on_best(self._sampling.policy)
-        return {"Evaluation/AverageReturn": average, "Evaluation/BestReturn": self._best}
+        return {**metrics.row(), "BestReturn": self._best}
 
     def close(self) -> None:
         """Release the workers."""

@@ -187,8 +187,8 @@ class EpochLoop:
 
     def _end_epoch(self, epoch: int) -> None:
         args, evaluator = self._training, self._ready.evaluator
-        if evaluator is not None and evaluator.due(epoch):
-            self.log(evaluator.run(epoch))
+        if evaluator is not None and evaluator.due(epoch) and (judged := evaluator.run(epoch)):
+            self._logger.write("evaluation/epoch", epoch, judged)
         self.log_diagnostics(args.pause_for_plot)
         average = self._metrics.average_return
         self._progress = replace(
