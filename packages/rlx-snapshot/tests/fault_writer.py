@@ -1,38 +1,66 @@
-"""A program that saves three iterations, to be killed or lied to by the kernel meanwhile.
+"""A program that saves one iteration after the other, to be killed or lied to by the kernel meanwhile.
 
-``fault_writer.py DIRECTORY WRITER MODE``: the first save happens in peace; then the
-program stops itself, for the injector to attach. A directory ``DIRECTORY.acked-N``
-says that iteration N was reported as saved, ``DIRECTORY.failed-N`` that it raised.
+``fault_writer.py DIRECTORY WRITER MODE SIZE IN_PEACE SAVES``: the state has a buffer of SIZE bytes. After the
+saves that happen in
+peace the program stops itself, for the injector to attach; then it goes on. A directory
+``DIRECTORY.acked-N`` says that iteration N was reported as saved, ``DIRECTORY.failed-N``
+that it raised.
 """
 
 import os
 import pickle
 import signal
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from rlx_snapshot import Snapshotter, exact_dumps
+from rlx_snapshot import Snapshotter, _store, exact_dumps
+from rlx_snapshot._arena import Copied
+from rlx_snapshot._atomic import sync_directory
+from rlx_snapshot._slot import Slot
+from rlx_snapshot._slots import Slots
+from rlx_snapshot._stream import Part
 
-Save = Callable[[int, object], None]
+MIB = 1 << 20
+
+Save = Callable[[int, bytearray], None]
 
 
-def state_of(itr: int) -> dict[str, object]:
+def state_of(itr: int, memory: bytearray) -> dict[str, object]:
     """What iteration `itr` saves: small parts and one large buffer, all saying the iteration."""
-    return {"itr": itr, "text": str(itr) * 2000, "buffer": pickle.PickleBuffer(bytearray([itr]) * 70_000)}
+    return {"itr": itr, "text": str(itr) * 2000, "buffer": pickle.PickleBuffer(memory)}
+
+
+def advance(memory: bytearray, itr: int) -> None:
+    """Write `itr` to both ends of the buffer, and to one page in every MiB that no other iteration writes to."""
+    for start in (0, len(memory) - 100, *range(8192 * itr, len(memory) - 4096, MIB)):
+        memory[start : start + 100] = bytes([itr]) * 100
+
+
+def expected_state(itr: int, size: int) -> dict[str, object]:
+    """What is to be loaded of iteration `itr`, with a buffer of `size` bytes."""
+    memory = bytearray(size)
+    for earlier in range(1, itr + 1):
+        advance(memory, earlier)
+    return {**state_of(itr, memory), "buffer": memory}
 
 
 def proper(directory: Path, mode: str) -> Save:
     """The snapshotter itself."""
-    return Snapshotter(directory, mode, 1).save_itr_params
+    snapshotter = Snapshotter(directory, mode, 1)
+
+    def save(itr: int, memory: bytearray) -> None:
+        snapshotter.save_itr_params(itr, state_of(itr, memory))
+
+    return save
 
 
 def background(directory: Path, mode: str) -> Save:
     """The snapshotter with its thread, waited for."""
     snapshotter = Snapshotter(directory, mode, 1, background=True)
 
-    def save(itr: int, state: object) -> None:
-        snapshotter.save_itr_params(itr, state)
+    def save(itr: int, memory: bytearray) -> None:
+        snapshotter.save_itr_params(itr, state_of(itr, memory))
         snapshotter.wait()
 
     return save
@@ -41,8 +69,8 @@ def background(directory: Path, mode: str) -> Save:
 def in_place(directory: Path, _: str) -> Save:
     """Wrong: overwrites the only copy."""
 
-    def save(_: int, state: object) -> None:
-        _write(directory / "params.pkl", state)
+    def save(itr: int, memory: bytearray) -> None:
+        _write(directory / "params.pkl", state_of(itr, memory))
 
     return save
 
@@ -50,8 +78,8 @@ def in_place(directory: Path, _: str) -> Save:
 def without_fsync(directory: Path, _: str) -> Save:
     """Wrong: renames a file whose contents may still be in memory only."""
 
-    def save(_: int, state: object) -> None:
-        _write(directory / "new", state, sync=False)
+    def save(itr: int, memory: bytearray) -> None:
+        _write(directory / "new", state_of(itr, memory), sync=False)
         (directory / "new").replace(directory / "params.pkl")
         _sync(directory)
 
@@ -61,8 +89,8 @@ def without_fsync(directory: Path, _: str) -> Save:
 def without_directory_fsync(directory: Path, _: str) -> Save:
     """Wrong: reports success while the new name may still be in memory only."""
 
-    def save(_: int, state: object) -> None:
-        _write(directory / "new", state)
+    def save(itr: int, memory: bytearray) -> None:
+        _write(directory / "new", state_of(itr, memory))
         (directory / "new").replace(directory / "params.pkl")
 
     return save
@@ -71,8 +99,8 @@ def without_directory_fsync(directory: Path, _: str) -> Save:
 def unlink_first(directory: Path, _: str) -> Save:
     """Wrong: there is a moment without any snapshot."""
 
-    def save(_: int, state: object) -> None:
-        _write(directory / "new", state)
+    def save(itr: int, memory: bytearray) -> None:
+        _write(directory / "new", state_of(itr, memory))
         (directory / "params.pkl").unlink(missing_ok=True)
         (directory / "new").replace(directory / "params.pkl")
         _sync(directory)
@@ -84,9 +112,9 @@ def swallowed_error(directory: Path, mode: str) -> Save:
     """Wrong: reports success whatever happened."""
     save = proper(directory, mode)
 
-    def careless(itr: int, state: object) -> None:
+    def careless(itr: int, memory: bytearray) -> None:
         try:
-            save(itr, state)
+            save(itr, memory)
         except OSError:
             return
 
@@ -96,15 +124,57 @@ def swallowed_error(directory: Path, mode: str) -> Save:
 def fixed_name(directory: Path, _: str) -> Save:
     """Wrong: publishes the file before it is complete."""
 
-    def save(_: int, state: object) -> None:
-        data = exact_dumps(state)
+    def save(itr: int, memory: bytearray) -> None:
+        data = exact_dumps(state_of(itr, memory))
         path = directory / "new"
         path.write_bytes(data[:100])
         path.replace(directory / "params.pkl")
-        _write(directory / "params.pkl", state)
+        _write(directory / "params.pkl", state_of(itr, memory))
         _sync(directory)
 
     return save
+
+
+def patches_the_newest(directory: Path, mode: str) -> Save:
+    """Wrong: brings the newest file itself up to date."""
+
+    class PatchingTheNewest(Slots):
+        def _up_to_date_spare(self, copied: Copied, parts: Sequence[Part]) -> Slot | None:
+            if not self._published:
+                return None
+            slot = self._published.pop()
+            slot.patch(copied, parts)
+            return slot
+
+    setattr(_store, "Slots", PatchingTheNewest)  # noqa: B010 - a wrong one in place of the real one
+    return background(directory, mode)
+
+
+def publishes_first(directory: Path, mode: str) -> Save:
+    """Wrong: gives the other file the newest one's name before it is up to date."""
+
+    class PublishingFirst(Slots):
+        def _up_to_date_spare(self, copied: Copied, parts: Sequence[Part]) -> Slot | None:
+            for slot in self._spare:
+                slot.path = slot.path.replace(self._target)
+            return super()._up_to_date_spare(copied, parts)
+
+    setattr(_store, "Slots", PublishingFirst)  # noqa: B010 - a wrong one in place of the real one
+    return background(directory, mode)
+
+
+def patches_without_fsync(directory: Path, mode: str) -> Save:
+    """Wrong: publishes a patched file whose contents may still be in memory only."""
+
+    class NotSyncing(Slots):
+        def write(self, copied: Copied, parts: Sequence[Part]) -> int:
+            self._durable = not self._spare
+            written = super().write(copied, parts)
+            sync_directory(self._target.parent)
+            return written
+
+    setattr(_store, "Slots", NotSyncing)  # noqa: B010 - a wrong one in place of the real one
+    return background(directory, mode)
 
 
 def _write(path: Path, state: object, *, sync: bool = True) -> None:
@@ -136,19 +206,24 @@ WRITERS = {
         unlink_first,
         swallowed_error,
         fixed_name,
+        patches_the_newest,
+        publishes_first,
+        patches_without_fsync,
     )
 }
 
 
-def main(directory: str, writer: str, mode: str) -> None:
-    """Save iteration 1, stop until continued, save 2 and 3."""
+def main(directory: str, writer: str, mode: str, size: str, in_peace: str, saves: str) -> None:
+    """Save iterations 1 to `saves`; stop after those that happen in peace, until continued."""
     Path(directory).mkdir()
     save = WRITERS[writer](Path(directory), mode)
-    for itr in (1, 2, 3):
-        if itr == 2:
+    memory = bytearray(int(size))
+    for itr in range(1, int(saves) + 1):
+        if itr == int(in_peace) + 1:
             os.kill(os.getpid(), signal.SIGSTOP)
+        advance(memory, itr)
         try:
-            save(itr, state_of(itr))
+            save(itr, memory)
         except Exception:  # noqa: BLE001 - any error is a report to the caller
             os.mkdir(f"{directory}.failed-{itr}")  # noqa: PTH102 - one plain system call
         else:

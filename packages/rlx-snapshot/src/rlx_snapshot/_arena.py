@@ -1,6 +1,5 @@
 """Memory that a background save is written from, kept from one save to the next."""
 
-import ctypes
 import mmap
 from collections.abc import Sequence
 from typing import Final, NamedTuple
@@ -87,6 +86,8 @@ def _room(size: int) -> mmap.mmap:
 
 def _address(view: memoryview) -> int | None:
     """Where the memory of a view lies, None for memory that cannot be written to."""
+    import ctypes  # not at the top: milliseconds that only background saves are to pay
+
     return None if view.readonly else ctypes.addressof(ctypes.c_char.from_buffer(view))
 
 

@@ -3,8 +3,10 @@
 import logging
 import os
 from collections.abc import Callable
-from concurrent.futures import Future, ThreadPoolExecutor
-from typing import Final
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from concurrent.futures import Future, ThreadPoolExecutor
 
 _log: Final = logging.getLogger(__name__)
 
@@ -29,6 +31,8 @@ class Background:
         """Start `job` once the one before it is done; raises the error of that one."""
         self.wait()
         if self._threads is None:
+            from concurrent.futures import ThreadPoolExecutor  # not at import, which would take milliseconds
+
             self._threads = ThreadPoolExecutor(
                 max_workers=1, thread_name_prefix=f"rlx-snapshot {self._purpose}"
             )

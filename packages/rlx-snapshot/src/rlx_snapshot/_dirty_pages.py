@@ -6,7 +6,6 @@ a page lifts the protection without any fault reaching the program, and the scan
 Source: Linux, Documentation/admin-guide/mm/{userfaultfd,pagemap}.rst.
 """
 
-import ctypes
 import functools
 import mmap
 import os
@@ -68,6 +67,8 @@ class KernelTracker:
     """
 
     def __init__(self) -> None:
+        import ctypes
+
         libc = ctypes.CDLL(None, use_errno=True)
         number = _USERFAULTFD_NUMBER[platform.machine()]
         self._faults: int = libc.syscall(number, os.O_CLOEXEC | os.O_NONBLOCK | _USER_MODE_ONLY)
@@ -84,6 +85,7 @@ class KernelTracker:
             raise
         self._process = os.getpid()
         self._found = ctypes.create_string_buffer(24 * _RANGES_A_SCAN)
+        self._found_at = ctypes.addressof(self._found)
 
     def changes(self, pieces: Sequence[Piece]) -> list[list[Range] | None]:
         """Ranges written since the last call; all of a piece that is new or was mapped anew."""
@@ -115,7 +117,6 @@ class KernelTracker:
         """
         _control(self._faults, _REGISTER, struct.pack("<QQQQ", start, end - start, _REGISTER_WP, 0))
         written: list[Range] = []
-        where = ctypes.addressof(self._found)
         while start < end:
             request = _SCAN_REQUEST.pack(
                 _SCAN_REQUEST.size,
@@ -123,7 +124,7 @@ class KernelTracker:
                 start,
                 end,
                 0,
-                where,
+                self._found_at,
                 _RANGES_A_SCAN,
                 0,
                 0,

@@ -9,7 +9,6 @@ footer    96 bytes: lengths, checksums, iteration, signature, the magic again
 `pickle.load` stops after the stream and never sees index and footer.
 """
 
-import json
 import struct
 from collections.abc import Mapping, Sequence
 from typing import Any, Final, NamedTuple
@@ -81,6 +80,8 @@ class Index(NamedTuple):
 
 def pack_index(index: Index) -> tuple[bytes, int]:
     """The index as bytes, and the length of the metadata at its start."""
+    import json  # not at the top, as importing it takes a millisecond
+
     metadata = json.dumps(index.metadata, sort_keys=True, separators=(",", ":")).encode()
     records = b"".join(_RECORD.pack(b.gap, b.offset, b.length, b.readonly * _READONLY) for b in index.buffers)
     digests = struct.pack(f"<{len(index.digests)}Q", *index.digests)
@@ -89,6 +90,8 @@ def pack_index(index: Index) -> tuple[bytes, int]:
 
 def unpack_index(data: bytes, footer: Footer) -> Index:
     """Read an index whose checksum is right; ValueError or struct.error where it makes no sense."""
+    import json
+
     metadata: Mapping[str, Any] = json.loads(data[: footer.metadata_length])
     records_at = footer.metadata_length + -footer.metadata_length % 8
     digests_at = records_at + footer.buffer_count * _RECORD.size

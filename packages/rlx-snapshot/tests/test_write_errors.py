@@ -1,0 +1,73 @@
+"""Saves that fail without strace's help, and that meet each other."""
+
+import errno
+import os
+import re
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from rlx_snapshot import Snapshotter
+
+pytestmark = pytest.mark.processes
+
+
+@pytest.mark.parametrize(
+    "code", [errno.ENOSPC, errno.EIO, errno.EDQUOT if hasattr(errno, "EDQUOT") else errno.EIO]
+)
+def test_failing_fsync_is_reported(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, code: int) -> None:
+    """An error of fsync, where late write errors appear, raises and leaves the old snapshot alone."""
+    snapshotter = Snapshotter(tmp_path)
+    snapshotter.save_itr_params(1, "old")
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "fsync", _failing(code))
+        with pytest.raises(OSError, match=re.escape(os.strerror(code))):
+            snapshotter.save_itr_params(2, "new")
+    assert (snapshotter.load(tmp_path), snapshotter.last_committed) == ("old", 1)
+    assert [path.name for path in tmp_path.iterdir()] == ["params.pkl"]
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="file size limits are a POSIX thing")
+def test_file_size_limit_of_every_size(tmp_path: Path) -> None:
+    """However few bytes fit, the save raises and the old snapshot stays whole."""
+    code = (
+        "import resource, signal, sys; from pathlib import Path; from rlx_snapshot import Snapshotter\n"
+        "signal.signal(signal.SIGXFSZ, signal.SIG_IGN)\n"
+        "s = Snapshotter(sys.argv[1]); s.save_itr_params(1, 'old')\n"
+        "size = Path(sys.argv[1], 'params.pkl').stat().st_size\n"
+        "soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)\n"
+        "for limit in range(size):\n"
+        "    resource.setrlimit(resource.RLIMIT_FSIZE, (limit, hard))\n"
+        "    try: s.save_itr_params(2, 'new'); sys.exit(f'{limit} bytes were enough')\n"
+        "    except OSError: pass\n"
+        "    finally: resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))\n"
+        "    assert s.load(sys.argv[1]) == 'old', limit\n"
+        "s.save_itr_params(3, 'new'); print(s.load(sys.argv[1]), len(list(Path(sys.argv[1]).iterdir())))\n"
+    )
+    command = [sys.executable, "-c", code, str(tmp_path)]
+    result = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert result.stdout.strip() == "new 1"
+
+
+def test_two_writers_in_one_directory_never_mix(tmp_path: Path) -> None:
+    """Processes that save to one file at once leave one whole snapshot and no temporary file."""
+    code = (
+        "import sys; from rlx_snapshot import Snapshotter\n"
+        "s = Snapshotter(sys.argv[1], durability='rename')\n"
+        "for itr in range(150): s.save_itr_params(itr, [sys.argv[2]] * 500)\n"
+    )
+    processes = [subprocess.Popen([sys.executable, "-c", code, str(tmp_path), name]) for name in "ab"]
+    assert [process.wait() for process in processes] == [0, 0]
+    assert Snapshotter(tmp_path).load(tmp_path) in (["a"] * 500, ["b"] * 500)
+    assert [path.name for path in tmp_path.iterdir()] == ["params.pkl"]
+
+
+def _failing(code: int) -> Callable[[Any], None]:
+    def fail(_: Any) -> None:
+        raise OSError(code, os.strerror(code))
+
+    return fail
