@@ -4,7 +4,9 @@ from typing import Any
 
 from rlx_sampler._copies import copy_of
 from rlx_sampler._exactness import histories_of, load_exactly, save_exactly
-from rlx_sampler._offers import is_environment, takes_argument
+from rlx_sampler._offers import changes_environment, is_environment, is_list, needs
+from rlx_sampler._trees import rows
+from rlx_sampler._vector_environments import BuiltWithSeed, VectorEnvironment, number_of_lanes
 
 
 class Environments:
@@ -13,20 +15,73 @@ class Environments:
     def __init__(self) -> None:
         self._all: list[Any] = []
 
-    def update(self, env_update: Any) -> None:
-        """Take another environment, or what a function builds or makes of the present ones.
+    def update_lanes(self, env_update: Any, n_envs: int, *, may_be_vector: bool) -> int:
+        """Take another environment, or what a function builds or makes of the old ones, or a list of `n_envs`.
+
+        Returns:
+            How many episodes run side by side: `n_envs`, or the lanes of a vector environment.
 
         Raises:
-            TypeError: If `env_update` is neither.
+            TypeError: If `env_update` is none of them.
+            ValueError: If a list has another length.
         """
+        if is_list(env_update) and len(env_update) != n_envs:
+            raise ValueError(f"a worker got a list of {len(env_update)} environments; n_envs is {n_envs}.")
+        self._update(env_update)
+        vector = self.vector()
+        if vector is not None and not may_be_vector:
+            raise TypeError(f"{vector.name} is a vector environment, which needs worker_class=VecWorker.")
+        return n_envs if vector is None else vector.n_lanes
+
+    def _update(self, env_update: Any) -> None:
         if is_environment(env_update):
             self.replace([env_update])
+        elif is_list(env_update):
+            self._update_each(list(env_update))
         elif not callable(env_update):
             raise TypeError(f"{env_update!r} is neither an environment nor a function that gives one.")
-        elif takes_argument(env_update):
+        elif needs(env_update, "seed"):
+            self.replace([BuiltWithSeed(env_update)])
+        elif changes_environment(env_update):
             self._all = [env_update(environment) for environment in self._all or [None]]
         else:
             self.replace([env_update()])
+
+    def _update_each(self, updates: list[Any]) -> None:
+        """Take one update for each environment; those without one are closed."""
+        updated: list[Any] = []
+        for position, update in enumerate(updates):
+            single = Environments()
+            single._all = self._all[position : position + 1]
+            single._update(update)
+            updated.extend(single._all)
+        for environment in self._all[len(updates) :]:
+            environment.close()
+        self._all = updated
+
+    def vector(self) -> VectorEnvironment | None:
+        """Return the environment that steps all its lanes at once, if it is one.
+
+        Raises:
+            TypeError: If it stands beside others, or takes no seed.
+        """
+        if not self._all:
+            return None
+        first = self._all[0]
+        n_lanes = number_of_lanes(first.built if isinstance(first, BuiltWithSeed) else first)
+        if n_lanes is not None and len(self._all) > 1:
+            raise TypeError(f"a vector environment of {n_lanes} lanes is the only environment of its worker.")
+        return None if n_lanes is None else VectorEnvironment(first)
+
+    def unseeded(self) -> str:
+        """Return the name of a vector environment whose lanes cannot be seeded one by one; empty if there is none."""
+        vector = self.vector()
+        return "" if vector is None or vector.has_seeded_lanes else vector.name
+
+    def first_observation(self, seed: int) -> Any:
+        """Return an observation to try a policy with."""
+        observation, _ = self.take(1)[0].reset(seed=seed)
+        return observation if self.vector() is None else rows(observation, 0)
 
     def replace(self, environments: list[Any]) -> None:
         """Close all and go on with others."""

@@ -24,6 +24,8 @@ class WorkerProfile:
     """Steps of a fragment; None for workers that run whole episodes."""
     histories: tuple[str, ...] = ()
     """Environments and wrappers whose history reaches beyond an episode."""
+    unseeded: str = ""
+    """A vector environment whose lanes cannot be seeded one by one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,6 +102,12 @@ def judge(profile: WorkerProfile, *, in_process: bool, is_global: bool, lost: bo
             f"{names} learns from every step, so that a batch depends on which worker ran what before; "
             f"normalise in the policy, or sample in one process",
         )
+    if profile.unseeded and not in_process:
+        return Exactness(
+            "C",
+            f"{profile.unseeded} takes no seed for a single lane, so that a batch depends on which worker "
+            f"ran what; sample in one process, or with a SyncVectorEnv of gymnasium 1.1 or later",
+        )
     if lost:
         return Exactness("C", "a worker died with live environments, whose episodes began anew")
     if is_global:
@@ -109,4 +117,6 @@ def judge(profile: WorkerProfile, *, in_process: bool, is_global: bool, lost: bo
         )
     if names:
         return Exactness("A", f"the history of {names} is saved with the sampler")
+    if profile.unseeded:
+        return Exactness("A", f"all lanes of {profile.unseeded} are seeded together in every call")
     return Exactness("A", "live environments are saved with the sampler" if is_live else "episodes are keyed")

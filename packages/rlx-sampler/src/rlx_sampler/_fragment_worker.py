@@ -37,6 +37,8 @@ class FragmentWorker(VecWorker):
         ValueError: If a number is below 1.
     """
 
+    _takes_vectors = False
+
     def __init__(
         self,
         *,

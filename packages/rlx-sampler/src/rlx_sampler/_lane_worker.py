@@ -1,7 +1,7 @@
 """The workers that come with rlx: one environment, or several with one call of the policy."""
 
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, ClassVar
 
 from rlx_sampler._acting import build_actor
 from rlx_sampler._environments import Environments
@@ -13,6 +13,7 @@ from rlx_sampler._keys import EpisodeKey
 from rlx_sampler._lanes import Lanes
 from rlx_sampler._offers import draws_globally, is_policy
 from rlx_sampler._recorded import Recorded, assemble
+from rlx_sampler._vector_lanes import lanes_of
 from rlx_sampler._worker import Lease, Worker
 
 
@@ -21,6 +22,10 @@ class VecWorker(Worker):
 
     Each episode is the same as a :class:`DefaultWorker` gives. A policy that has no
     ``get_actions(observations, *, rngs)`` runs in one environment at a time.
+
+    The environment may also be a vector environment of gymnasium, or a function of the seed
+    that builds one of envpool (``lambda seed: envpool.make(..., seed=seed)``), which steps all
+    its lanes at once; `n_envs` is then the number of its lanes, whatever is passed here.
 
     Args:
         seed: See :class:`Worker`.
@@ -34,6 +39,8 @@ class VecWorker(Worker):
     Raises:
         ValueError: If `n_envs` or `inference_rows` is below 1.
     """
+
+    _takes_vectors: ClassVar[bool] = True
 
     def __init__(
         self,
@@ -49,7 +56,9 @@ class VecWorker(Worker):
             if value is not None and value < 1:
                 raise ValueError(f"{name} is {value}; it must be at least 1.")
         self.inference_rows = inference_rows
+        self.n_envs = n_envs
         self.n_lanes = n_envs
+        """Episodes side by side: one an environment, or the lanes of a vector environment."""
         self._policy: Any = None
         self.environments = Environments()
         self._lanes: Lanes | None = None
@@ -68,7 +77,13 @@ class VecWorker(Worker):
 
     def profile(self) -> WorkerProfile:
         """Return what the sampler has to know."""
-        return WorkerProfile(self.n_lanes, self.inference_rows, None, self.environments.histories())
+        return WorkerProfile(
+            self.n_lanes,
+            self.inference_rows,
+            None,
+            self.environments.histories(),
+            self.environments.unseeded(),
+        )
 
     def live_state(self) -> list[bytes]:
         """Return the environments, where they have a history beyond the episode."""
@@ -113,26 +128,29 @@ class VecWorker(Worker):
             self._policy.set_param_values(agent_update)
 
     def update_env(self, env_update: Any) -> None:
-        """Take an environment (from now on the worker's own), or a function of the old one.
+        """Take an environment (from now on the worker's own), a function of the old one, or a list of `n_envs`.
 
         Raises:
-            TypeError: If `env_update` is neither.
+            TypeError: If `env_update` is none of them.
+            ValueError: If a list has another length.
         """
         if env_update is None:
             return
         self.forget_lanes()
-        self.environments.update(env_update)
+        self.n_lanes = self.environments.update_lanes(
+            env_update, self.n_envs, may_be_vector=self._takes_vectors
+        )
 
     def _ready_lanes(self, key: EpisodeKey) -> Lanes:
         if self._lanes is None:
             actor = build_actor(self.policy, self.n_lanes, self.rows_needed(key))
-            self._lanes = Lanes(actor, self.environments.take(actor.n_lanes), self.max_episode_length)
+            self._lanes = lanes_of(actor, self.environments, self.max_episode_length)
         return self._lanes
 
     def rows_needed(self, key: EpisodeKey) -> int:
         """Return the rows of every call of the policy; `key` names an episode to try it with."""
         if self.inference_rows is None:
-            observation, _ = self.environments.take(1)[0].reset(seed=key.streams().env_seed)
+            observation = self.environments.first_observation(key.streams().env_seed)
             self.inference_rows = probe_block(self.policy, observation)
         return self.inference_rows
 
@@ -231,6 +249,8 @@ class DefaultWorker(VecWorker):
         worker_number: See :class:`Worker`.
         inference_rows: See :class:`VecWorker`.
     """
+
+    _takes_vectors = False
 
     def __init__(
         self,

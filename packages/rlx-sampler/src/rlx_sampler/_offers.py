@@ -1,9 +1,9 @@
 """What a policy offers: the one place that looks."""
 
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from enum import Enum
-from typing import Any
+from typing import Any, TypeGuard
 
 
 class Acting(Enum):
@@ -50,6 +50,11 @@ def is_environment(value: Any) -> bool:
     return has_both and not inspect.isclass(value)
 
 
+def is_list(value: Any) -> TypeGuard[Sequence[Any]]:
+    """Whether `value` is several environments for one worker."""
+    return isinstance(value, list | tuple)
+
+
 def offered(value: Any, name: str) -> Callable[..., Any] | None:
     """Return the method `name` of `value`, or None where it has none."""
     try:
@@ -65,6 +70,21 @@ def takes(function: Callable[..., Any], name: str) -> bool:
         return name in inspect.signature(function).parameters
     except (TypeError, ValueError):  # a builtin that hides its parameters
         return False
+
+
+def needs(function: Callable[..., Any], name: str) -> bool:
+    """Whether `function` has a parameter of that name, without a default."""
+    try:
+        parameter = inspect.signature(function).parameters.get(name)
+    except (TypeError, ValueError):  # a builtin that hides its parameters
+        return False
+    return parameter is not None and parameter.default is parameter.empty
+
+
+def declares(value: Any, name: str) -> bool:
+    """Whether `value` or its class has an attribute of that name itself, not only what it wraps."""
+    missing = object()
+    return inspect.getattr_static(value, name, missing) is not missing
 
 
 def reset_policy(policy: Any) -> None:
@@ -83,6 +103,21 @@ def takes_argument(function: Callable[..., Any]) -> bool:
     return True
 
 
+def changes_environment(function: Callable[..., Any]) -> bool:
+    """Whether `function` makes a new environment of the old one, rather than building one."""
+    try:
+        signature = inspect.signature(function)
+    except (TypeError, ValueError):  # a builtin that hides its parameters
+        return False
+    if "old_env" in signature.parameters:
+        return True
+    try:
+        signature.bind()
+    except TypeError:
+        return takes_argument(function)
+    return False
+
+
 def draws_globally(policy: Any) -> bool:
     """Whether `policy` takes no noise from outside, so that it may draw from global generators."""
     return how_to_act(policy) in (Acting.GLOBAL, Acting.GLOBAL_BATCHED)
@@ -93,9 +128,18 @@ def keeps_history(layer: Any) -> bool:
     return bool(_own_attributes(layer).get("keeps_history"))
 
 
+def autoreset_mode(environment: Any) -> str:
+    """Return how a vector environment begins new episodes, in lower case; empty where it does not say."""
+    metadata: Any = environment.metadata if declares(environment, "metadata") else None
+    mode = None if metadata is None else metadata.get("autoreset_mode")
+    return "" if mode is None else str(mode).lower()
+
+
 def wrapped(environment: Any) -> Any:
-    """Return the environment within a wrapper; None for one that wraps nothing."""
-    return _own_attributes(environment).get("env")
+    """Return the environment within a wrapper, or the first one of several; None for one that wraps nothing."""
+    own = _own_attributes(environment)
+    several = own.get("envs")
+    return several[0] if is_list(several) and several else own.get("env")
 
 
 def _own_attributes(value: Any) -> dict[str, Any]:

@@ -6,7 +6,7 @@ from typing import Any
 
 from rlx_sampler._copies import copy_of
 from rlx_sampler._noise import is_tensor
-from rlx_sampler._offers import is_environment, is_policy
+from rlx_sampler._offers import is_environment, is_list, is_policy
 from rlx_sampler._trees import map_leaves
 from rlx_sampler._worker import Worker
 
@@ -28,7 +28,7 @@ class Setup:
             setup = replace(setup, agent=agent_update, parameters=None)
         elif agent_update is not None:
             setup = replace(setup, parameters=agent_update)
-        if env_update is not None and is_environment(env_update):
+        if is_environment(env_update) or is_list(env_update):
             setup = replace(setup, environment=env_update, env_update=None)
         elif env_update is not None:
             setup = replace(setup, env_update=env_update)
@@ -46,6 +46,8 @@ def own(value: Any, role: str) -> Any:
     """Return a copy of a policy, an environment or parameters; a function is returned as it is."""
     if is_environment(value) or is_policy(value):  # asked in this order: an old wrapper warns of the second
         return copy_of(value, role)
+    if role == "environment" and is_list(value):
+        return [own(each, role) for each in value]
     return value if value is None or callable(value) else map_leaves(_copy_leaf, value)
 
 
