@@ -1,6 +1,7 @@
 """garage's run_experiment and its commands."""
 
 import json
+import os
 import shlex
 import subprocess
 import sys
@@ -117,21 +118,36 @@ class TestRunExperiment:
         with pytest.warns(DeprecationWarning, match="wrap_experiment"):
             run_experiment(make_call(), dry=True)
 
+    @pytest.mark.skipif(os.name == "nt", reason="POSIX processes")
     def test_simultaneous_launches_have_folders_of_their_own(self, run_script: RunScript) -> None:
-        """Programs that launch the same name in the same second do not share folders."""
-        script = """
-            import subprocess, sys, warnings
-            warnings.simplefilter("ignore")
-            from rlx_experiment import run_experiment
-            def call(ctxt, *_): open(ctxt.snapshot_dir + "/mine", "x").close()
-            if len(sys.argv) > 1:
-                run_experiment(call, exp_name="same")
-            else:
-                launchers = [subprocess.Popen((sys.executable, __file__, "child")) for _ in range(4)]
-                print([launcher.wait() for launcher in launchers])
-        """
-        assert run_script(script).stdout.endswith("[0, 0, 0, 0]\n")
-        assert len(list(Path("data/local/experiment").glob("same*/mine"))) == 4
+        """A hundred launches of one name, let go at one moment, have as many folders."""
+        result = run_script(AT_ONCE, "100")
+        assert (result.stdout, result.stderr) == ("0\n", "")
+        assert len(list(Path("data/local/experiment").glob("same*/mine"))) == 100
+
+
+AT_ONCE = """
+import os, sys
+from pathlib import Path
+from rlx_experiment._pickling import dump
+from rlx_experiment.experiment_wrapper import run_experiment
+
+def call(ctxt, *_):
+    Path(ctxt.snapshot_dir, "mine").touch(exist_ok=False)
+
+Path("call.pkl").write_bytes(dump((call, {})))
+gate, opener = os.pipe()
+children = []
+for _ in range(int(sys.argv[1])):
+    if (child := os.fork()) == 0:
+        os.close(opener)
+        os.read(gate, 1)
+        run_experiment(["same", "--spec", "call.pkl", "--exp_name", "same"])
+        os._exit(0)
+    children.append(child)
+os.close(opener)
+print(sum(os.waitpid(child, 0)[1] != 0 for child in children))
+"""
 
 
 class TestToLocalCommand:

@@ -20,12 +20,15 @@ pytest.importorskip("tyro")
 TRAINER = '''
 import sys
 import time
-from typing import Literal
-from rlx_experiment import ExperimentContext, wrap_experiment
+from typing import TYPE_CHECKING, Annotated, Literal
+from annotated_types import Ge
+from rlx_experiment import wrap_experiment
+if TYPE_CHECKING:
+    from rlx_experiment import ExperimentContext
 
 
 @wrap_experiment
-def train(ctxt: ExperimentContext, n_epochs: int = 3, *, seed: int = 0, sampler: Literal["local", "ray"] = "local",
+def train(ctxt: "ExperimentContext", n_epochs: Annotated[int, Ge(1)] = 3, *, seed: int = 0, sampler: Literal["local", "ray"] = "local",
           widths: tuple[int, ...] = (64, 64)) -> None:
     """Count epochs.
 
@@ -88,6 +91,9 @@ class TestOptions:
             (("--snapshot-mode", "some"), "some"),
             (("--snapshot-gap", "0"), "0"),
             (("--log-dir",), "--log-dir"),
+            (("--seed", "-1"), "seed should be from 0 to 4294967295, not -1"),
+            (("--seed", "4294967296"), "not 4294967296"),
+            (("--n-epochs", "0"), "n_epochs should be at least 1, not 0"),
         ],
     )
     def test_usage_errors(self, run_script: RunScript, argv: tuple[str, ...], named: str) -> None:
@@ -98,15 +104,36 @@ class TestOptions:
         assert names() == ["script.py"]
 
     def test_an_error_exits_with_1(self, run_script: RunScript) -> None:
-        """An exception of the function shows its traceback and exits with 1."""
-        result = run_script(TRAINER.replace("for epoch", "raise RuntimeError('lost')\n    for epoch"))
+        """An exception of the function shows its traceback, says how to go on, and exits with 1."""
+        result = run_script(
+            TRAINER.replace("for epoch", "raise RuntimeError('lost')\n    for epoch"), "--log-dir", "run"
+        )
         assert result.returncode == 1
-        assert "RuntimeError: lost" in result.stderr
+        assert (
+            "RuntimeError: lost\nThe run is kept as failed; to go on with it, add: --resume --log-dir"
+            in result.stderr
+        )
+        assert Run.open("run").status.state == "failed"
+
+    def test_a_folder_that_cannot_be_made_is_named(self, run_script: RunScript) -> None:
+        """What keeps a run from being launched is said in one line, and the exit code is 1."""
+        Path("taken").touch()
+        result = run_script(TRAINER, "--log-dir", "taken/run")
+        assert (result.returncode, result.stdout) == (1, "")
+        assert result.stderr.startswith("error: the run was not started: ")
+        assert "taken is a file; choose another log_dir" in result.stderr
+        assert len(result.stderr.splitlines()) == 1
+
+    def test_an_annotation_for_type_checkers_only_is_named(self, run_script: RunScript) -> None:
+        """A parameter whose type cannot be evaluated is a usage error of the script, not a traceback."""
+        result = run_script(TRAINER.replace("seed: int", 'seed: "Seed"'))
+        assert result.returncode == 2
+        assert "name 'Seed' is not defined; import what it names where the program runs" in result.stderr
 
     def test_a_parameter_may_not_hide_a_built_in_option(self, run_script: RunScript) -> None:
         """A parameter called like a built-in option is an error that names it."""
         result = run_script(TRAINER.replace("seed: int", "resume: int").replace(" seed,", " resume,"))
-        assert result.returncode == 1
+        assert result.returncode == 2
         assert "parameter 'resume'" in result.stderr
 
 

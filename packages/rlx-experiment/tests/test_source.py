@@ -1,5 +1,6 @@
 """A run's source: stored once, complete, and rebuilt byte for byte."""
 
+import hashlib
 import io
 import json
 import lzma
@@ -19,6 +20,7 @@ from rlx_experiment._rebuild import UnsafeArchiveError, extract_archive
 from rlx_experiment._source import capture_source
 
 Git = Callable[..., str]
+RunScript = Callable[..., "subprocess.CompletedProcess[str]"]
 
 
 def capture(root: Path, run: str, store: Path) -> Path:
@@ -87,7 +89,7 @@ def apply(git: Git, root: Path, kind: str, name: str, content: bytes) -> None:
 
 
 @settings(
-    max_examples=int(os.environ.get("RLX_REPOSITORIES", "25")),
+    max_examples=100,
     deadline=None,
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
@@ -117,6 +119,30 @@ def test_the_same_code_is_stored_once(git: Git, in_own_folder: Path, tmp_path: P
     runs = [capture(in_own_folder, f"run_{i}", store) for i in range(3)]
     assert len({(run / "launch_archive.tar.xz").stat().st_ino for run in runs}) == 1
     assert len(list(store.glob("*.tar.xz"))) == 1
+
+
+LAUNCHES = """
+from rlx_experiment import wrap_experiment
+
+@wrap_experiment
+def exp(ctxt):
+    pass
+
+for _ in range(100):
+    exp()
+"""
+
+
+def test_a_hundred_launches_take_the_space_of_one_archive(git: Git, run_script: RunScript) -> None:
+    """On disk they are one archive and at most 8 KiB a run beside it."""
+    for number in range(20):
+        Path(f"module_{number}.py").write_bytes(hashlib.sha256(bytes([number])).digest() * 500)
+    assert run_script(LAUNCHES).returncode == 0
+    runs = Path("data/local")
+    assert len(list(runs.glob("experiment/*/launch_archive.tar.xz"))) == 100
+    (archive,) = runs.glob(".source/*.tar.xz")
+    files = {path.stat().st_ino: path.stat().st_size for path in runs.rglob("*") if path.is_file()}
+    assert sum(files.values()) <= 1.02 * archive.stat().st_size + 100 * 8192
 
 
 @pytest.mark.parametrize("change", ["content", "mode", "new", "deleted", "link"])

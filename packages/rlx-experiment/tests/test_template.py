@@ -1,13 +1,15 @@
 """Experiments made of functions."""
 
+import functools
 import inspect
 import json
 import logging
 import pickle
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import pytest
+from annotated_types import Ge, Gt, Interval
 
 from rlx_experiment import ExperimentContext, ExperimentTemplate, Run, RunLiveError, wrap_experiment
 from rlx_experiment._lock import RunLock
@@ -48,6 +50,29 @@ class TestDecoration:
         assert wrap_experiment(function)() == "last"
         assert wrap_experiment(snapshot_mode="all")(function)() == "all"
 
+    def test_every_kind_of_callable_has_its_signature(self) -> None:
+        """Decorated functions, partials and objects with ``__call__`` are experiments like plain functions."""
+
+        class Callable:
+            def __call__(self, ctxt: ExperimentContext, *, x: int, y: int = 2) -> int:
+                return x * y
+
+        def plain(ctxt: ExperimentContext, z: int, x: int, y: int = 2) -> int:
+            return x * y + z
+
+        experiments = (wrapped, Callable(), functools.partial(plain, z=0))
+        for experiment in (wrap_experiment(function, archive_launch_repo=False) for function in experiments):
+            assert experiment(x=2) == 4
+            assert experiment(x=2, y=5) == 10
+            with pytest.raises(TypeError, match="missing a required argument: 'x'"):
+                experiment(y=1)
+
+    def test_a_decorated_function_is_known_by_its_own_file(self) -> None:
+        """An experiment is looked for where it was written, not where its decorator was."""
+        template = wrap_experiment(wrapped)
+        assert template.identity == "test_template.py:wrapped"
+        assert template.place["file"] == __file__
+
     @pytest.mark.parametrize("arguments", [(), (1,), (len, len)])
     def test_refuses_anything_but_one_callable(self, arguments: tuple[Any, ...]) -> None:
         """With options given, the template is applied to exactly one function."""
@@ -86,6 +111,53 @@ class TestDecoration:
             copy: ExperimentTemplate = pickle.loads(data)
             assert copy.options == local.options
             assert copy(x=1) == 2
+
+
+@functools.lru_cache
+def _decorated(function: Any) -> Any:
+    return functools.wraps(function)(_passing(function))
+
+
+def _passing(function: Any) -> Any:
+    namespace: dict[str, Any] = {"function": function}
+    source = "def passing(*args, **kwargs):\n    return function(*args, **kwargs)\n"
+    exec(compile(source, "/elsewhere/decorators.py", "exec"), namespace)
+    return namespace["passing"]
+
+
+@_decorated
+def wrapped(ctxt: ExperimentContext, x: int, y: int = 2) -> int:
+    """Multiply, behind a decorator of another file."""
+    return x * y
+
+
+class TestBounds:
+    @pytest.mark.parametrize(
+        ("arguments", "message"),
+        [
+            ({"batch_size": 0}, "batch_size should be at least 1, not 0"),
+            ({"gamma": 1.5}, "gamma should be at most 1, not 1.5"),
+            ({"gamma": 0.0}, "gamma should be above 0, not 0.0"),
+            ({"epochs": -1}, "epochs should be above 0, not -1"),
+        ],
+    )
+    def test_a_value_out_of_bounds_leaves_nothing(self, arguments: dict[str, Any], message: str) -> None:
+        """Bounds that the signature declares are checked before anything is written, defaults included."""
+
+        @wrap_experiment
+        def exp(
+            ctxt: ExperimentContext,
+            batch_size: Annotated[int, Ge(1)] = 64,
+            gamma: Annotated[float, Interval(gt=0, le=1)] = 0.99,
+            epochs: Annotated[int, Gt(0)] | None = None,
+        ) -> None: ...
+
+        with pytest.raises(ValueError, match=message):
+            exp(**arguments)
+        with pytest.raises(ValueError, match=message):
+            exp.sweep([arguments])
+        assert list(Path().iterdir()) == []
+        exp(batch_size=1, gamma=1)
 
 
 class TestFolders:

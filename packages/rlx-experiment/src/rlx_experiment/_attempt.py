@@ -4,10 +4,10 @@ import logging
 import os
 import sys
 import traceback
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Generator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, Final, Literal
+from typing import Any, Final, Literal, NamedTuple
 
 from rlx_experiment import _git, _metadata, _record
 from rlx_experiment._context import ExperimentContext
@@ -24,8 +24,11 @@ EXIT_STOPPED: Final = 75
 """Exit status of a run that stopped and can go on (EX_TEMPFAIL of sysexits.h: launchers that requeue look for it)."""
 
 
-@dataclass(frozen=True, kw_only=True)
-class RunPlan:
+class LaunchError(RuntimeError):
+    """A run that a command line asked for could not be recorded, so it was not started."""
+
+
+class RunPlan(NamedTuple):
     """All that is decided about a run before anything is written."""
 
     experiment: str
@@ -62,8 +65,7 @@ class RunPlan:
         }
 
 
-@dataclass(frozen=True, kw_only=True)
-class Outcome:
+class Outcome(NamedTuple):
     """What came of an attempt that did not raise."""
 
     value: Any
@@ -73,16 +75,34 @@ class Outcome:
 
 def run_attempt(plan: RunPlan, body: Callable[[ExperimentContext], Any]) -> Outcome:
     """Record a run as `plan` says, call `body` with its context, and record how it ended."""
-    attempt = _Attempt.begin(plan)
+    with _told_to_people(plan):
+        attempt = _Attempt.begin(plan)
     try:
         with StopRequest() as stop, debug_log(attempt.folder):
-            attempt.start()
+            with _told_to_people(plan):
+                attempt.start()
             return attempt.call(body, stop)
     except BaseException as error:
-        attempt.end(_state_after(error), error)
+        state = _state_after(error)
+        attempt.end(state, error)
+        if plan.command_line and state == "failed":
+            error.add_note(
+                f"The run is kept as failed; to go on with it, add: --resume --log-dir {attempt.folder}"
+            )
         raise
     finally:
         attempt.lock.close()
+
+
+@contextmanager
+def _told_to_people(plan: RunPlan) -> Generator[None, None, None]:
+    """From a command line, name what keeps a run from being launched, instead of showing where in the code it was."""
+    try:
+        yield
+    except OSError as error:
+        if not plan.command_line:
+            raise
+        raise LaunchError(f"the run was not started: {error}") from error
 
 
 def _state_after(error: BaseException) -> str:

@@ -116,7 +116,7 @@ def _list(args: argparse.Namespace) -> int:
     runs = [run for run in find_runs(args.root) if not args.state or run.state in args.state]
     if args.json:
         for run in runs:
-            record = {"path": str(run.path), "experiment": run.experiment, **vars(run.status)}
+            record = {"path": str(run.path), "experiment": run.experiment, **run.status._asdict()}
             print(json.dumps({**record, "arguments": run.arguments}))
     else:
         print(format_list(runs, args.root.absolute()) if runs else f"no runs in {args.root}")

@@ -4,7 +4,6 @@ import hashlib
 import os
 import stat
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Final, NamedTuple
 
@@ -27,8 +26,7 @@ class Entry(NamedTuple):
     """SHA-256 of the content; empty for a link."""
 
 
-@dataclass(frozen=True, kw_only=True)
-class RepositoryFiles:
+class RepositoryFiles(NamedTuple):
     """The files of a repository, sorted by name."""
 
     entries: list[Entry]

@@ -3,9 +3,8 @@
 import os
 import subprocess
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Final
+from typing import Final, NamedTuple
 
 RUNS_FOLDER: Final = "data/local"
 """Where runs go by default, relative to the repository; never part of its source."""
@@ -20,8 +19,7 @@ def default_store(log_dir: Path | None) -> Path:
     return (log_dir.parent if log_dir is not None and outside else runs) / STORE_FOLDER
 
 
-@dataclass(frozen=True, kw_only=True)
-class WorkingTree:
+class WorkingTree(NamedTuple):
     """State of a repository's files. Paths are relative to `root`, with forward slashes, links not followed."""
 
     root: Path
@@ -29,10 +27,10 @@ class WorkingTree:
     """None before the first commit."""
     branch: str | None = None
     """None with a detached head."""
-    changed: tuple[str, ...] = field(default=())
+    changed: tuple[str, ...] = ()
     """Tracked files whose content or mode differs from the commit, added ones included."""
-    deleted: tuple[str, ...] = field(default=())
-    untracked: tuple[str, ...] = field(default=())
+    deleted: tuple[str, ...] = ()
+    untracked: tuple[str, ...] = ()
     """Neither tracked nor ignored; a name that ends in ``/`` is a repository of its own."""
 
     @property

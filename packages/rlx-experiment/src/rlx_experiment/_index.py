@@ -97,7 +97,7 @@ def _read_run(folder: str, changed_ns: int) -> _Known:
         status = read_status(path)
     except ValueError as error:
         return _Known(0, "", {"state": "unknown", "error": str(error)}, {})
-    return _Known(changed_ns, str(identity.get("experiment", "")), vars(status), arguments)
+    return _Known(changed_ns, str(identity.get("experiment", "")), status._asdict(), arguments)
 
 
 def _summary(folder: str, known: _Known) -> RunSummary:

@@ -4,17 +4,18 @@ import argparse
 import inspect
 import shlex
 import sys
-import typing
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Final, Literal, NamedTuple
 
 from rlx_experiment import _record
-from rlx_experiment._attempt import EXIT_STOPPED
+from rlx_experiment._attempt import EXIT_STOPPED, LaunchError
+from rlx_experiment._bounds import check_seed
 from rlx_experiment._decode import from_json
 from rlx_experiment._lock import RunLiveError
 from rlx_experiment._missing import require
 from rlx_experiment._rundir import numbered_dirs
+from rlx_experiment._signature import declared_types
 
 if TYPE_CHECKING:
     from rlx_experiment._template import ExperimentTemplate
@@ -36,7 +37,8 @@ def main(template: "ExperimentTemplate", argv: Sequence[str]) -> int:
     try:
         recorded = _find_recorded(template, argv)
         chosen = _parse(template, argv, recorded)
-    except _record.ForeignRunError as error:
+        check_seed(chosen)
+    except ValueError as error:  # a ForeignRunError is one
         return _complain(error, 2)
     options = {key: chosen.pop(key) for key in _BUILT_IN}
     if options.pop("resume"):
@@ -69,11 +71,12 @@ def launch_for_exit_code(
     """
     try:
         updated = template.options.updated(options)
-    except ValueError as error:
+        template.bind(kwargs)
+    except (TypeError, ValueError) as error:
         return _complain(error, 2)
     try:
         outcome = template.launch(updated, kwargs, command_line=True, source_from=source_from)
-    except RunLiveError as error:
+    except (LaunchError, RunLiveError) as error:
         return _complain(error, 1)
     except _record.ForeignRunError as error:
         return _complain(error, 2)
@@ -145,7 +148,7 @@ def _collector(parameters: Sequence[inspect.Parameter], doc: str | None) -> Call
 
 def _typed_parameters(template: "ExperimentTemplate") -> list[inspect.Parameter]:
     """Return the function's parameters, each with a type: declared, or that of its default."""
-    hints = typing.get_type_hints(template.wrapped, include_extras=True)
+    hints = declared_types(template.wrapped)
     typed: list[inspect.Parameter] = []
     for parameter in template.__signature__.parameters.values():
         if parameter.kind is inspect.Parameter.VAR_KEYWORD:

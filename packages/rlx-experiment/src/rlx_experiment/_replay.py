@@ -10,7 +10,6 @@ import importlib
 import importlib.util
 import pickle
 import sys
-import typing
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import ModuleType
@@ -19,6 +18,7 @@ from typing import Any, Final
 from rlx_experiment import _record
 from rlx_experiment._decode import from_json
 from rlx_experiment._main import launch_for_exit_code
+from rlx_experiment._signature import declared_types
 from rlx_experiment._template import ExperimentTemplate
 
 _LOADING: Final = "__rlx_launcher__"
@@ -110,7 +110,7 @@ def recorded_arguments(
     if pickled.exists():
         values: dict[str, Any] = pickle.loads(pickled.read_bytes())
         return values
-    hints = typing.get_type_hints(template.wrapped, include_extras=True)
+    hints = declared_types(template.wrapped)
     return {key: from_json(value, hints.get(key, Any)) for key, value in arguments.items()}
 
 

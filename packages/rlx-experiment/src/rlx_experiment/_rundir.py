@@ -1,8 +1,7 @@
 """Run folders: born whole, never shared."""
 
 import os
-import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from rlx_experiment._lock import RunLock
@@ -87,15 +86,26 @@ def remove_folder(folder: Path) -> None:
 
 def numbered_dirs(wanted: Path) -> list[Path]:
     """Return the folders that :func:`make_run_dir` made for `wanted`, newest (highest number) first."""
-    pattern = re.compile(re.escape(wanted.name) + r"(?:_([1-9][0-9]*))?")
-    try:
-        matches = [pattern.fullmatch(entry.name) for entry in os.scandir(wanted.parent)]
-    except FileNotFoundError:
-        return []
-    numbers = sorted((int(match[1] or 0) for match in matches if match), reverse=True)
-    return [wanted.with_name(f"{wanted.name}_{number}") if number else wanted for number in numbers]
+    return [
+        wanted.with_name(f"{wanted.name}_{number}") if number else wanted
+        for number in sorted(_numbers(wanted), reverse=True)
+    ]
 
 
 def _highest_number(wanted: Path) -> int:
-    last = next(iter(numbered_dirs(wanted)), wanted)
-    return 0 if last == wanted else int(last.name.rpartition("_")[2])
+    return max(_numbers(wanted), default=0)
+
+
+def _numbers(wanted: Path) -> Iterator[int]:
+    """Yield the numbers that are taken, 0 for `wanted` itself."""
+    try:
+        names = os.listdir(wanted.parent)  # noqa: PTH208 - of many thousand runs a Path each takes long
+    except FileNotFoundError:
+        return
+    start = f"{wanted.name}_"
+    for name in names:
+        number = name[len(start) :]
+        if name == wanted.name:
+            yield 0
+        elif name.startswith(start) and number.isdecimal() and number.isascii() and number[0] != "0":
+            yield int(number)

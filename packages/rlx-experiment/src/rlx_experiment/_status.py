@@ -3,10 +3,9 @@
 import json
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, Final, Literal, cast
+from typing import Any, Final, Literal, NamedTuple, cast
 
 from rlx_experiment._encoder import write_json
 from rlx_experiment._lock import LOCK_FILE, is_held
@@ -18,8 +17,7 @@ STATUS_FILE: Final = "status.json"
 _ENDED: Final = ("finished", "stopped", "failed")
 
 
-@dataclass(frozen=True, kw_only=True)
-class RunStatus:
+class RunStatus(NamedTuple):
     """State of a run and the facts around it.
 
     `state` is one of: ``starting`` (launch under way), ``running``, ``finished`` (the function returned), ``stopped``
@@ -76,7 +74,7 @@ def read_status(folder: Path) -> RunStatus:
     record = read_record(folder) or {}
     if not record and not (folder / LOCK_FILE).exists():
         raise FileNotFoundError(f"no run in {folder}")
-    known = {key: record[key] for key in RunStatus.__dataclass_fields__ if key in record and key != "state"}
+    known = {key: record[key] for key in RunStatus._fields if key in record and key != "state"}
     return RunStatus(state=_true_state(folder, record), **known)
 
 

@@ -1,55 +1,24 @@
 """``wrap_experiment``: a function becomes an experiment whose every call is a recorded run."""
 
-import functools
-import inspect
 import sys
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, fields, replace
+from collections.abc import Iterable, Mapping, Sequence
+from functools import update_wrapper
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Literal, NoReturn, cast, overload
 
 from rlx_experiment._attempt import Outcome, RunPlan, run_attempt
-from rlx_experiment._context import ExperimentContext, check_snapshot_options
-from rlx_experiment._git import default_store
-from rlx_experiment._naming import check_name_parameters, run_name
+from rlx_experiment._bounds import check_bounds
+from rlx_experiment._identity import experiment_identity, find, place, qualified_name, recorded_place
+from rlx_experiment._naming import run_name
+from rlx_experiment._options import Options
 from rlx_experiment._pickling import dump
-from rlx_experiment._record import read_arguments
+from rlx_experiment._signature import Function, Parameters, public_signature, read_parameters
 
 if TYPE_CHECKING:
+    import inspect
+
     from rlx_experiment._jobs import JobResult
     from rlx_experiment._sweep import Launcher
-
-Function = Callable[..., Any]
-
-
-@dataclass(frozen=True, kw_only=True)
-class Options:
-    """The arguments of :func:`wrap_experiment`; those of one call may differ from the template's."""
-
-    function: Function | None
-    log_dir: str | None
-    name: str | None
-    prefix: str
-    snapshot_mode: str
-    snapshot_gap: int
-    archive_launch_repo: bool
-    name_parameters: str | None
-    use_existing_dir: bool
-    source_store: str | None
-
-    def __post_init__(self) -> None:
-        check_snapshot_options(self.snapshot_mode, self.snapshot_gap)
-        check_name_parameters(self.name_parameters)
-
-    def updated(self, changes: Mapping[str, Any]) -> "Options":
-        """Return the options with `changes`; ValueError for a key that is none."""
-        unknown = sorted(set(changes) - {field.name for field in fields(self)})
-        if unknown:
-            raise ValueError(
-                f"unknown option {unknown[0]!r} for wrap_experiment; known are "
-                f"{', '.join(field.name for field in fields(self))}"
-            )
-        return replace(self, **changes)
 
 
 class ExperimentTemplate:
@@ -85,18 +54,32 @@ class ExperimentTemplate:
             name_parameters=name_parameters,
             use_existing_dir=use_existing_dir,
             source_store=source_store,
-        )
+        ).checked()
         self.function: Function | None = None
-        self.__signature__ = inspect.Signature()
+        self._parameters = Parameters()
         if function is not None:
             self._wrap(function)
 
     def _wrap(self, function: Function) -> None:
         if not callable(function):
             raise ValueError(f"wrap_experiment should be applied to a single function, not to {function!r}")
-        self.__signature__ = experiment_signature(function)
+        self._parameters = read_parameters(function)
         self.function = function
-        functools.update_wrapper(self, function)
+        update_wrapper(self, function)
+
+    if TYPE_CHECKING:
+
+        @property
+        def __signature__(self) -> "inspect.Signature": ...
+
+    else:
+
+        def __getattr__(
+            self, name: str
+        ) -> object:  # not a property, which a class would show as its own signature
+            if name == "__signature__" and "function" in vars(self):
+                return public_signature(self.wrapped)
+            raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         """Launch a run of the experiment, or, without a function yet, wrap the one that is given."""
@@ -132,16 +115,17 @@ class ExperimentTemplate:
         """Run the experiment with `kwargs` in a folder as `options` say; return its value, state and folder.
 
         Raises:
-            TypeError: `kwargs` do not fit the function; nothing was written.
+            TypeError, ValueError: `kwargs` do not fit the function; nothing was written.
             RunLiveError: The folder to be reused belongs to a running process.
             ForeignRunError: From the command line, it holds a run that is not of this experiment.
         """
         function = options.function or self.wrapped
-        signature = self.__signature__ if function is self.function else experiment_signature(function)
-        passed, arguments = bind(signature, kwargs)
+        parameters = self._parameters if function is self.function else read_parameters(function)
+        passed, arguments = parameters.bind(kwargs)
+        check_bounds(function, arguments)
         plan = RunPlan(
             experiment=experiment_identity(function),
-            place=_recorded_place(source_from) if source_from else _place(function),
+            place=recorded_place(source_from) if source_from else place(function),
             folder=self.folder(options, passed, arguments),
             reuse=options.use_existing_dir,
             passed=passed,
@@ -149,32 +133,25 @@ class ExperimentTemplate:
             snapshot_mode=options.snapshot_mode,
             snapshot_gap=options.snapshot_gap,
             archive=options.archive_launch_repo,
-            source_store=self.source_store(options),
+            source_store=options.store,
             command_line=command_line,
             source_from=source_from,
             console=console,
         )
-        return run_attempt(plan, lambda context: _call(function, context, kwargs))
+        return run_attempt(plan, lambda context: parameters.call(function, context, kwargs))
 
     def folder(self, options: Options, passed: Mapping[str, Any], arguments: Mapping[str, Any]) -> Path:
         """Return the folder that a run asks for; the one it gets may have a number appended."""
         if options.log_dir:
             return Path(options.log_dir).absolute()
         name = run_name(
-            options.name or _qualname(options.function or self.wrapped).rpartition(".")[2],
+            options.name or qualified_name(options.function or self.wrapped).rpartition(".")[2],
             options.name_parameters,
-            declared=self.__signature__.parameters,
+            declared=self._parameters.names,
             passed=passed,
             arguments=arguments,
         )
         return Path("data", "local", options.prefix, name).absolute()
-
-    @staticmethod
-    def source_store(options: Options) -> Path:
-        """Return the folder of source archives: beside the runs, unless another was asked for."""
-        if options.source_store:
-            return Path(options.source_store).absolute()
-        return default_store(Path(options.log_dir).absolute() if options.log_dir else None)
 
     @property
     def identity(self) -> str:
@@ -189,22 +166,29 @@ class ExperimentTemplate:
         return self.function
 
     def bind(self, kwargs: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
-        """Return what is passed, in declared order, and all arguments with defaults; TypeError if they do not fit."""
-        return bind(self.__signature__, kwargs)
+        """Return what is passed, in declared order, and all arguments with defaults.
+
+        Raises:
+            TypeError: An argument is missing, or not known.
+            ValueError: One is outside of the bounds that its annotation declares.
+        """
+        passed, arguments = self._parameters.bind(kwargs)
+        check_bounds(self.wrapped, arguments)
+        return passed, arguments
 
     @property
     def place(self) -> dict[str, object]:
         """Module, name and file of the function, by which another process finds the experiment."""
-        return _place(self.wrapped)
+        return place(self.wrapped)
 
     def found_by_name(self) -> str | None:
         """Return the name under which another process can import this template; None if it cannot."""
-        module, qualname = self.wrapped.__module__, _qualname(self.wrapped)
-        return qualname if _find(module, qualname) is self else None
+        module, qualname = self.wrapped.__module__, qualified_name(self.wrapped)
+        return qualname if find(module, qualname) is self else None
 
     def changes(self) -> dict[str, Any]:
         """Return the template's own options, but for the function."""
-        return {key: value for key, value in vars(self.options).items() if key != "function"}
+        return {key: value for key, value in self.options._asdict().items() if key != "function"}
 
     def sweep(
         self,
@@ -260,8 +244,8 @@ class ExperimentTemplate:
     def __reduce__(self) -> str | tuple[Any, ...]:
         if self.function is None:
             return _rebuild, (self.options, None)
-        module, qualname = self.function.__module__, _qualname(self.function)
-        if module != "__main__" and _find(module, qualname) is self:
+        module, qualname = self.function.__module__, qualified_name(self.function)
+        if module != "__main__" and find(module, qualname) is self:
             return qualname
         return _rebuild, (self.options, dump(self.function))
 
@@ -329,97 +313,9 @@ def wrap_experiment(
     )
 
 
-def experiment_signature(function: Function) -> inspect.Signature:
-    """Return the signature of `function` as callers of the template see it: without ctxt, all by keyword.
-
-    Raises:
-        ValueError: The first parameter is not called ctxt.
-    """
-    signature = inspect.signature(function)
-    parameters = list(signature.parameters.values())
-    if not parameters or parameters[0].name != "ctxt":
-        found = f"instead of {parameters[0].name!r}" if parameters else "and there is none"
-        raise ValueError(f"the first parameter of an experiment should be named 'ctxt' {found}: {function!r}")
-    keyword_only = [
-        parameter
-        if parameter.kind is inspect.Parameter.VAR_KEYWORD
-        else parameter.replace(kind=inspect.Parameter.KEYWORD_ONLY)
-        for parameter in parameters[1:]
-        if parameter.kind is not inspect.Parameter.VAR_POSITIONAL
-    ]
-    return signature.replace(parameters=keyword_only)
-
-
-def bind(signature: inspect.Signature, kwargs: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
-    """Return the passed arguments in declared order, and all arguments with defaults; TypeError if they do not fit."""
-    bound = signature.bind(**kwargs)
-    passed = _flat(bound, signature)
-    bound.apply_defaults()
-    return passed, _flat(bound, signature)
-
-
-def _flat(bound: inspect.BoundArguments, signature: inspect.Signature) -> dict[str, Any]:
-    """Return the arguments with those of ``**kwargs`` beside the others."""
-    arguments = dict(bound.arguments)
-    for parameter in signature.parameters.values():
-        if parameter.kind is inspect.Parameter.VAR_KEYWORD:
-            arguments |= arguments.pop(parameter.name, {})
-    return arguments
-
-
-def _call(function: Function, context: ExperimentContext, kwargs: Mapping[str, Any]) -> Any:
-    """Call `function`, also when it declares positional-only parameters."""
-    positional = [
-        parameter.name
-        for parameter in inspect.signature(function).parameters.values()
-        if parameter.kind is inspect.Parameter.POSITIONAL_ONLY and parameter.name in kwargs
-    ]
-    rest = {key: value for key, value in kwargs.items() if key not in positional}
-    return function(context, *(kwargs[name] for name in positional), **rest)
-
-
-def experiment_identity(function: Function) -> str:
-    """Return ``file.py:function``, by which runs of the same experiment know each other wherever the file lies."""
-    try:
-        file = Path(inspect.getfile(function)).name
-    except TypeError:
-        file = ""
-    return f"{file}:{_qualname(function)}"
-
-
-def _place(function: Function) -> dict[str, object]:
-    """Return where another process finds `function`."""
-    try:
-        file = str(Path(inspect.getfile(function)).absolute())
-    except TypeError:
-        file = ""
-    return {"module": function.__module__, "function": _qualname(function), "file": file}
-
-
-def _recorded_place(run_folder: Path) -> dict[str, object]:
-    """Return where the function of an earlier run was; a rebuilt tree of it is gone after the run."""
-    recorded = read_arguments(run_folder)
-    return {key: recorded[1][key] for key in ("module", "function", "file")} if recorded else {}
-
-
-def _qualname(function: Function) -> str:
-    try:
-        return function.__qualname__
-    except AttributeError:  # a partial, or an object with __call__
-        return type(function).__qualname__
-
-
-def _find(module: str, qualname: str) -> object:
-    found: object = sys.modules.get(module)
-    try:
-        return functools.reduce(getattr, qualname.split("."), found)
-    except AttributeError:
-        return None
-
-
 def _rebuild(options: Options, function: bytes | None) -> ExperimentTemplate:
     import pickle
 
-    given = {field.name: getattr(options, field.name) for field in fields(options)}
+    given = options._asdict()
     given["function"] = None if function is None else pickle.loads(function)
     return ExperimentTemplate(**given)

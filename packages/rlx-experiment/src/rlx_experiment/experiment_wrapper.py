@@ -12,7 +12,7 @@ from typing import Any
 from rlx_experiment._attempt import RunPlan, run_attempt
 from rlx_experiment._context import SNAPSHOT_MODES
 from rlx_experiment._git import default_store
-from rlx_experiment._template import experiment_identity
+from rlx_experiment._identity import experiment_identity
 
 
 def run_experiment(argv: Sequence[str]) -> None:
