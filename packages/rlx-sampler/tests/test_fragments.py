@@ -75,7 +75,7 @@ class TestBatches:
         """The end of a recording is MID and not complete; the end of an episode is complete."""
         batch = make_local(**choices(3)).obtain_samples(0, 60, None)
         ends = batch.step_types[np.cumsum(batch.lengths) - 1]
-        assert np.array_equal(batch.complete, ends != StepType.MID)
+        assert np.array_equal(batch.complete, np.isin(ends, [StepType.TERMINAL, StepType.TIMEOUT]))
         assert 0 < batch.complete.sum() < batch.n_episodes
 
     @pytest.mark.parametrize("policy", [Gaussian, SingleGaussian, GlobalGaussian])
@@ -94,11 +94,12 @@ class TestBatches:
 
     def test_take_updates(self) -> None:
         """New parameters act in the middle of an episode, without ending it."""
-        sampler = make_local(**choices(2))
-        sampler.obtain_samples(0, 10, None)
-        batch = sampler.obtain_samples(0, 10, {"gain": np.float32(0.0)})
+        sampler = make_local(**choices(4))
+        sampler.obtain_samples(0, 20, None)
+        batch = sampler.obtain_samples(0, 20, {"gain": np.float32(0.0)})
         assert not batch.agent_infos["mean"].any()
-        assert batch.step_types[0] != StepType.FIRST
+        begins = np.cumsum(batch.lengths) - batch.lengths
+        assert (batch.step_types[begins] == StepType.MID).any()
 
 
 class TestState:

@@ -1,14 +1,17 @@
 """Asking a policy for the actions of several episodes at once, or of one."""
 
-from collections.abc import Sequence
-from typing import Any, Final, NamedTuple, Protocol
+from collections.abc import Callable, Sequence
+from typing import Any, Final, NamedTuple, Protocol, TypeAlias
 
 import numpy as np
 
 from rlx_sampler._offers import Acting, how_to_act, offered, reset_policy, takes_argument
-from rlx_sampler._trees import Array, ArrayTree, concatenate, leaves, map_leaves, rows
+from rlx_sampler._row_generators import RowGenerators
+from rlx_sampler._trees import Array, ArrayTree, concatenate, flat, leaves, map_leaves, rows
 
 IDLE_SEED: Final = 0
+Merging: TypeAlias = Callable[[Any, ArrayTree, int], bool]
+"""Says whether a policy may get several blocks of observations in one call."""
 
 
 class Answer(NamedTuple):
@@ -45,23 +48,35 @@ class Actor(Protocol):
 
 
 class BatchedActor:
-    """Runs a keyed policy on blocks of exactly `block` rows, so that a row's result is its own."""
+    """Runs a keyed policy on a fixed number of rows, so that a row's result is its own.
 
-    def __init__(self, policy: Any, n_lanes: int, block: int) -> None:
+    Args:
+        policy: What is asked.
+        n_lanes: Episodes to run side by side.
+        block: Rows that make a row's result independent of the others.
+        may_merge: Says whether several blocks may go into one call.
+    """
+
+    def __init__(self, policy: Any, n_lanes: int, block: int, may_merge: Merging) -> None:
         self._policy = policy
         self._block = block
+        self._may_merge = may_merge
         self._reset = offered(policy, "reset")
         self._remembers = self._reset is not None and takes_argument(self._reset)
         if self._remembers:
             n_lanes = min(n_lanes, block)  # one call a step, so that a lane keeps its row
         self.n_lanes = n_lanes
         self.n_rows = -(-n_lanes // block) * block
-        idle = np.random.Generator(np.random.PCG64(IDLE_SEED))
-        self._rngs = [idle] * self.n_rows
+        self._rngs = [np.random.Generator(np.random.PCG64(IDLE_SEED))] * self.n_rows
+        self._calls: list[tuple[slice, RowGenerators]] = []
+        """Which rows go into each call of the policy, with their generators."""
 
     def use(self, lane: int, rng: np.random.Generator) -> None:
         """Give the row of `lane` its generator."""
         self._rngs[lane] = rng
+        for part, rngs in self._calls:
+            if part.start <= lane < part.stop:
+                rngs.put(lane - part.start, rng)
 
     def forget(self, lane: int) -> None:
         """Let a policy with memory forget that row; reset one without."""
@@ -73,17 +88,24 @@ class BatchedActor:
             self._reset()
 
     def act(self, observations: ArrayTree) -> Answer:
-        """Run the policy block by block, on copies that it may keep or change."""
-        starts = range(0, self.n_rows, self._block)
-        parts = [self._act_on(observations, slice(start, start + self._block)) for start in starts]
+        """Run the policy on copies that it may keep or change, in as few calls as keep all bits."""
+        if not self._calls:
+            self._calls = self._arranged(observations)
+        parts = [
+            ask_many(self._policy, map_leaves(np.copy, rows(observations, part)), rngs)
+            for part, rngs in self._calls
+        ]
         if len(parts) == 1:
             return parts[0]
         return Answer(
             concatenate([part.actions for part in parts]), concatenate([part.infos for part in parts])
         )
 
-    def _act_on(self, observations: ArrayTree, block: slice) -> Answer:
-        return ask_many(self._policy, map_leaves(np.copy, rows(observations, block)), self._rngs[block])
+    def _arranged(self, observations: ArrayTree) -> list[tuple[slice, RowGenerators]]:
+        together = self.n_rows > self._block and self._may_merge(self._policy, observations, self._block)
+        width = self.n_rows if together else self._block
+        starts = range(0, self.n_rows, width)
+        return [(slice(at, at + width), RowGenerators(self._rngs[at : at + width])) for at in starts]
 
 
 class SingleActor:
@@ -139,19 +161,23 @@ def checked(n_rows: int, actions: ArrayTree, infos: ArrayTree) -> Answer:
         ValueError: If one has another first dimension than `n_rows`.
     """
     answer = Answer(map_leaves(_as_array, actions), map_leaves(_as_array, dict(infos)))
-    for name, tree in zip(Answer._fields, answer, strict=True):
-        for path, leaf in leaves(tree, name):
-            if leaf.shape[:1] != (n_rows,):
-                raise ValueError(
-                    f"get_actions got {n_rows} observations and gave {path} of shape {leaf.shape}; "
-                    f"the first dimension must be {n_rows}, one row an observation."
-                )
+    if any(leaf.shape[:1] != (n_rows,) for leaf in flat(tuple(answer))):
+        raise _wrong_rows(n_rows, answer)
     return answer
 
 
-def build_actor(policy: Any, n_lanes: int, block: int) -> Actor:
-    """Return the actor that suits what `policy` offers."""
+def _wrong_rows(n_rows: int, answer: Answer) -> ValueError:
+    named = [pair for name, tree in zip(Answer._fields, answer, strict=True) for pair in leaves(tree, name)]
+    path, shape = next((path, leaf.shape) for path, leaf in named if leaf.shape[:1] != (n_rows,))
+    return ValueError(
+        f"get_actions got {n_rows} observations and gave {path} of shape {shape}; "
+        f"the first dimension must be {n_rows}, one row an observation."
+    )
+
+
+def build_actor(policy: Any, n_lanes: int, block: int, may_merge: Merging) -> Actor:
+    """Return the actor that suits what `policy` offers; see :class:`BatchedActor`."""
     acting = how_to_act(policy)
     if acting is Acting.BATCHED:
-        return BatchedActor(policy, n_lanes, block)
+        return BatchedActor(policy, n_lanes, block, may_merge)
     return SingleActor(policy, acting)

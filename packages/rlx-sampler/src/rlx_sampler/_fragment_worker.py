@@ -79,11 +79,11 @@ class FragmentWorker(VecWorker):
         """Return the lanes: all environments together, or one by one where the policy wants it so."""
         if not self._groups:
             policy, rows = self.policy, self.rows_needed(key)
-            together = build_actor(policy, self.n_lanes, rows).n_lanes
+            together = build_actor(policy, self.n_lanes, rows, self.may_merge).n_lanes
             environments = self.environments.take(self.n_lanes)
             self._groups = [
                 Lanes(
-                    build_actor(policy, together, rows),
+                    build_actor(policy, together, rows, self.may_merge),
                     environments[at : at + together],
                     self.max_episode_length,
                     tell_totals=True,

@@ -14,7 +14,7 @@ import numpy as np
 from rlx_sampler._acting import Answer, ask_many
 from rlx_sampler._copies import copy_of
 from rlx_sampler._offers import Acting, how_to_act, offered, takes_argument
-from rlx_sampler._trees import Array, ArrayTree, leaves, map_leaves, rows
+from rlx_sampler._trees import Array, ArrayTree, flat, leaves, map_leaves, rows
 
 BLOCKS: Final = (16, 32, 64)
 BLOCKS_FOR_LARGE: Final = (4, 8, 16, 32, 64)
@@ -34,6 +34,39 @@ def probe_block(policy: Any, observation: ArrayTree) -> int:
     blocks = BLOCKS_FOR_LARGE if size >= LARGE else BLOCKS
     crowd = _varied(observation, 2 * blocks[-1])
     return next((block for block in blocks if _rows_are_independent(twin, crowd, block)), ROW_BY_ROW)
+
+
+class BlockMerging:
+    """Finds, once for each number of blocks, whether a policy may get them in one call.
+
+    Beyond a few rows most matrix products give the same bits for any number; a call for all
+    rows is then as good as one a block, and cheaper. It matters for speed only.
+    """
+
+    def __init__(self) -> None:
+        self._found: dict[tuple[int, int], bool] = {}
+
+    def __call__(self, policy: Any, observations: ArrayTree, block: int) -> bool:
+        """Say whether `observations`, a stack of blocks, may be one call of `policy`."""
+        n_rows = len(flat(observations)[0])
+        if (n_rows, block) not in self._found:
+            twin = copy_of(policy, "policy")
+            _disturb(twin)
+            crowd = _varied(rows(observations, 0), n_rows)
+            self._found[n_rows, block] = _blocks_merge(twin, crowd, block)
+        return self._found[n_rows, block]
+
+
+def _blocks_merge(policy: Any, crowd: ArrayTree, block: int) -> bool:
+    members = np.arange(len(flat(crowd)[0]))
+    for shift in SHIFTS:
+        moved = np.roll(members, shift)
+        together = _answer(policy, crowd, moved)
+        for at in range(0, len(members), block):
+            part = slice(at, at + block)
+            if not _same(_rows_of(together, part), _answer(policy, crowd, moved[part])):
+                return False
+    return True
 
 
 def _disturb(policy: Any) -> None:
@@ -93,7 +126,7 @@ def _rows_are_independent(policy: Any, crowd: ArrayTree, block: int) -> bool:
     return True
 
 
-def _rows_of(answer: Answer, index: Array) -> Answer:
+def _rows_of(answer: Answer, index: Array | slice) -> Answer:
     return Answer(rows(answer.actions, index), rows(answer.infos, index))
 
 

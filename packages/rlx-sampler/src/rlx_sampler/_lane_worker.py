@@ -8,7 +8,7 @@ from rlx_sampler._environments import Environments
 from rlx_sampler._episodes import EpisodeBatch
 from rlx_sampler._exactness import WorkerProfile
 from rlx_sampler._global_generators import seeded_globally
-from rlx_sampler._inference import probe_block
+from rlx_sampler._inference import BlockMerging, probe_block
 from rlx_sampler._keys import EpisodeKey
 from rlx_sampler._lanes import Lanes
 from rlx_sampler._offers import draws_globally, is_policy
@@ -59,6 +59,7 @@ class VecWorker(Worker):
         self.n_envs = n_envs
         self.n_lanes = n_envs
         """Episodes side by side: one an environment, or the lanes of a vector environment."""
+        self.may_merge = BlockMerging()
         self._policy: Any = None
         self.environments = Environments()
         self._lanes: Lanes | None = None
@@ -143,7 +144,7 @@ class VecWorker(Worker):
 
     def _ready_lanes(self, key: EpisodeKey) -> Lanes:
         if self._lanes is None:
-            actor = build_actor(self.policy, self.n_lanes, self.rows_needed(key))
+            actor = build_actor(self.policy, self.n_lanes, self.rows_needed(key), self.may_merge)
             self._lanes = lanes_of(actor, self.environments, self.max_episode_length)
         return self._lanes
 

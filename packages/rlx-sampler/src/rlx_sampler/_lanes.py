@@ -251,9 +251,9 @@ def _in_order(template: Answer, answer: Answer) -> list[Array]:
 
 
 def _for_lanes(actions: ArrayTree) -> Any:
-    """Return discrete actions as plain integers, which environments take fastest."""
-    if is_array(actions) and actions.ndim == 1 and actions.dtype.kind in "iu":
-        return actions.tolist()
+    """Return the actions of one array as a list of its rows, each as `action_space.sample()` gives it."""
+    if is_array(actions):
+        return list(actions)
     return actions
 
 

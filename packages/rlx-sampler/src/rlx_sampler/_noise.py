@@ -11,6 +11,7 @@ from typing import Any, TypeAlias
 
 import numpy as np
 
+from rlx_sampler._row_generators import RowGenerators, draw
 from rlx_sampler._trees import Array
 
 Noise: TypeAlias = np.random.Generator | Sequence[np.random.Generator]
@@ -30,7 +31,7 @@ def sample_categorical(logits: Any, rng: Noise) -> Any:
         ValueError: If the number of generators is not the number of rows.
     """
     values = to_array(logits)
-    uniform = _draw(rng, values.shape, "random")
+    uniform = _noise(rng, values.shape, "random")
     scores = values - np.log(-np.log1p(-uniform))  # 1 - u is never 0, so the noise is finite
     return like(logits, np.asarray(scores.argmax(-1)))
 
@@ -45,7 +46,7 @@ def sample_gaussian(mean: Any, std: Any, rng: Noise) -> Any:
         ValueError: If the number of generators is not the number of rows.
     """
     values = to_array(mean)
-    noise = _draw(rng, values.shape, "standard_normal")
+    noise = _noise(rng, values.shape, "standard_normal")
     return like(mean, (values + to_array(std) * noise).astype(values.dtype))
 
 
@@ -75,12 +76,12 @@ def sample_distribution(distribution: Any, rng: Noise) -> Any:
             case known.Categorical():
                 return sample_categorical(distribution.logits, rng)
             case known.Bernoulli():
-                uniform = _draw(rng, tuple(distribution.probs.shape), "random")
+                uniform = _noise(rng, tuple(distribution.probs.shape), "random")
                 return (torch.from_numpy(uniform) < distribution.probs).to(distribution.probs.dtype)
             case known.Normal():
                 return sample_gaussian(distribution.mean, distribution.stddev, rng)
             case known.MultivariateNormal():
-                noise = _draw(rng, tuple(distribution.mean.shape), "standard_normal")
+                noise = _noise(rng, tuple(distribution.mean.shape), "standard_normal")
                 scaled = (
                     distribution.scale_tril @ torch.from_numpy(noise).to(distribution.mean.dtype)[..., None]
                 )
@@ -92,20 +93,15 @@ def sample_distribution(distribution: Any, rng: Noise) -> Any:
                 )
 
 
-def _draw(rng: Noise, shape: tuple[int, ...], method: str) -> Array:
+def _noise(rng: Noise, shape: tuple[int, ...], method: str) -> Array:
     """Return noise of `shape`, row i from generator i, or all from the one generator."""
     if isinstance(rng, np.random.Generator):
-        return np.asarray(_draw_row(rng, shape, method))
+        return np.asarray(draw(rng, shape, method))
     if shape[:1] != (len(rng),):
         raise ValueError(f"there are {len(rng)} generators for values of shape {shape}: one a row is needed.")
-    noise = np.empty(shape)
-    for row, generator in enumerate(rng):
-        noise[row] = _draw_row(generator, shape[1:], method)
-    return noise
-
-
-def _draw_row(rng: np.random.Generator, shape: tuple[int, ...], method: str) -> Any:
-    return rng.random(shape) if method == "random" else rng.standard_normal(shape)
+    if isinstance(rng, RowGenerators):
+        return rng.draw(shape[1:], method)
+    return np.array([draw(generator, shape[1:], method) for generator in rng])
 
 
 def to_array(value: Any) -> Array:

@@ -46,6 +46,17 @@ def leaves(tree: ArrayTree, path: str = "") -> Iterator[tuple[str, Any]]:
         yield path, tree
 
 
+def flat(tree: ArrayTree) -> list[Any]:
+    """Return all leaves, in the order of :func:`leaves`."""
+    if is_array(tree):
+        return [tree]
+    if is_tuple(tree):
+        return [leaf for branch in tree for leaf in flat(branch)]
+    if is_mapping(tree):
+        return [leaf for branch in tree.values() for leaf in flat(branch)]
+    return [tree]
+
+
 def structure(tree: ArrayTree) -> list[str]:
     """Return the sorted paths of all leaves: equal for trees of one shape."""
     return sorted(path for path, _ in leaves(tree))
