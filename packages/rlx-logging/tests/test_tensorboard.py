@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from rlx_logging import TensorboardLogger, read_metrics
 from rlx_logging._crc32c import fastest_crc32c, python_crc32c
-from rlx_logging._tb_records import FLOAT32_MAX, padded_varint
+from rlx_logging._tb_records import FLOAT32_MAX, long_varint, short_varint
 
 
 def _accumulated(folder: Path) -> Any:
@@ -36,14 +36,24 @@ def test_checksums_agree(data: bytes) -> None:
     assert python_crc32c(data) == fastest_crc32c()(data)
 
 
-@given(st.integers(-(2**63), 2**63 - 1))
-def test_steps_are_padded_varints_of_ten_bytes(step: int) -> None:
-    """Nine bytes announce one more, and the seven-bit groups hold the step in two's complement."""
-    data = padded_varint(step)
-    assert len(data) == 10
-    assert [byte >> 7 for byte in data] == [1] * 9 + [0]
+def _check_varint(data: bytes, step: int) -> None:
+    assert [byte >> 7 for byte in data] == [1] * (len(data) - 1) + [0]
     value = sum((byte & 0x7F) << 7 * index for index, byte in enumerate(data))
     assert struct.unpack("<q", struct.pack("<Q", value)) == (step,)
+
+
+@given(st.integers(-(2**63), 2**63 - 1))
+def test_long_steps_are_varints_of_ten_bytes(step: int) -> None:
+    """Nine bytes announce one more, and the seven-bit groups hold the step in two's complement."""
+    data = long_varint(step)
+    assert len(data) == 10
+    _check_varint(data, step)
+
+
+@given(st.integers(0, 2**28 - 1))
+def test_short_steps_are_varints_of_four_bytes(step: int) -> None:
+    """Three bytes announce one more, and the seven-bit groups hold the step."""
+    _check_varint(short_varint(step).to_bytes(4, "little"), step)
 
 
 def test_tensorboard_reads_every_scalar(tmp_path: Path) -> None:
@@ -57,7 +67,7 @@ def test_tensorboard_reads_every_scalar(tmp_path: Path) -> None:
     assert _scalars(tmp_path, "train/env_step")[-1] == (99, 99.0)
 
 
-@pytest.mark.parametrize("step", [0, 1, 127, 128, 2**31, 2**53 + 1, 2**63 - 1, -1])
+@pytest.mark.parametrize("step", [0, 1, 127, 128, 2**28 - 1, 2**28, 2**31, 2**53 + 1, 2**63 - 1, -1])
 def test_tensorboard_reads_every_step(tmp_path: Path, step: int) -> None:
     """Steps are 64-bit."""
     logger = TensorboardLogger(tmp_path)

@@ -7,7 +7,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
-from rlx_logging._scopes import STEP_TYPES, DataScope
+from rlx_logging._scopes import INFO_STEP, TEST_STEP, TRAIN_STEP, UPDATE_STEP
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -98,7 +98,7 @@ class BaseLogger(ABC):
     def log_train_data(self, log_data: dict[str, Any], step: int) -> None:
         """Log what the collector returned in training, `step` in environment steps."""
         if step - self.last_log_train_step >= self.train_interval:
-            self.write(STEP_TYPES[DataScope.TRAIN], step, self.prepare_dict_for_logging(log_data))
+            self.write(TRAIN_STEP, step, self.prepare_dict_for_logging(log_data))
             self.last_log_train_step = step
 
     def log_training_data(self, log_data: dict[str, Any], step: int) -> None:
@@ -108,19 +108,19 @@ class BaseLogger(ABC):
     def log_test_data(self, log_data: dict[str, Any], step: int) -> None:
         """Log what the collector returned in evaluation, `step` in environment steps."""
         if step - self.last_log_test_step >= self.test_interval:
-            self.write(STEP_TYPES[DataScope.TEST], step, self.prepare_dict_for_logging(log_data))
+            self.write(TEST_STEP, step, self.prepare_dict_for_logging(log_data))
             self.last_log_test_step = step
 
     def log_update_data(self, log_data: dict[str, Any], step: int) -> None:
         """Log what a policy update returned, `step` in gradient steps."""
         if step - self.last_log_update_step >= self.update_interval:
-            self.write(STEP_TYPES[DataScope.UPDATE], step, self.prepare_dict_for_logging(log_data))
+            self.write(UPDATE_STEP, step, self.prepare_dict_for_logging(log_data))
             self.last_log_update_step = step
 
     def log_info_data(self, log_data: dict[str, Any], step: int) -> None:
         """Log the summary of an epoch, `step` in epochs."""
         if step - self.last_log_info_step >= self.info_interval:
-            self.write(STEP_TYPES[DataScope.INFO], step, self.prepare_dict_for_logging(log_data))
+            self.write(INFO_STEP, step, self.prepare_dict_for_logging(log_data))
             self.last_log_info_step = step
 
     # What only some loggers do; the others accept the call and do nothing.

@@ -22,12 +22,10 @@ class DataScope(StrEnum):
     INFO = "info"
 
 
-STEP_TYPES: Final = {
-    DataScope.TRAIN: "train/env_step",
-    DataScope.TEST: "test/env_step",
-    DataScope.UPDATE: "update/gradient_step",
-    DataScope.INFO: "info/epoch",
-}
+TRAIN_STEP: Final = "train/env_step"
+TEST_STEP: Final = "test/env_step"
+UPDATE_STEP: Final = "update/gradient_step"
+INFO_STEP: Final = "info/epoch"
 
 
 class StepType(NamedTuple):

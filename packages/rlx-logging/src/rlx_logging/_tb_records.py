@@ -17,8 +17,8 @@ FLOAT32_MAX: Final = 3.4028234663852886e38
 _LENGTH: Final = struct.Struct("<Q")
 _CRC: Final = struct.Struct("<I")
 _DOUBLE: Final = struct.Struct("<d")
-STEP_BYTES: Final = 10  # the longest varint, so that all records of a layout are equally long
-_ANNOUNCED: Final = 0x80808080_80808080_80  # the top bit of all bytes of a varint but the last
+_SHORT_STEPS: Final = 1 << 28  # steps below are four bytes: one width makes the records of a layout alike
+_ANNOUNCED: Final = 0x808080  # the top bit of all of the four bytes but the last
 
 
 def frame(data: bytes) -> bytes:
@@ -43,11 +43,19 @@ def varint(number: int) -> bytes:
     return bytes(out)
 
 
-def padded_varint(number: int) -> bytes:
+def short_varint(number: int) -> int:
+    """Return a number below 2**28 as a varint of four bytes, those as a little-endian integer."""
+    return (
+        number & 0x7F
+        | (number & 0x3F80) << 1
+        | (number & 0x1FC000) << 2
+        | (number & 0xFE00000) << 3
+        | _ANNOUNCED
+    )
+
+
+def long_varint(number: int) -> bytes:
     """Return a 64-bit number as a varint of ten bytes; negative ones in two's complement."""
-    if 0 <= number < 1 << 28:  # four groups of seven bits, spread without a loop
-        spread = number & 0x7F | (number & 0x3F80) << 1 | (number & 0x1FC000) << 2 | (number & 0xFE00000) << 3
-        return (spread | _ANNOUNCED).to_bytes(STEP_BYTES, "little")
     number &= 0xFFFFFFFFFFFFFFFF
     return bytes([number >> 7 * i & 0x7F | 0x80 for i in range(9)]) + bytes([number >> 63])
 
@@ -56,27 +64,36 @@ class ScalarPacker:
     """Packs rows of one layout; everything that does not change is made once."""
 
     def __init__(self, tags: tuple[str, ...]) -> None:
-        values = [_value_head(tag) for tag in tags]
-        summary = sum(len(head) + 4 for head in values)
-        values[0] = b"\x2a" + varint(summary) + values[0]
-        self._struct = struct.Struct("<cdc10s" + "".join(f"{len(head)}sf" for head in values))
+        step, *values = [_value_head(tag) for tag in tags]
+        summary = sum(len(head) + 4 for head in (step, *values))
+        self._step = b"\x2a" + varint(summary) + step
+        body = "".join(f"{len(head)}sf" for head in (self._step, *values))
         self._fields: list[bytes | float] = [field for head in values for field in (head, 0.0)]
-        length = _LENGTH.pack(self._struct.size)
         self._crc32c = fastest_crc32c()
-        self._head = length + _CRC.pack(mask(self._crc32c(length)))
+        self._short, self._long = self._form(f"<cdcI{body}"), self._form(f"<cdc10s{body}")
+
+    def _form(self, layout: str) -> tuple[bytes, struct.Struct]:
+        """Return the head of a record, which depends on its length alone, and what packs its data."""
+        data = struct.Struct(layout)
+        length = _LENGTH.pack(data.size)
+        return length + _CRC.pack(mask(self._crc32c(length))), data
 
     def pack(self, row: Row) -> bytes:
         """Return the whole TFRecord of `row`; numbers beyond float32 become the largest ones it has."""
-        try:
-            return self._pack(row.step, row.time, row.values)
-        except (OverflowError, struct.error):
-            return self._pack(row.step, row.time, tuple(map(to_float32, to_floats(row.values))))
-
-    def _pack(self, step: int, time: float, values: tuple[float, ...]) -> bytes:
+        _, step, time, values, _ = row
+        number: int | bytes
+        if 0 <= step < _SHORT_STEPS:
+            number, (head, form) = short_varint(step), self._short
+        else:
+            number, (head, form) = long_varint(step), self._long
         fields = self._fields.copy()  # another thread may be packing too
-        fields[1::2] = (step, *values)
-        data = self._struct.pack(b"\x09", time, b"\x10", padded_varint(step), *fields)
-        return self._head + data + _CRC.pack(mask(self._crc32c(data)))
+        fields[1::2] = values
+        try:
+            data = form.pack(b"\x09", time, b"\x10", number, self._step, step, *fields)
+        except (OverflowError, struct.error):
+            fields[1::2] = map(to_float32, to_floats(values))
+            data = form.pack(b"\x09", time, b"\x10", number, self._step, step, *fields)
+        return head + data + _CRC.pack(mask(self._crc32c(data)))
 
 
 def to_float32(value: float) -> float:
