@@ -209,3 +209,23 @@ def test_rows_of_several_layouts_in_turn(tmp_path: Path) -> None:
     assert {key: metrics[f"info/{key}"].values.tolist() for key in expected} == expected
     assert metrics["info/epoch"].steps.tolist() == list(range(step))
     assert metrics.damaged == 0
+
+
+def test_a_file_that_is_no_journal(tmp_path: Path) -> None:
+    """Reading it gives an error rather than nothing."""
+    path = tmp_path / "progress.txt"
+    path.write_text("epoch,loss\n1,2\n")
+    with pytest.raises(ValueError, match="is neither a journal nor a TensorBoard event file"):
+        JournalLogger.restore_logged_data(str(path))
+
+
+def test_a_journal_under_another_name(tmp_path: Path) -> None:
+    """A copy is read, whatever it is called, and past damage at its start."""
+    logger = JournalLogger(tmp_path)
+    logger.write("info/epoch", 0, {"v": 1.0})
+    logger.finalize()
+    data = (tmp_path / "metrics.rlxj").read_bytes()
+    (tmp_path / "copy.bin").write_bytes(b"damage" + data)
+    assert read_metrics(tmp_path / "copy.bin")["info/v"].values.tolist() == [1.0]
+    (tmp_path / "empty.bin").write_bytes(b"")
+    assert len(read_metrics(tmp_path / "empty.bin")) == 0

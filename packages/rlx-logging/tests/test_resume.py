@@ -146,6 +146,33 @@ def test_a_log_that_is_shorter_than_the_snapshot_says(tmp_path: Path, missing: b
     assert read_metrics(tmp_path)["info/r"].steps.tolist() == ([3] if missing else [0, 1, 3])
 
 
+@pytest.mark.parametrize("longer", [0, 500])
+def test_a_log_that_was_overwritten_after_the_snapshot(tmp_path: Path, longer: int) -> None:
+    """Other bytes of the same length, or of a greater one, are not taken for the rows of the snapshot."""
+    logger = make_logger("csv", log_dir=tmp_path)
+    for epoch in range(3):
+        logger.write("info/epoch", epoch, {"r": 0.0})
+    state = logger.state_dict()
+    logger.finalize()
+    path = tmp_path / "metrics.rlxj"
+    path.write_bytes(b"x" * (path.stat().st_size + longer))
+    with pytest.warns(ShorterLogWarning, match="does not hold what it held when the snapshot was taken"):
+        logger.load_state_dict(state)
+    logger.finalize()
+
+
+def test_a_state_without_checksums_is_taken_at_its_word(tmp_path: Path) -> None:
+    """States of the first version had none."""
+    logger = make_logger("csv", log_dir=tmp_path)
+    logger.write("info/epoch", 0, {"r": 0.0})
+    state = logger.state_dict()
+    del state["ends"]
+    logger.write("info/epoch", 1, {"r": 0.0})
+    logger.load_state_dict(state)
+    logger.finalize()
+    assert read_metrics(tmp_path)["info/r"].steps.tolist() == [0]
+
+
 def test_files_of_others_are_never_touched(tmp_path: Path) -> None:
     """Even when they look like logs."""
     names = ["events.out.tfevents.1.other.2.0", "progress-eval.csv", "debug.log", "params.pkl"]

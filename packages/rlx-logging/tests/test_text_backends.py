@@ -118,6 +118,19 @@ def test_json_lines_are_strict_and_exact(tmp_path: Path) -> None:
     }  # fmt: skip
 
 
+def test_a_torn_last_line_of_json_is_closed(tmp_path: Path) -> None:
+    """A row after a power failure starts on a line of its own."""
+    logger = JsonLinesLogger(tmp_path)
+    logger.write("info/epoch", 0, {"a": 1.0})
+    logger.finalize()
+    with (tmp_path / "metrics.jsonl").open("ab") as file:
+        file.write(b'{"time":1')
+    logger.write("info/epoch", 2, {"a": 3.0})
+    logger.finalize()
+    first, torn, last = (tmp_path / "metrics.jsonl").read_text().splitlines()
+    assert (_strict(first)["info/epoch"], torn, _strict(last)["info/epoch"]) == (0, '{"time":1', 2)
+
+
 def test_json_lines_hold_arrays_and_arguments(tmp_path: Path) -> None:
     """Arrays are nested lists; arguments that JSON does not know are their repr."""
     logger = JsonLinesLogger(tmp_path, exclude_arrays=False)

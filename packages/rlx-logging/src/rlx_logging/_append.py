@@ -47,6 +47,14 @@ class AppendFile:
             os.ftruncate(self._fd, os.fstat(self._fd).st_size - written)
             raise
 
+    def end_last_line(self) -> None:
+        """Close a line of text that a power failure tore, so that the next one starts on its own."""
+        with self.path.open("rb") as reader:
+            if self.size:
+                reader.seek(-1, os.SEEK_END)
+                if reader.read(1) != b"\n":
+                    self.append(b"\n")
+
     @property
     def size(self) -> int:
         """Bytes in the file."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
+from numbers import Real
 from typing import TYPE_CHECKING, Any
 
 from rlx_logging._scopes import INFO_STEP, TEST_STEP, TRAIN_STEP, UPDATE_STEP
@@ -28,6 +29,10 @@ class BaseLogger(ABC):
         update_interval: Gradient steps between two rows of `log_update_data`.
         info_interval: Epochs between two rows of `log_info_data`.
         exclude_arrays: Leave numpy arrays out of what is logged.
+
+    Raises:
+        TypeError: If an interval is no number.
+        ValueError: If one is negative.
     """
 
     def __init__(
@@ -38,6 +43,10 @@ class BaseLogger(ABC):
         info_interval: int = 1,
         exclude_arrays: bool = True,
     ) -> None:
+        check_interval("train_interval", train_interval)
+        check_interval("test_interval", test_interval)
+        check_interval("update_interval", update_interval)
+        check_interval("info_interval", info_interval)
         self.train_interval = train_interval
         self.test_interval = test_interval
         self.update_interval = update_interval
@@ -169,3 +178,16 @@ class BaseLogger(ABC):
         self.last_log_test_step = gates.get("test", -1)
         self.last_log_update_step = gates.get("update", -1)
         self.last_log_info_step = gates.get("info", -1)
+
+
+def check_interval(name: str, interval: object) -> None:
+    """Refuse what cannot be compared with a number of steps, and what lets every row pass by mistake.
+
+    Raises:
+        TypeError: If `interval` is no number.
+        ValueError: If it is negative or NaN.
+    """
+    if not isinstance(interval, Real):
+        raise TypeError(f"{name} must be a number of steps; got {interval!r}.")
+    if not float(interval) >= 0:
+        raise ValueError(f"{name} must not be negative; got {interval!r}.")

@@ -73,7 +73,7 @@ class _Table:
         columns = [layout.step_name, *(key for key in layout.keys if key not in (TIME, MORE)), TIME, MORE]
         create_once(path, _line(columns).encode())
         file = folder.open(name)
-        _end_last_line(file)
+        file.end_last_line()
         return cls(file, _read_header(path))
 
     def append(self, row: Row) -> None:
@@ -107,15 +107,6 @@ def _line(cells: Iterable[str]) -> str:
 def _read_header(path: Path) -> list[str]:
     with path.open(newline="", encoding="utf-8") as file:
         return next(csv.reader(file))
-
-
-def _end_last_line(file: AppendFile) -> None:
-    """Close a line that a power failure tore, so that the next row starts on its own."""
-    with file.path.open("rb") as reader:
-        if file.size:
-            reader.seek(-1, os.SEEK_END)
-            if reader.read(1) != b"\n":
-                file.append(b"\n")
 
 
 class CsvLogger(RunLogger):

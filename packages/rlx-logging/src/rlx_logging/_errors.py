@@ -3,7 +3,7 @@
 MissingBackendError(ImportError): an optional library is not installed.
 LoggingWarning(RuntimeWarning): something about logging; training goes on.
     DroppedRowsWarning: a backend could not take rows.
-    ShorterLogWarning: a log holds less than the snapshot that was taken of it says.
+    ShorterLogWarning: a log does not hold what the snapshot that was taken of it says.
     DamagedLogWarning: records of a log could not be read.
 """
 
@@ -21,7 +21,7 @@ class DroppedRowsWarning(LoggingWarning):
 
 
 class ShorterLogWarning(LoggingWarning):
-    """A log file is shorter than, or missing from, what the snapshot recorded."""
+    """A log file is missing, or it is shorter than or another than the one the snapshot was taken of."""
 
 
 class DamagedLogWarning(LoggingWarning):

@@ -5,9 +5,10 @@ from __future__ import annotations
 import os
 import shutil
 import warnings
+import zlib
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Final
+from typing import Final, cast
 
 from rlx_logging._append import AppendFile
 from rlx_logging._atomic import sync_folder, write_atomically
@@ -15,6 +16,7 @@ from rlx_logging._errors import ShorterLogWarning
 
 MANIFEST: Final = "logs.manifest"
 DISCARDED: Final = "discarded"
+_END: Final = 1024  # bytes before a position that its checksum is taken of
 
 
 class LogFolder:
@@ -26,10 +28,14 @@ class LogFolder:
 
     Args:
         path: The folder; made when it is needed.
+
+    Raises:
+        TypeError: If `path` is no path.
+        ValueError: If it is empty.
     """
 
     def __init__(self, path: str | os.PathLike[str]) -> None:
-        self.path = Path(path)
+        self.path = _checked(path)
         self._open: dict[str, AppendFile] = {}
 
     def open(self, name: str, *, exclusive: bool = False) -> AppendFile:
@@ -72,20 +78,29 @@ class LogFolder:
         """Return the length in bytes of every own file."""
         return {name: (self.path / name).stat().st_size for name in self.own_files()}
 
+    def ends(self, positions: Mapping[str, int]) -> dict[str, int]:
+        """Return a checksum of what stands before each position: a file written anew does not have it."""
+        return {
+            name: _end(self.path / name, position)
+            for name, position in positions.items()
+            if (self.path / name).is_file()
+        }
+
     def close(self) -> None:
         """Close all files; `open` opens them again."""
         while self._open:
             self._open.popitem()[1].close()
 
-    def cut(self, positions: Mapping[str, int]) -> None:
+    def cut(self, positions: Mapping[str, int], ends: Mapping[str, int] | None = None) -> None:
         """Shorten every own file to its position and take away those that have none.
 
         What is cut off is kept in a new folder under ``discarded/``. Being killed in
-        the midst of this does no harm: it is done again by the next call.
+        the midst of this does no harm: it is done again by the next call. Warns of files
+        that are too short, or that are others than those that `ends` were taken of.
         """
         self.close()
         for name, position in positions.items():
-            self._check_length(name, position)
+            self._check(name, position, (ends or {}).get(name))
         attic = _Attic(self.path)
         for name in self.own_files():
             path = self.path / name
@@ -110,17 +125,21 @@ class LogFolder:
                 with (source / name).open("rb") as file:
                     write_atomically(self.path / name, file.read(position))
 
-    def _check_length(self, name: str, position: int) -> None:
+    def _check(self, name: str, position: int, end: int | None) -> None:
         path = self.path / name
         length = path.stat().st_size if path.is_file() else None
         if length is None or length < position:
             has = "is missing" if length is None else f"has {length} bytes"
-            warnings.warn(
-                f"the log {path} {has}, but the snapshot was taken when it had {position}: rows that were "
-                "logged before the snapshot are lost.",
-                ShorterLogWarning,
-                stacklevel=5,
-            )
+            problem = f"{has}, but the snapshot was taken when it had {position}"
+        elif end is not None and end != _end(path, position):
+            problem = f"does not hold what it held when the snapshot was taken, before byte {position}"
+        else:
+            return
+        warnings.warn(
+            f"the log {path} {problem}: rows that were logged before the snapshot are lost.",
+            ShorterLogWarning,
+            stacklevel=5,
+        )
 
 
 class _Attic:
@@ -159,6 +178,21 @@ class _Attic:
                 number += 1
             else:
                 return folder
+
+
+def _checked(path: object) -> Path:
+    name: object = os.fspath(cast("os.PathLike[str]", path)) if isinstance(path, os.PathLike) else path
+    if not isinstance(name, str):
+        raise TypeError(f"the folder of a log must be a path; got {path!r}.")
+    if not name:
+        raise ValueError("the folder of a log must have a name; got ''. The working directory is '.'.")
+    return Path(name)
+
+
+def _end(path: Path, position: int) -> int:
+    with path.open("rb") as file:
+        file.seek(max(0, position - _END))
+        return zlib.crc32(file.read(min(position, _END)))
 
 
 def _truncate(path: Path, position: int) -> None:

@@ -7,6 +7,7 @@ import os
 from collections.abc import Mapping, Sequence
 from typing import Any, Final, Unpack, cast
 
+from rlx_logging._append import AppendFile
 from rlx_logging._backend import Backend
 from rlx_logging._folder import LogFolder
 from rlx_logging._numbers import name_if_not_finite, plain
@@ -31,6 +32,7 @@ class JsonLinesBackend(Backend):
 
     def __init__(self, folder: LogFolder) -> None:
         self._folder = folder
+        self._file: AppendFile | None = None
 
     def write(self, row: Row) -> None:
         """Append one line."""
@@ -51,7 +53,14 @@ class JsonLinesBackend(Backend):
 
     def _append(self, members: Mapping[str, object]) -> None:
         line = json.dumps(members, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
-        self._folder.open(FILE_NAME).append(line.encode() + b"\n")
+        if self._file is None:
+            self._file = self._folder.open(FILE_NAME)
+            self._file.end_last_line()
+        self._file.append(line.encode() + b"\n")
+
+    def close(self) -> None:
+        """Open anew if rows follow."""
+        self._file = None
 
 
 def _strict(value: Any) -> Any:

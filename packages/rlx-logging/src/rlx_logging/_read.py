@@ -18,10 +18,11 @@ def read_metrics(path: str | os.PathLike[str]) -> Metrics:
 
     Raises:
         FileNotFoundError: If there is nothing to read.
+        ValueError: If `path` is a file of another kind.
     """
     place = Path(path)
     if place.is_file() and "tfevents" not in place.name:
-        return _journal(place)
+        return _journal_of_any_name(place)
     if (place / FILE_NAME).is_file():
         return _journal(place / FILE_NAME)
     from rlx_logging._tb_reader import read_event_files
@@ -32,6 +33,13 @@ def read_metrics(path: str | os.PathLike[str]) -> Metrics:
             f"there is neither a journal ({FILE_NAME}) nor a TensorBoard event file in {place}."
         )
     return read_event_files(files)
+
+
+def _journal_of_any_name(path: Path) -> Metrics:
+    metrics = _journal(path)
+    if metrics.damaged and not (metrics.series or metrics.arrays or metrics.hparams):
+        raise ValueError(f"{path} is neither a journal nor a TensorBoard event file.")
+    return metrics
 
 
 def _journal(path: Path) -> Metrics:

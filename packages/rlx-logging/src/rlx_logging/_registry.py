@@ -7,7 +7,7 @@ import os
 from collections.abc import Callable, Mapping, Sequence
 from importlib import import_module
 from importlib.metadata import entry_points
-from typing import Any, Final, TypeAlias
+from typing import Any, Final, TypeAlias, cast
 
 from rlx_logging._backend import Backend
 from rlx_logging._base import BaseLogger
@@ -48,7 +48,7 @@ def make_logger(
 
     Raises:
         ValueError: If there is no backend of a name; the message lists those there are.
-        TypeError: If nobody knows an option.
+        TypeError: If nobody knows an option, or a name is no text.
         MissingBackendError: If a backend's library is not installed; the message names the extra.
     """
     names = _names(name_or_names)
@@ -68,11 +68,21 @@ _INTERVALS: Final = frozenset(
 
 
 def _names(given: str | Sequence[str]) -> list[str]:
-    parts = given.split(",") if isinstance(given, str) else given
+    parts = _parts(given)
     names = [part.strip() for part in parts if part.strip()]
     if not names or (NONE in names and len(names) > 1):
         raise ValueError(f"name the backends of a logger, or 'none' alone; got {given!r}.")
     return names
+
+
+def _parts(given: object) -> list[str]:
+    parts = given.split(",") if isinstance(given, str) else given
+    if isinstance(parts, Sequence):
+        every = list(cast("Sequence[object]", parts))
+        texts = [part for part in every if isinstance(part, str)]
+        if len(texts) == len(every):
+            return texts
+    raise TypeError(f"backends are named by text, as 'csv, tensorboard'; got {given!r}.")
 
 
 def _find(name: str) -> BackendFactory:

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias
 
 from rlx_logging._backend import Backend
-from rlx_logging._base import BaseLogger
+from rlx_logging._base import BaseLogger, check_interval
 from rlx_logging._folder import LogFolder
 from rlx_logging._guard import Guard
 from rlx_logging._rows import RowBuilder
@@ -43,7 +43,8 @@ class RunLogger(BaseLogger):
         on_failure: ``"warn"``: a failing backend costs one warning; ``"raise"``: it stops training.
 
     Raises:
-        ValueError: If an interval is negative, or a choice is none of those above.
+        TypeError: If an interval is no number, or `folder` no path.
+        ValueError: If an interval is negative, a choice is none of those above, or `folder` is empty.
     """
 
     def __init__(
@@ -63,6 +64,7 @@ class RunLogger(BaseLogger):
         super().__init__(train_interval, test_interval, update_interval, info_interval, exclude_arrays)
         _check_choice("durability", durability, ("fsync", "flush"))
         _check_choice("on_failure", on_failure, ("warn", "raise"))
+        check_interval("save_interval", save_interval)
         self.save_interval = save_interval
         self.last_save_step = -1
         self.folder = folder if isinstance(folder, LogFolder) else LogFolder(folder)
@@ -214,11 +216,13 @@ class RunLogger(BaseLogger):
         self.flush()
         if self._durability == "fsync":
             self._each_file_synced()
+        positions = self.folder.positions()
         return {
             "format": FORMAT,
             "gates": self.gates,
             "last_save_step": self.last_save_step,
-            "files": self.folder.positions(),
+            "files": positions,
+            "ends": self.folder.ends(positions),
             "saved": read_sidecar(self.folder.path),
             "backends": {guard.backend.name: guard.backend.state_dict() for guard in self._guards},
         }
@@ -234,8 +238,8 @@ class RunLogger(BaseLogger):
         """Cut every own file back to `state`; an empty one means that nothing was committed.
 
         What is cut off is kept under ``discarded/``. Files that are not the logger's own
-        are not touched, and none where `state` is that of a logger without files. Warns with :class:`ShorterLogWarning` of a log that is shorter
-        than `state` says.
+        are not touched, and none where `state` is that of a logger without files. Warns with
+        :class:`ShorterLogWarning` of a log that is shorter than `state` says, or written anew.
 
         Raises:
             ValueError: If `state` is of a newer format.
@@ -243,7 +247,7 @@ class RunLogger(BaseLogger):
         _check_format(state)
         self._each("let go of its files", lambda backend: backend.discard())
         if "files" in state or not state:
-            self.folder.cut(state.get("files", {}))
+            self.folder.cut(state.get("files", {}), state.get("ends"))
         self.gates = state.get("gates", {})
         self.last_save_step = state.get("last_save_step", -1)
         saved = state.get("saved")

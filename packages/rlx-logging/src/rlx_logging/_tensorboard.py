@@ -116,6 +116,9 @@ class TensorboardLogger(RunLogger):
         write_flush: Flush a SummaryWriter after every row; a folder needs no flush.
         exclude_arrays: Leave numpy arrays out; with False they are histograms.
         options: Those of :class:`RunLogger`.
+
+    Raises:
+        TypeError: If `writer` is neither.
     """
 
     def __init__(
@@ -154,5 +157,8 @@ def _backend_for(
         return folder, TensorboardBackend(folder)
     from rlx_logging._summary_writer import SummaryWriterBackend
 
-    folder = LogFolder(writer.get_logdir())
+    try:
+        folder = LogFolder(writer.get_logdir())
+    except AttributeError as error:
+        raise TypeError(f"writer must be a folder or a SummaryWriter; got {writer!r}.") from error
     return folder, SummaryWriterBackend(writer, folder, write_flush)

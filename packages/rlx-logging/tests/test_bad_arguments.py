@@ -1,0 +1,67 @@
+"""What is refused at construction, and what the message says."""
+
+import math
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from rlx_logging import FanoutLogger, JournalLogger, LazyLogger, LogFolder, TensorboardLogger, make_logger
+
+INTERVALS = ("train_interval", "test_interval", "update_interval", "info_interval")
+
+
+@pytest.mark.parametrize("name", [*INTERVALS, "save_interval"])
+def test_a_negative_interval(tmp_path: Path, name: str) -> None:
+    """It would never be noticed later, as every row would pass."""
+    with pytest.raises(ValueError, match=f"{name} must not be negative; got -1"):
+        make_logger("csv", log_dir=tmp_path, **{name: -1})
+
+
+@pytest.mark.parametrize("name", INTERVALS)
+@pytest.mark.parametrize("value", ["1000", None, [1], 1j])
+def test_an_interval_that_is_no_number(name: str, value: Any) -> None:
+    """A text from a command line is refused before training, not at the first row."""
+    with pytest.raises(TypeError, match=f"{name} must be a number"):
+        LazyLogger(**{name: value})
+
+
+def test_an_interval_that_is_not_a_number_of_steps() -> None:
+    """NaN would let no row pass."""
+    with pytest.raises(ValueError, match="info_interval must not be negative; got nan"):
+        FanoutLogger([], info_interval=math.nan)  # type: ignore[arg-type]
+
+
+def test_intervals_that_are_fine() -> None:
+    """Zero logs everything, infinity nothing; numbers of numpy and floats from a config are numbers."""
+    for value in (0, 10, np.int64(3), 1e4, math.inf):
+        assert LazyLogger(train_interval=value).train_interval == value  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("writer", [3, None, object(), ["runs"]])
+def test_a_writer_that_is_none(writer: Any) -> None:
+    """The message names what can be handed in."""
+    with pytest.raises(TypeError, match="writer must be a folder or a SummaryWriter; got"):
+        TensorboardLogger(writer)
+
+
+@pytest.mark.parametrize("name", [3, None, ["csv", 3], Path("csv")])
+def test_a_backend_name_that_is_no_text(tmp_path: Path, name: Any) -> None:
+    """The message says what a name looks like."""
+    with pytest.raises(TypeError, match="backends are named by text, as 'csv, tensorboard'; got"):
+        make_logger(name, log_dir=tmp_path)
+
+
+def test_an_empty_folder_name() -> None:
+    """It would be the working directory, which nobody asked for."""
+    for make in (TensorboardLogger, JournalLogger, LogFolder):
+        with pytest.raises(ValueError, match="the folder of a log must have a name; got ''"):
+            make("")
+
+
+@pytest.mark.parametrize("folder", [3, None, b"runs"])
+def test_a_folder_that_is_no_path(folder: Any) -> None:
+    """Numbers are not taken for file descriptors, nor bytes for names."""
+    with pytest.raises(TypeError, match="the folder of a log must be a path; got"):
+        JournalLogger(folder)
