@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from rlx_logging import JournalLogger
+from rlx_logging import JournalLogger, read_metrics
 
 
 @pytest.fixture
@@ -153,3 +153,12 @@ def test_keys_that_are_spelled_alike_are_refused(logger: JournalLogger) -> None:
     """Neither of two values is lost without a word."""
     with pytest.raises(ValueError, match="spelled alike"):
         logger.write("info/epoch", 0, {"7": 1.0, 7: 2.0})  # type: ignore[dict-item]
+
+
+@pytest.mark.parametrize("step", [7, 7.0, np.int64(7), np.int32(7), np.uint8(7), np.float64(7), np.array(7)])
+def test_steps_of_any_whole_number(tmp_path: Path, step: Any) -> None:
+    """Counters are often numpy's; all of them are the same step."""
+    logger = JournalLogger(tmp_path)
+    logger.write("info/epoch", step, {"v": 1.0})
+    logger.finalize()
+    assert read_metrics(tmp_path)["info/v"].steps.tolist() == [7]

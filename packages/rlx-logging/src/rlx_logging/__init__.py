@@ -23,6 +23,7 @@ if TYPE_CHECKING:  # types are never lazy
     from rlx_logging._journal import JournalLogger
     from rlx_logging._jsonl import JsonLinesLogger
     from rlx_logging._key_filter import KeyFilterLogger
+    from rlx_logging._media import Image, Media, Text, Video
     from rlx_logging._metrics import Metrics, Series
     from rlx_logging._prefix import PrefixLogger
     from rlx_logging._rank_zero import rank_zero
@@ -45,6 +46,7 @@ __all__ = [
     "DataScope",
     "DroppedRowsWarning",
     "FanoutLogger",
+    "Image",
     "JournalLogger",
     "JsonLinesLogger",
     "KeyFilterLogger",
@@ -53,6 +55,7 @@ __all__ = [
     "LogFolder",
     "LoggerWrapper",
     "LoggingWarning",
+    "Media",
     "Metrics",
     "MissingBackendError",
     "PrefixLogger",
@@ -62,7 +65,9 @@ __all__ = [
     "ShorterLogWarning",
     "SystemMetricsLogger",
     "TensorboardLogger",
+    "Text",
     "TimeGateLogger",
+    "Video",
     "WandbLogger",
     "make_logger",
     "rank_zero",
@@ -74,12 +79,14 @@ _LAZY: Final = {
     "ConsoleLogger": "_console",
     "CsvLogger": "_csv",
     "FanoutLogger": "_fanout",
+    "Image": "_media",
     "JournalLogger": "_journal",
     "JsonLinesLogger": "_jsonl",
     "KeyFilterLogger": "_key_filter",
     "Layout": "_rows",
     "LogFolder": "_folder",
     "LoggerWrapper": "_wrapper",
+    "Media": "_media",
     "Metrics": "_metrics",
     "PrefixLogger": "_prefix",
     "Row": "_rows",
@@ -87,7 +94,9 @@ _LAZY: Final = {
     "Series": "_metrics",
     "SystemMetricsLogger": "_system",
     "TensorboardLogger": "_tensorboard",
+    "Text": "_media",
     "TimeGateLogger": "_time_gate",
+    "Video": "_media",
     "WandbLogger": "_wandb",
     "make_logger": "_registry",
     "rank_zero": "_rank_zero",

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from rlx_logging._rows import Row
 
 if TYPE_CHECKING:
-    from numpy.typing import NDArray
+    from rlx_logging._media import Media
 
 
 class Backend(ABC):
@@ -25,11 +25,8 @@ class Backend(ABC):
     def write(self, row: Row) -> None:
         """Take one row; when this returns, a kill of the process does not lose it."""
 
-    def write_image(self, tag: str, step: int, time: float, image: NDArray[Any]) -> None:
-        """Take a picture, where the backend can hold one."""
-
-    def write_video(self, tag: str, step: int, time: float, frames: NDArray[Any], fps: float) -> None:
-        """Take a film, where the backend can hold one."""
+    def write_media(self, tag: str, step: int, time: float, media: Media) -> None:
+        """Take a picture, film or text, where the backend can hold one."""
 
     def log_hparams(self, hparams: Mapping[str, Any]) -> None:
         """Take the arguments of the run."""

@@ -7,6 +7,7 @@ import shutil
 import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from fnmatch import fnmatchcase
 from pathlib import Path
 
@@ -79,7 +80,7 @@ def _read(options: argparse.Namespace) -> dict[str, Metrics]:
         kept = {
             tag: metrics[tag] for tag in metrics if any(fnmatchcase(tag, pattern) for pattern in patterns)
         }
-        runs[str(path)] = Metrics(kept, metrics.arrays, metrics.hparams, metrics.damaged)
+        runs[str(path)] = replace(metrics, series=kept)
     return runs
 
 

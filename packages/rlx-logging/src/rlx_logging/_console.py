@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, TextIO, Unpack
 
 from rlx_logging._backend import Backend
 from rlx_logging._folder import LogFolder
+from rlx_logging._media import Media, Text
 from rlx_logging._numbers import plain
 from rlx_logging._options import LoggerOptions
 from rlx_logging._rows import Row
@@ -43,6 +44,13 @@ class ConsoleBackend(Backend):
             title = f"{row.layout.step_name} {row.step}"
             self._print(title)
             self._latest.clear()
+
+    def write_media(self, tag: str, step: int, time: float, media: Media) -> None:
+        """Print a text; pictures and films are left out."""
+        if isinstance(media, Text):
+            stream = self._stream or sys.stdout
+            stream.write(f"{tag} {step}: {media.text}\n")
+            stream.flush()
 
     def close(self) -> None:
         """Forget what was not printed."""

@@ -10,8 +10,7 @@ from rlx_logging._base import BaseLogger
 from rlx_logging._values import flatten
 
 if TYPE_CHECKING:
-    from numpy.typing import NDArray
-
+    from rlx_logging._media import Media
     from rlx_logging._scopes import LogValue, RestoredData
 
 
@@ -51,15 +50,10 @@ class FanoutLogger(BaseLogger):
         for logger in self.loggers:
             logger.write(step_type, step, data)
 
-    def write_image(self, tag: str, step: int, image: NDArray[Any]) -> None:
-        """Log a picture to every logger that can."""
+    def write_media(self, tag: str, step: int, media: Media) -> None:
+        """Log a picture, film or text to every logger that can."""
         for logger in self.loggers:
-            logger.write_image(tag, step, image)
-
-    def write_video(self, tag: str, step: int, frames: NDArray[Any], *, fps: float = 30.0) -> None:
-        """Log a film to every logger that can."""
-        for logger in self.loggers:
-            logger.write_video(tag, step, frames, fps=fps)
+            logger.write_media(tag, step, media)
 
     def log_hparams(self, hparams: Mapping[str, Any]) -> None:
         """Log the arguments of the run to every logger."""

@@ -19,6 +19,7 @@ from rlx_logging._journal_format import (
     pack_json,
     pack_layout,
 )
+from rlx_logging._media import Media, Text
 from rlx_logging._numbers import to_floats
 from rlx_logging._options import LoggerOptions
 from rlx_logging._rows import Layout, Row
@@ -52,6 +53,12 @@ class JournalBackend(Backend):
         pieces += [pack_array(row, tag, array) for tag, array in row.arrays.items()]
         self._append(b"".join(pieces))
         self._packers[row.layout] = packer
+
+    def write_media(self, tag: str, step: int, time: float, media: Media) -> None:
+        """Keep a text; pictures and films are for those who show them."""
+        if isinstance(media, Text):
+            about = {"tag": tag, "step": step, "time": time, "text": media.text}
+            self._append(pack_json(Kind.TEXT, about))
 
     def log_hparams(self, hparams: Mapping[str, Any]) -> None:
         """Keep the arguments of the run; what JSON does not know is kept as its repr."""

@@ -39,6 +39,7 @@ class Kind(IntEnum):
     ROW = 2
     ARRAY = 3
     HPARAMS = 4
+    TEXT = 5
 
 
 def pack_record(kind: Kind, body: bytes) -> bytes:

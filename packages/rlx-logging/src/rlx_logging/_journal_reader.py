@@ -42,7 +42,7 @@ def read_journal(path: Path) -> Metrics:
     """
     scan = scan_journal(path.read_bytes())
     nameless = sum(len(starts) for key, starts in scan.rows.items() if key not in scan.layouts)
-    return Metrics(_series(scan), scan.arrays, scan.hparams, scan.damaged + nameless)
+    return Metrics(_series(scan), scan.arrays, scan.texts, scan.hparams, scan.damaged + nameless)
 
 
 def last_rows(folder: Path, count: int) -> list[Row]:
@@ -83,6 +83,7 @@ class JournalScan:
         rows: Where the rows of each layout start, by the layout's id.
         layouts: Names by id.
         arrays: Arrays by tag, as (step, array).
+        texts: Texts by tag, as (step, text).
         hparams: The arguments of the run.
         damaged: Stretches that hold no whole record.
         end: Where the last whole record ends.
@@ -94,6 +95,7 @@ class JournalScan:
         self.rows: dict[bytes, array[int]] = {}
         self.layouts = dict(layouts)
         self.arrays: dict[str, list[tuple[int, NDArray[Any]]]] = {}
+        self.texts: dict[str, list[tuple[int, str]]] = {}
         self.hparams: dict[str, Any] = {}
         self.damaged = 0
         self._view = memoryview(data)
@@ -176,6 +178,9 @@ class JournalScan:
             self.layouts[layout_id(layout)] = layout
         elif kind == Kind.HPARAMS:
             self.hparams.update(json.loads(body))
+        elif kind == Kind.TEXT:
+            about = json.loads(body)
+            self.texts.setdefault(about["tag"], []).append((about["step"], about["text"]))
         elif kind == Kind.ARRAY:
             tag, step, values = _unpack_array(body)
             self.arrays.setdefault(tag, []).append((step, values))

@@ -10,6 +10,7 @@ from typing import Any, Final, Unpack, cast
 from rlx_logging._append import AppendFile
 from rlx_logging._backend import Backend
 from rlx_logging._folder import LogFolder
+from rlx_logging._media import Media, Text
 from rlx_logging._numbers import name_if_not_finite, plain
 from rlx_logging._options import LoggerOptions
 from rlx_logging._rows import Row
@@ -25,7 +26,8 @@ class JsonLinesBackend(Backend):
     Members: ``time`` (seconds since the epoch), the full name of every value
     (``"info/epoch"``, ``"info/loss"``), and, where a value is not finite, null in its
     place and its name under ``not_finite``. Arrays are nested lists, with their
-    non-finite elements as the strings ``NaN``, ``Infinity`` and ``-Infinity``.
+    non-finite elements as the strings ``NaN``, ``Infinity`` and ``-Infinity``. A text has
+    a line of its own: ``time``, ``tag``, ``step``, ``text``.
     """
 
     name = "jsonl"
@@ -46,6 +48,11 @@ class JsonLinesBackend(Backend):
         for tag, array in row.arrays.items():
             members[tag] = _strict(array.tolist())
         self._append(members)
+
+    def write_media(self, tag: str, step: int, time: float, media: Media) -> None:
+        """Append one line with a text; pictures and films are left out."""
+        if isinstance(media, Text):
+            self._append({"time": time, "tag": tag, "step": step, "text": media.text})
 
     def log_hparams(self, hparams: Mapping[str, Any]) -> None:
         """Append one line with the arguments of the run; what JSON does not know is kept as its repr."""

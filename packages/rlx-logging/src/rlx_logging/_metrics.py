@@ -39,12 +39,14 @@ class Metrics(Mapping[str, Series]):
     Attributes:
         series: The numbers.
         arrays: Arrays by tag, as (step, array).
+        texts: Texts by tag, as (step, text).
         hparams: The arguments of the run.
         damaged: Records that could not be read.
     """
 
     series: Mapping[str, Series]
     arrays: Mapping[str, list[tuple[int, NDArray[Any]]]] = field(default_factory=dict[str, Any])
+    texts: Mapping[str, list[tuple[int, str]]] = field(default_factory=dict[str, Any])
     hparams: Mapping[str, Any] = field(default_factory=dict[str, Any])
     damaged: int = 0
 

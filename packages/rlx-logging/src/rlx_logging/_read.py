@@ -37,7 +37,8 @@ def read_metrics(path: str | os.PathLike[str]) -> Metrics:
 
 def _journal_of_any_name(path: Path) -> Metrics:
     metrics = _journal(path)
-    if metrics.damaged and not (metrics.series or metrics.arrays or metrics.hparams):
+    content = metrics.series or metrics.arrays or metrics.texts or metrics.hparams
+    if metrics.damaged and not content and path.suffix != Path(FILE_NAME).suffix:
         raise ValueError(f"{path} is neither a journal nor a TensorBoard event file.")
     return metrics
 

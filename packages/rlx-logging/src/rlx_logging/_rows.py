@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import math
 import time
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
@@ -72,7 +71,7 @@ class RowBuilder:
 
     def _build_with_care(self, step_type: str, step: int, data: Mapping[str, Any]) -> Row:
         parsed = StepType.parse(step_type)
-        step = _checked_step(step, step_type)
+        step = checked_step(step, step_type)
         scalars: dict[str, Any] = {}
         arrays: dict[str, NDArray[Any]] = {}
         for key, value in data.items():
@@ -116,11 +115,17 @@ def spell(key: object) -> str:
     return name or EMPTY_KEY
 
 
-def _checked_step(step: object, step_type: str) -> int:
+def checked_step(step: object, step_type: str) -> int:
+    """Return `step` as an int.
+
+    Raises:
+        TypeError: If it is not a whole number.
+        ValueError: If it does not fit into 64 bits.
+    """
     number = as_real(step)
     if number is None or float(number) % 1 != 0:
         raise TypeError(f"the step of {step_type!r} must be a whole number; got {step!r}.")
-    whole: int = math.trunc(number)  # type: ignore[assignment]
+    whole = int(number)  # type: ignore[arg-type]
     if not -_INT64 <= whole < _INT64:
         raise ValueError(f"the step of {step_type!r} must fit into 64 bits; got {whole}.")
     return whole

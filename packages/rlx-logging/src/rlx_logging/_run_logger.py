@@ -13,13 +13,12 @@ from rlx_logging._backend import Backend
 from rlx_logging._base import BaseLogger, check_interval
 from rlx_logging._folder import LogFolder
 from rlx_logging._guard import Guard
-from rlx_logging._rows import RowBuilder
+from rlx_logging._rows import RowBuilder, checked_step, spell
 from rlx_logging._sidecar import read_sidecar, remove_sidecar, write_sidecar
 from rlx_logging._values import flatten
 
 if TYPE_CHECKING:
-    from numpy.typing import NDArray
-
+    from rlx_logging._media import Media
     from rlx_logging._scopes import LogValue, RestoredData
 
 Durability: TypeAlias = Literal["fsync", "flush"]
@@ -125,15 +124,14 @@ class RunLogger(BaseLogger):
             except Exception as error:  # noqa: BLE001 - logging must not end training
                 guard.failed("write a row", error)
 
-    def write_image(self, tag: str, step: int, image: NDArray[Any]) -> None:
-        """Log a picture where a backend can: (height, width[, 1, 3 or 4]), uint8 or floats in 0 to 1."""
-        now = time.time()
-        self._each("write an image", lambda backend: backend.write_image(tag, step, now, image))
+    def write_media(self, tag: str, step: int, media: Media) -> None:
+        """Log a picture, film or text to every backend that can show it; `tag` is spelled as keys are.
 
-    def write_video(self, tag: str, step: int, frames: NDArray[Any], *, fps: float = 30.0) -> None:
-        """Log a film where a backend can: (time, height, width, 3), uint8."""
-        now = time.time()
-        self._each("write a video", lambda backend: backend.write_video(tag, step, now, frames, fps))
+        Raises:
+            TypeError: If `step` is not a whole number.
+        """
+        name, now, whole = spell(tag), time.time(), checked_step(step, tag)
+        self._each(f"write {tag!r}", lambda backend: backend.write_media(name, whole, now, media))
 
     def log_hparams(self, hparams: Mapping[str, Any]) -> None:
         """Log the arguments of the run."""

@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import Any, Protocol
 
 from rlx_logging._backend import Backend
 from rlx_logging._folder import LogFolder
+from rlx_logging._media import Image, Media, Text, Video
 from rlx_logging._rows import Row
-
-if TYPE_CHECKING:
-    from numpy.typing import NDArray
 
 
 class SummaryWriterLike(Protocol):
@@ -77,10 +75,15 @@ class SummaryWriterBackend(Backend):
         if self._write_flush:
             self._writer.flush()
 
-    def write_image(self, tag: str, step: int, time: float, image: NDArray[Any]) -> None:
-        """Add a picture."""
-        picture = image if image.ndim == 3 else image[..., None]
-        self._writer.add_image(tag, picture, step, time, dataformats="HWC")
+    def write_media(self, tag: str, step: int, time: float, media: Media) -> None:
+        """Add a picture or a text; films are left out, as writers need another library for them."""
+        match media:
+            case Image(pixels):
+                self._writer.add_image(tag, pixels, step, time, dataformats="HWC")
+            case Text(text):
+                self._writer.add_text(tag, text, step)
+            case Video():
+                pass
 
     def log_hparams(self, hparams: Mapping[str, Any]) -> None:
         """Add the arguments of the run as text; `add_hparams` would start a run of its own."""

@@ -6,9 +6,11 @@ import io
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
+from rlx_logging._media import Image, Media, Text, Video
 from rlx_logging._missing import require
 
 if TYPE_CHECKING:
+    import numpy as np
     from numpy.typing import NDArray
 
 
@@ -45,40 +47,42 @@ def histogram_event(tag: str, step: int, time: float, array: NDArray[Any]) -> by
     return _event(step, time, proto.Summary(value=[proto.Summary.Value(tag=tag, histo=histogram)]))
 
 
-def image_event(tag: str, step: int, time: float, image: NDArray[Any]) -> bytes:
-    """Return the event of a picture, (height, width[, 1, 3 or 4])."""
-    picture = _picture(image)
-    buffer = io.BytesIO()
-    picture.save(buffer, format="PNG")
-    return _image_event(tag, step, time, picture.size, buffer.getvalue())
+def media_event(tag: str, step: int, time: float, media: Media) -> bytes:
+    """Return the event of a picture, of a film as an animated picture, or of a text."""
+    match media:
+        case Image(pixels):
+            return _image_event(tag, step, time, [_picture(pixels)], format="PNG")
+        case Video(frames, fps):
+            pictures = [_picture(frame) for frame in frames]
+            moving = {
+                "save_all": True,
+                "append_images": pictures[1:],
+                "duration": round(1000 / fps),
+                "loop": 0,
+            }
+            return _image_event(tag, step, time, pictures, format="GIF", **moving)
+        case Text(text):
+            return _text_event(tag, step, time, text)
 
 
-def video_event(tag: str, step: int, time: float, frames: NDArray[Any], fps: float) -> bytes:
-    """Return the event of an animated picture of frames (time, height, width, 3)."""
-    pictures = [_picture(frame) for frame in frames]
-    if not pictures:
-        raise ValueError(f"the film {tag!r} has no frames.")
-    buffer = io.BytesIO()
-    first, *others = pictures
-    first.save(buffer, format="GIF", save_all=True, append_images=others, duration=round(1000 / fps), loop=0)
-    return _image_event(tag, step, time, first.size, buffer.getvalue())
-
-
-def _image_event(tag: str, step: int, time: float, size: tuple[int, int], encoded: bytes) -> bytes:
-    proto = _summary()
-    width, height = size
-    image = proto.Summary.Image(height=height, width=width, colorspace=3, encoded_image_string=encoded)
+def _image_event(tag: str, step: int, time: float, pictures: list[Any], **how: Any) -> bytes:
+    proto, buffer = _summary(), io.BytesIO()
+    width, height = pictures[0].size
+    pictures[0].save(buffer, **how)
+    image = proto.Summary.Image(
+        height=height, width=width, colorspace=3, encoded_image_string=buffer.getvalue()
+    )
     return _event(step, time, proto.Summary(value=[proto.Summary.Value(tag=tag, image=image)]))
 
 
-def _picture(image: NDArray[Any]) -> Any:
-    import numpy as np
+def _text_event(tag: str, step: int, time: float, text: str) -> bytes:
+    plugin = require("tensorboard.plugins.text.summary_v2", extra="tensorboard", used_by="logging texts")
+    return _event(step, time, _summary().Summary.FromString(plugin.text_pb(tag, text).SerializeToString()))
 
+
+def _picture(pixels: NDArray[np.uint8]) -> Any:
     module = require("PIL.Image", extra="tensorboard", used_by="logging pictures")
-    pixels = image if image.dtype == np.uint8 else np.clip(np.asarray(image) * 255.0, 0, 255).astype(np.uint8)
-    if pixels.ndim == 3 and pixels.shape[2] == 1:
-        pixels = pixels[:, :, 0]
-    return module.fromarray(pixels)
+    return module.fromarray(pixels[:, :, 0] if pixels.shape[2] == 1 else pixels)
 
 
 def hparams_events(hparams: Mapping[str, Any], time: float) -> Iterable[bytes]:

@@ -17,8 +17,7 @@ from rlx_logging._run_logger import RunLogger
 from rlx_logging._tb_records import ScalarPacker, file_version, frame
 
 if TYPE_CHECKING:
-    from numpy.typing import NDArray
-
+    from rlx_logging._media import Media
     from rlx_logging._summary_writer import SummaryWriterLike
 
 _NAME: Final = "events.out.tfevents."
@@ -51,17 +50,11 @@ class TensorboardBackend(Backend):
             for tag, array in row.arrays.items():
                 self._append(histogram_event(tag, row.step, row.time, array))
 
-    def write_image(self, tag: str, step: int, time: float, image: NDArray[Any]) -> None:
-        """Append a picture."""
-        from rlx_logging._tb_media import image_event
+    def write_media(self, tag: str, step: int, time: float, media: Media) -> None:
+        """Append a picture, a film (as an animated picture) or a text."""
+        from rlx_logging._tb_media import media_event
 
-        self._append(image_event(tag, step, time, image))
-
-    def write_video(self, tag: str, step: int, time: float, frames: NDArray[Any], fps: float) -> None:
-        """Append a film as an animated picture."""
-        from rlx_logging._tb_media import video_event
-
-        self._append(video_event(tag, step, time, frames, fps))
+        self._append(media_event(tag, step, time, media))
 
     def log_hparams(self, hparams: Mapping[str, Any]) -> None:
         """Append the arguments of the run for the HParams tab."""

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import html
 import os
 import secrets
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, Unpack
+from typing import Any, Final, Unpack
 
 from rlx_logging._backend import Backend
 from rlx_logging._folder import LogFolder
 from rlx_logging._journal import JournalBackend
+from rlx_logging._media import Image, Media, Text, Video
 from rlx_logging._missing import require
 from rlx_logging._numbers import plain
 from rlx_logging._options import LoggerOptions
@@ -18,9 +20,6 @@ from rlx_logging._outbox import Outbox
 from rlx_logging._rows import Row
 from rlx_logging._run_logger import RunLogger
 from rlx_logging._wandb_sender import Job, Sender
-
-if TYPE_CHECKING:
-    from numpy.typing import NDArray
 
 FINISH_SECONDS: Final = 30.0
 
@@ -102,18 +101,19 @@ class WandbBackend(Backend):
         values.update((tag, self._wandb.Histogram(array)) for tag, array in row.arrays.items())
         run.log({**values, "_timestamp": row.time}, step=number)
 
-    def write_image(self, tag: str, step: int, time: float, image: NDArray[Any]) -> None:
-        """Log a picture, together with the next row."""
-        pixels, number = image.copy(), self._outbox.rows
-        self._send(number, lambda run: run.log({tag: self._wandb.Image(pixels)}, step=number, commit=False))
+    def write_media(self, tag: str, step: int, time: float, media: Media) -> None:
+        """Log a picture, film or text, together with the next row."""
+        number = self._outbox.rows
+        self._send(number, lambda run: run.log({tag: self._shown(media)}, step=number, commit=False))
 
-    def write_video(self, tag: str, step: int, time: float, frames: NDArray[Any], fps: float) -> None:
-        """Log a film, together with the next row; W&B wants its channels before height and width."""
-        film, number = frames.transpose(0, 3, 1, 2).copy(), self._outbox.rows
-        self._send(number, lambda run: run.log({tag: self._video(film, fps)}, step=number, commit=False))
-
-    def _video(self, film: NDArray[Any], fps: float) -> Any:
-        return self._wandb.Video(film, fps=round(fps), format="gif")
+    def _shown(self, media: Media) -> Any:
+        match media:
+            case Image(pixels):
+                return self._wandb.Image(pixels)
+            case Video(frames, fps):  # W&B wants its channels before height and width
+                return self._wandb.Video(frames.transpose(0, 3, 1, 2), fps=round(fps), format="gif")
+            case Text(text):
+                return self._wandb.Html(f"<pre>{html.escape(text)}</pre>", inject=False)
 
     def log_hparams(self, hparams: Mapping[str, Any]) -> None:
         """Put the arguments into the run's config."""

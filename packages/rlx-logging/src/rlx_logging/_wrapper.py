@@ -9,8 +9,7 @@ from typing import TYPE_CHECKING, Any
 from rlx_logging._base import BaseLogger
 
 if TYPE_CHECKING:
-    from numpy.typing import NDArray
-
+    from rlx_logging._media import Media
     from rlx_logging._scopes import LogValue, RestoredData
 
 
@@ -38,13 +37,9 @@ class LoggerWrapper(BaseLogger):
         """Let the wrapped logger flatten and filter."""
         return self.to.prepare_dict_for_logging(log_data)
 
-    def write_image(self, tag: str, step: int, image: NDArray[Any]) -> None:
-        """Hand a picture on."""
-        self.to.write_image(tag, step, image)
-
-    def write_video(self, tag: str, step: int, frames: NDArray[Any], *, fps: float = 30.0) -> None:
-        """Hand a film on."""
-        self.to.write_video(tag, step, frames, fps=fps)
+    def write_media(self, tag: str, step: int, media: Media) -> None:
+        """Hand a picture, film or text on."""
+        self.to.write_media(tag, step, media)
 
     def log_hparams(self, hparams: Mapping[str, Any]) -> None:
         """Hand the arguments of the run on."""
