@@ -22,7 +22,7 @@ ARRAYS: dict[str, Any] = {
     "read-only": np.frombuffer(bytes(range(256)) * 512, dtype="u1"),
     "no elements": np.zeros((0, 3)),
     "no dimensions": np.array(3.5),
-    "structured": np.zeros(20_000, dtype=[("a", "i4"), ("b", "f8", 3)]),
+    "structured": np.zeros(3_000, dtype=[("a", "i4"), ("b", "f8", 3)]),
     "booleans": np.arange(100_000) % 3 == 0,
     "dates": np.arange(20_000).astype("M8[s]"),
     "big endian": np.arange(20_000, dtype=">f8"),

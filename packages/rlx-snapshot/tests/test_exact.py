@@ -110,11 +110,11 @@ class TestEnvironments:
         ["CartPole-v1", "Acrobot-v1", "Hopper-v5", "Ant-v5", "ALE/Breakout-v5", "ALE/Pong-v5"],
     )
     def test_copy_goes_on_in_mid_episode(self, name: str) -> None:
-        """Copy and original answer the same 300 actions with the same observations."""
+        """Copy and original answer the same 120 actions with the same observations."""
         environment = _made(name)
         environment.reset(seed=3)
         environment.action_space.seed(1)
-        actions = [environment.action_space.sample() for _ in range(340)]
+        actions = [environment.action_space.sample() for _ in range(190)]
         for start in (0, 37, 60):
             _play(environment, actions[start : start + 10])
             copy = exact_copy(environment)

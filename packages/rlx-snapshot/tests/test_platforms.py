@@ -9,6 +9,7 @@ import pytest
 
 from rlx_snapshot import Snapshotter, verify
 from rlx_snapshot._dirty_pages import NoTracker, tracker_for
+from rlx_snapshot._settings import Durability
 
 MIB = 1 << 20
 
@@ -40,7 +41,8 @@ class TestElsewhere:
     def test_saves_and_loads(self, tmp_path: Path, mode: str, background: bool) -> None:
         """Large and small states survive replacement, in every mode, and leave nothing behind."""
         replay = bytearray(9 * MIB)
-        with Snapshotter(tmp_path, mode, 2, background=background) as snapshotter:
+        durability: Durability = "fsync" if mode == "all" else "rename"
+        with Snapshotter(tmp_path, mode, 2, background=background, durability=durability) as snapshotter:
             for itr in range(4):
                 replay[itr] = itr + 1
                 snapshotter.save_itr_params(itr, {"itr": itr, "replay": _Buffer(replay)})
