@@ -175,6 +175,20 @@ class TestEnvironments:
             exact_dumps(emulator)
 
 
+def test_old_ale_py_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Versions that take an emulator's state for text cannot save it; the error says which can."""
+    ale_py: Any = pytest.importorskip("ale_py", reason="needs ale-py")
+    environment = _made("ALE/Pong-v5")
+    environment.reset(seed=1)
+    monkeypatch.setattr(ale_py.ALEState, "serialize", _as_text)
+    with pytest.raises(TypeError, match=r"state\['env'\].* ale-py [0-9.]+ cannot .* 'ale-py>=0\.12'"):
+        exact_dumps({"env": environment})
+
+
+def _as_text(_: object) -> str:
+    return bytes([0xF7]).decode()
+
+
 def test_loads_returns_what_dumps_took() -> None:
     """Any picklable value makes the round trip."""
     value = {"a": [1, 2.5, None], "b": ({3}, b"x")}

@@ -8,6 +8,7 @@ from rlx_snapshot._errors import (
     SnapshotFallbackWarning,
     SnapshotNotFoundError,
     SnapshotVersionError,
+    UnpicklableStateError,
     UntrustedSnapshotError,
 )
 from rlx_snapshot._pickler import exact_copy, exact_dumps, exact_loads
@@ -24,6 +25,7 @@ __all__ = [
     "SnapshotNotFoundError",
     "SnapshotVersionError",
     "Snapshotter",
+    "UnpicklableStateError",
     "UntrustedSnapshotError",
     "describe",
     "exact_copy",

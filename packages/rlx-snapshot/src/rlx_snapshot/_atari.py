@@ -5,7 +5,7 @@ import math
 from collections.abc import Sequence
 from typing import Any, Final
 
-from rlx_snapshot._calls import Call, Reduced, built_then, class_of, method
+from rlx_snapshot._calls import Call, Reduced, RefusedError, built_then, class_of, method
 
 _SETTINGS: Final = {
     "Float": ("repeat_action_probability",),
@@ -19,11 +19,21 @@ def emulator(ale: Any, player: dict[str, Any]) -> Reduced:
     """Write `ale`, whose game, mode and difficulty are attributes of the AtariEnv that plays on it."""
     calls = _setup(ale, player)
     state = ale.cloneState(include_rng=True)
+    _refuse_if_unreadable(state)
     if 0 < ale.getFloat("repeat_action_probability") < 1 and not ale.game_over():
         last = _last_action(ale, state, player["_action_set"])
         calls += [Call(method("act", last), ale) for _ in range(_attempts(ale))]
     calls.append(Call(method("restoreState", state), ale))
     return built_then(class_of(ale), (), calls)
+
+
+def _refuse_if_unreadable(state: Any) -> None:
+    try:
+        state.serialize()
+    except UnicodeDecodeError as error:  # it takes its bytes for text
+        version = vars(importlib.import_module("ale_py")).get("__version__", "this version of ale-py")
+        msg = f"ale-py {version} cannot write down an emulator's state: pip install 'ale-py>=0.12'"
+        raise RefusedError(msg) from error
 
 
 def _setup(ale: Any, player: dict[str, Any]) -> list[Call]:

@@ -21,6 +21,10 @@ _NEW: Final[Callable[..., object]] = vars(copyreg)["__newobj__"]
 _UPDATE: Final[Callable[..., object]] = vars(dict)["update"]
 
 
+class RefusedError(TypeError):
+    """A reducer's reason why its object cannot be saved, with the way out in the message."""
+
+
 class Call:
     """Pickles as the result of ``function(*arguments)``, computed when loaded."""
 

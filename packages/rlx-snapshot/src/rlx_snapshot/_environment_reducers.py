@@ -9,7 +9,7 @@ again by the next ``render``.
 from typing import Any, Final
 
 from rlx_snapshot._atari import emulator
-from rlx_snapshot._calls import NOTHING, Reduced, Reducer, attributes_of, with_attributes
+from rlx_snapshot._calls import NOTHING, Reduced, Reducer, RefusedError, attributes_of, with_attributes
 
 _DISPLAYS: Final = frozenset(
     {
@@ -50,7 +50,7 @@ class EnvironmentReducers:
             msg = (
                 "an ALEInterface cannot be saved without the AtariEnv that plays on it: save the environment"
             )
-            raise TypeError(msg)
+            raise RefusedError(msg)
         return emulator(ale, attributes_of(self._players[id(ale)]))
 
 

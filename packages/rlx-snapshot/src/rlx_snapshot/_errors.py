@@ -4,10 +4,12 @@
 Exception
 ├── NotAFileError
 ├── OSError ─ FileNotFoundError ── SnapshotNotFoundError
-└── pickle.PickleError ─ UnpicklingError
-    ├── DamagedSnapshotError
-    ├── SnapshotVersionError
-    └── UntrustedSnapshotError
+└── pickle.PickleError
+    ├── PicklingError ── UnpicklableStateError (a TypeError, too)
+    └── UnpicklingError
+        ├── DamagedSnapshotError
+        ├── SnapshotVersionError
+        └── UntrustedSnapshotError
 UserWarning ── SnapshotFallbackWarning
 ```
 """
@@ -40,6 +42,19 @@ class SnapshotNotFoundError(FileNotFoundError):
 
     def __reduce__(self) -> tuple[type["SnapshotNotFoundError"], tuple[int | str, str, list[str]]]:
         return type(self), (self.itr, self.directory, self.available)
+
+
+class UnpicklableStateError(pickle.PicklingError, TypeError):
+    """Something in a state cannot be saved; `path`, as from ``state``, `problem` and `way_out` are attributes."""
+
+    def __init__(self, path: str, problem: str, way_out: str | None = None) -> None:
+        super().__init__(f"{path} cannot be saved: {problem}." + (f" {way_out}." if way_out else ""))
+        self.path = path
+        self.problem = problem
+        self.way_out = way_out
+
+    def __reduce__(self) -> tuple[type["UnpicklableStateError"], tuple[str, str, str | None]]:
+        return type(self), (self.path, self.problem, self.way_out)
 
 
 class DamagedSnapshotError(pickle.UnpicklingError):

@@ -9,6 +9,7 @@ from typing import Any, Protocol
 
 from rlx_snapshot._calls import Call, Reducer
 from rlx_snapshot._cloud import CloudPickler
+from rlx_snapshot._culprit import REFUSALS, unpicklable
 from rlx_snapshot._environment_reducers import EnvironmentReducers
 from rlx_snapshot._main_module import by_name_or_copy, lives_in_main
 from rlx_snapshot._numpy_reducers import numpy_reducer
@@ -47,6 +48,8 @@ class ExactPickler(CloudPickler):
     def _choose(self, cls: type[object]) -> Reducer:
         if issubclass(cls, type) or cls is types.FunctionType:
             return self._code
+        if not _has_module(cls):
+            return _by_itself
         if cls.__module__.partition(".")[0] == "torch":
             self._torch = self._torch or TorchReducers()
             return self._torch(cls) or _by_itself
@@ -60,14 +63,25 @@ class ExactPickler(CloudPickler):
         return super().reducer_override(obj)
 
 
+def dump(obj: object, file: Writable) -> None:
+    """Pickle `obj` into `file`; UnpicklableStateError says which part of it cannot be pickled."""
+    try:
+        ExactPickler(file).dump(obj)
+    except REFUSALS as refusal:
+        raise unpicklable(obj, refusal, lambda part: ExactPickler(_Nowhere()).dump(part)) from refusal
+
+
 def exact_dumps(obj: object) -> bytes:
     """Pickle `obj` so that live environments inside it come back in mid-episode.
 
     The bytes load with `exact_loads`, or with any `pickle.loads` where the
     libraries of the held objects are installed.
+
+    Raises:
+        UnpicklableStateError: If something in `obj` cannot be pickled; it says where.
     """
     file = io.BytesIO()
-    ExactPickler(file).dump(obj)
+    dump(obj, file)
     return file.getvalue()
 
 
@@ -79,6 +93,21 @@ def exact_loads(data: bytes) -> Any:
 def exact_copy(obj: Any) -> Any:
     """A deep copy of `obj` that shares nothing with it, live environments in mid-episode included."""
     return exact_loads(exact_dumps(obj))
+
+
+class _Nowhere:
+    """Takes everything and keeps nothing."""
+
+    def write(self, data: bytes, /) -> None:
+        """Forget the next bytes."""
+
+
+def _has_module(cls: type[object]) -> bool:
+    """Whether a class says where it is defined, which some made in C do not."""
+    try:
+        return bool(cls.__module__)
+    except AttributeError:
+        return False
 
 
 def _ordered(mapping: Any) -> Any:

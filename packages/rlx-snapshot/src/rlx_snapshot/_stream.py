@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from typing import Final, NamedTuple
 
 from rlx_snapshot._layout import CHUNK, HEAD, PAGE, Buffer
-from rlx_snapshot._pickler import ExactPickler
+from rlx_snapshot._pickler import dump
 
 Part = bytes | memoryview
 
@@ -31,9 +31,12 @@ def capture(obj: object, before: Sequence[Buffer] | None = None) -> Capture:
 
     With `before`, the buffers of the state captured last, the largest ones are laid
     out with some room in front, and where they were before if that is possible.
+
+    Raises:
+        UnpicklableStateError: If something in `obj` cannot be pickled; it says where.
     """
     stream = _Stream(before)
-    ExactPickler(stream).dump(obj)
+    dump(obj, stream)
     return Capture(stream.parts, stream.buffers, stream.positions, stream.length)
 
 
