@@ -72,6 +72,21 @@ def test_damaged_newest_falls_back(url: str) -> None:
         assert snapshotter.load(url) == 1
 
 
+def test_later_snapshots_are_put_away(url: str) -> None:
+    """Going back keeps what is left behind, each time in a folder of its own."""
+    snapshotter = Snapshotter(url, "gap_and_last", 2)
+    for attempt in (1, 2):
+        for itr in range(5):
+            snapshotter.save_itr_params(itr, (attempt, itr))
+        assert snapshotter.discard_after(2)
+        assert not snapshotter.discard_after(2)
+        assert (snapshotter.load(url), names_at(f"{url}/discarded/{attempt}")) == (
+            (attempt, 2),
+            ["itr_4.pkl", "params.pkl"],
+        )
+    assert snapshotter.load(f"{url}/discarded/1") == (1, 4)
+
+
 def test_missing_fsspec_names_the_extra(monkeypatch: pytest.MonkeyPatch) -> None:
     """Without fsspec the error says what to install."""
     monkeypatch.setitem(sys.modules, "fsspec.core", None)

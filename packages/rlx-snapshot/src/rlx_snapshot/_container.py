@@ -20,11 +20,11 @@ from rlx_snapshot._files import open_regular
 from rlx_snapshot._layout import (
     FOOTER_BYTES,
     HEAD,
-    NO_ITERATION,
     SIGNED,
     VERSION,
     Footer,
     Index,
+    iteration_in_footer,
     unpack_footer,
     unpack_index,
     version_in_footer,
@@ -115,10 +115,7 @@ def iteration_in(path: Path) -> int | None:
     with open_regular(path) as file:
         file.seek(-min(FOOTER_BYTES, os.fstat(file.fileno()).st_size), os.SEEK_END)
         end = file.read()
-    if len(end) < FOOTER_BYTES or version_in_footer(end) != VERSION:
-        return None
-    iteration = unpack_footer(end)[0].iteration
-    return None if iteration == NO_ITERATION else iteration
+    return iteration_in_footer(end)
 
 
 def _bytes_of(path: Path) -> tuple[memoryview, memoryview]:

@@ -109,6 +109,14 @@ def unpack_footer(data: bytes) -> tuple[Footer, bytes, int]:
     return fields, signature, digest
 
 
+def iteration_in_footer(footer: bytes) -> int | None:
+    """The iteration that the last bytes of a file name, None where they name none or are not of this version."""
+    if len(footer) < FOOTER_BYTES or version_in_footer(footer) != VERSION:
+        return None
+    iteration = unpack_footer(footer)[0].iteration
+    return None if iteration == NO_ITERATION else iteration
+
+
 def pack_footer(footer: Footer, signature: bytes, digest: int) -> bytes:
     """The last bytes of the file."""
     return footer.pack() + signature + struct.pack("<Q", digest) + MARK

@@ -7,7 +7,7 @@ from typing import Any
 
 from rlx_snapshot._container import Container, check_buffers, open_container, unpickled
 from rlx_snapshot._errors import DamagedSnapshotError, SnapshotFallbackWarning
-from rlx_snapshot._places import Downloads, is_url
+from rlx_snapshot._places import is_url
 from rlx_snapshot._selection import candidates
 
 
@@ -22,6 +22,8 @@ def load_snapshot(
 
 def _load_remote(url: str, itr: int | str, key: bytes | None, *, full: bool) -> tuple[Any, Container]:
     import tempfile
+
+    from rlx_snapshot._remote import Downloads
 
     with tempfile.TemporaryDirectory(prefix="rlx-snapshot-", ignore_cleanup_errors=True) as directory:
         downloads = Downloads(url, Path(directory))

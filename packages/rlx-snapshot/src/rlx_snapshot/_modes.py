@@ -5,6 +5,7 @@ from collections.abc import Callable, Mapping
 from typing import Final
 
 LATEST: Final = "params.pkl"
+DISCARDED: Final = "discarded"
 _NUMBERED: Final = re.compile(r"itr_(0|[1-9][0-9]*)\.pkl")
 
 

@@ -2,7 +2,6 @@
 
 import functools
 import os
-from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
@@ -12,7 +11,7 @@ from rlx_snapshot._copier import Copier
 from rlx_snapshot._discard import discard_after
 from rlx_snapshot._loading import load_snapshot
 from rlx_snapshot._modes import FILES_FOR_MODE
-from rlx_snapshot._places import is_url, place_for
+from rlx_snapshot._places import place_for
 from rlx_snapshot._settings import (
     Durability,
     Incremental,
@@ -110,13 +109,10 @@ class Snapshotter:
             Whether there were any. -1 puts all of them away.
 
         Raises:
-            ValueError: If the snapshots are kept at a URL.
             OSError: If a file cannot be moved; those that are left are of earlier iterations.
         """
-        if is_url(self.snapshot_dir):
-            raise ValueError(f"snapshots at {self.snapshot_dir} cannot be put away: restore into a new run")
         self.wait()
-        return discard_after(Path(self.snapshot_dir), itr)
+        return discard_after(self._place, itr)
 
     def save_itr_params(self, itr: int, params: object) -> None:
         """Save `params` as iteration `itr`, if the mode keeps that iteration.
