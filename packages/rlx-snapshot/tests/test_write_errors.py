@@ -2,7 +2,9 @@
 
 import errno
 import os
+import pickle
 import re
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable
@@ -29,6 +31,32 @@ def test_failing_fsync_is_reported(tmp_path: Path, monkeypatch: pytest.MonkeyPat
             snapshotter.save_itr_params(2, "new")
     assert (snapshotter.load(tmp_path), snapshotter.last_committed) == ("old", 1)
     assert [path.name for path in tmp_path.iterdir()] == ["params.pkl"]
+
+
+@pytest.mark.parametrize("size", [10, 9 << 20])
+def test_full_disk_names_the_file_and_the_way_out(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, size: int
+) -> None:
+    """The error says what could not be saved, that no snapshot is lost, and what to do."""
+    with Snapshotter(tmp_path, background=True) as snapshotter:
+        snapshotter.save_itr_params(1, "old")
+        snapshotter.wait()
+        with monkeypatch.context() as patch:
+            patch.setattr(os, "fsync", _failing(errno.ENOSPC))
+            snapshotter.save_itr_params(2, pickle.PickleBuffer(bytearray(size)))
+            with pytest.raises(OSError, match=r"no snapshot is lost: free some space.*params\.pkl'") as caught:
+                snapshotter.wait()
+    assert (caught.value.errno, caught.value.filename) == (errno.ENOSPC, str(tmp_path / "params.pkl"))
+    assert snapshotter.load(tmp_path) == "old"
+
+
+def test_unwritable_directory_keeps_the_class_of_the_error(tmp_path: Path) -> None:
+    """A directory that was removed meanwhile is still a FileNotFoundError."""
+    snapshotter = Snapshotter(tmp_path / "run")
+    snapshotter.save_itr_params(1, "old")
+    shutil.rmtree(tmp_path / "run")
+    with pytest.raises(FileNotFoundError, match="the directory is gone"):
+        snapshotter.save_itr_params(2, "new")
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="file size limits are a POSIX thing")

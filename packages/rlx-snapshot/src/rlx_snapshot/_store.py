@@ -7,6 +7,7 @@ from rlx_snapshot._arena import Copied
 from rlx_snapshot._atomic import replace_file
 from rlx_snapshot._chunk_sums import ChunkSums
 from rlx_snapshot._modes import LATEST
+from rlx_snapshot._os_errors import naming_file
 from rlx_snapshot._output import write_parts
 from rlx_snapshot._places import Place
 from rlx_snapshot._seal import digests_of, trailer
@@ -45,7 +46,8 @@ class Store:
         self._begin()
         for name in names:
             if name == LATEST and self._can_patch and _is_large(captured):
-                self._slots.write(copied, parts)
+                with naming_file(self._place.directory / name):
+                    self._slots.write(copied, parts)
             else:
                 self._replace(name, parts)
             self._place.publish(name)
@@ -62,7 +64,8 @@ class Store:
 
     def _replace(self, name: str, parts: Sequence[Part]) -> None:
         path = self._place.directory / name
-        replace_file(path, lambda file: write_parts(file, parts), durable=self._settings.durable)
+        with naming_file(path):
+            replace_file(path, lambda file: write_parts(file, parts), durable=self._settings.durable)
 
     def _finish(self, itr: int) -> None:
         self.last_committed = itr
