@@ -1,6 +1,7 @@
 """The command `rlx-experiment`."""
 
 import json
+import os
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
@@ -65,9 +66,10 @@ class TestList:
         """A run that goes on, ends otherwise or is removed is seen, though the index knew it as ended."""
         train()
         train(seed=1)
-        assert [run.state for run in find_runs("data")] == ["finished", "finished"]
-        assert Path("data/.rlx-index.json").exists()
         folder = find_runs("data")[0].path
+        os.utime(folder, ns=(0, 0))
+        assert [run.state for run in find_runs("data")] == ["finished", "finished"]
+        assert str(folder) in Path("data/.rlx-index.json").read_text()
         with pytest.raises(RuntimeError, match="diverged"):
             train({"log_dir": str(folder), "use_existing_dir": True}, fail=True)
         assert sorted(run.state for run in find_runs("data")) == ["failed", "finished"]
@@ -76,10 +78,26 @@ class TestList:
         folder.rmdir()
         assert [run.state for run in find_runs("data")] == ["finished"]
 
+    def test_a_run_that_has_just_changed_is_not_remembered(self) -> None:
+        """What changes within one tick of a file system's clock could not be told apart."""
+        train()
+        find_runs("data")
+        assert not Path("data/.rlx-index.json").exists()
+
+    def test_a_clock_that_goes_backwards(self, capsys: pytest.CaptureFixture[str]) -> None:
+        """A run that ends before it starts took no time."""
+        train()
+        status = find_runs("data")[0].path / "status.json"
+        record = json.loads(status.read_text())
+        status.write_text(json.dumps({**record, "ended": "2001-01-01T00:00:00+00:00"}))
+        main(["list"])
+        assert "0:00:00" in capsys.readouterr().out
+
     def test_a_live_run_is_not_remembered(self) -> None:
         """A run that was running when listed shows its later state."""
         train()
         folder = find_runs("data", remember=False)[0].path
+        os.utime(folder, ns=(0, 0))
         record = json.loads((folder / "status.json").read_text())
         (folder / "status.json").write_text(json.dumps({**record, "state": "running"}))
         lock = RunLock(folder)
@@ -90,6 +108,7 @@ class TestList:
     def test_a_damaged_index_is_ignored(self) -> None:
         """The index is only a memory."""
         train()
+        os.utime(find_runs("data")[0].path, ns=(0, 0))
         find_runs("data")
         Path("data/.rlx-index.json").write_text("{")
         assert len(find_runs("data")) == 1

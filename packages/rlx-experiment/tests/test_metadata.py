@@ -2,12 +2,14 @@
 
 import json
 import subprocess
+import sys
+import textwrap
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from rlx_experiment import get_metadata
+from rlx_experiment import Run, get_metadata
 from rlx_experiment._metadata import installed_packages
 from rlx_experiment._secrets import is_secret_file, public_argv, public_environment
 
@@ -54,7 +56,14 @@ class TestGetMetadata:
     def test_no_git(self, git: Git, run_script: RunScript, in_own_folder: Path) -> None:
         """Without the git program, a repository is no repository, and launches work."""
         assert json.loads(run_script(ASK, PATH="/nowhere").stdout)[0] is None
-        assert run_script(RUN, PATH="/nowhere").returncode == 0
+        result = run_script(RUN, PATH="/nowhere")
+        assert result.returncode == 0
+        assert "is not kept with the run: git cannot be run" in result.stderr
+
+    def test_a_program_from_standard_input(self) -> None:
+        """A program that is no file is no launcher."""
+        subprocess.run((sys.executable, "-"), input=textwrap.dedent(RUN), text=True, check=True)
+        assert "launcher" not in Run.open("run").metadata
 
     def test_no_main_script(self, monkeypatch: pytest.MonkeyPatch) -> None:
         """An interactive session has no launcher."""
@@ -70,6 +79,32 @@ def test_a_run_records_its_process(run_script: RunScript) -> None:
     assert metadata["seed"] == 3
     assert metadata["environment"]["OMP_NUM_THREADS"] == "2"
     assert "hush" not in Path("run/metadata.json").read_text()
+
+
+def test_credentials_among_the_arguments(run_script: RunScript) -> None:
+    """An argument that is called like a credential is in no record and no name; the function has it."""
+    script = """
+        from rlx_experiment import wrap_experiment
+
+        @wrap_experiment(name_parameters="all")
+        def exp(ctxt, hf_token, tokenizer="hushed", api_key=""):
+            assert hf_token == "unheard"
+
+        if __name__ == "__main__":
+            exp(hf_token="unheard")
+    """
+    assert run_script(script).returncode == 0
+    (folder,) = Path("data/local/experiment").iterdir()
+    assert folder.name == "exp_tokenizer=hushed_api_key="
+    assert not [path for path in folder.iterdir() if b"unheard" in path.read_bytes()]
+    resumed = subprocess.run(
+        (sys.executable, "-m", "rlx_experiment._replay", "resume", str(folder)),
+        capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert resumed.returncode == 1
+    assert resumed.stderr.startswith(
+        "error: argument 'hf_token' looked like a credential and was not recorded"
+    )
 
 
 def test_packages_have_versions() -> None:

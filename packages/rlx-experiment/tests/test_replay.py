@@ -137,3 +137,14 @@ def test_arguments_without_json_form_are_pickled(run_script: RunScript) -> None:
     assert Run.open("run").resume() == 0
     assert note("run") == "3"
     assert "$function" in json.loads(Path("run/arguments.json").read_text())["f"]
+
+
+def test_a_launcher_that_is_gone_is_named(run: Run, capfd: pytest.CaptureFixture[str]) -> None:
+    """Without the script nothing resumes, which one line says; the code that was kept still reruns."""
+    Path("script.py").unlink()
+    assert run.resume() == 1
+    error = capfd.readouterr().err
+    assert error.startswith("error: ")
+    assert "script.py, where the run's experiment was, is no file now; put it back, or rerun" in error
+    assert len(error.splitlines()) == 1
+    assert run.rerun() == 0

@@ -203,6 +203,25 @@ def test_what_is_left_out_is_listed(git: Git, in_own_folder: Path, tmp_path: Pat
     assert listing.stdout.split() == [".gitignore"]
 
 
+def test_a_large_file_is_read_once(git: Git, in_own_folder: Path, tmp_path: Path) -> None:
+    """In later states of the code a large file that did not change has the digest of the state before."""
+    store = tmp_path / "runs" / ".source"
+    with Path("large").open("wb") as file:
+        file.truncate(8 * 2**20)
+    digests: list[str] = []
+    for number in range(3):
+        Path("code.py").write_text(f"version = {number}")
+        if number == 2:
+            os.utime("large", ns=(0, 0))
+        with pytest.warns(UserWarning, match="archive_launch_repo"):
+            capture(in_own_folder, f"run_{number}", store)
+        index = max(store.glob("*.json"), key=lambda path: path.stat().st_mtime_ns)
+        digests += [item["sha256"] for item in json.loads(index.read_text())["left_out"]]
+        index.write_text(index.read_text().replace(digests[-1], "remembered"))
+    assert digests[:2] == [hashlib.sha256(bytes(8 * 2**20)).hexdigest(), "remembered"]
+    assert digests[2] == digests[0]
+
+
 def test_a_changed_submodule_is_another_state(git: Git, in_own_folder: Path, tmp_path: Path) -> None:
     """A file changed inside a submodule is captured with it."""
     other = tmp_path / "other"

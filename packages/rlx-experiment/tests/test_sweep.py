@@ -55,6 +55,21 @@ class TestLocal:
         assert {(result.state, result.tries) for result in results} == {("finished", 1)}
         assert [note["seed"] for note in notes(results)] == [0, 1, 2]
 
+    def test_an_experiment_that_was_typed_in(self) -> None:
+        """Where there is no file to load, as in a notebook, the function itself travels to the jobs."""
+        script = """
+            from rlx_experiment import grid, wrap_experiment
+            @wrap_experiment
+            def typed(ctxt, seed):
+                print("typed", seed)
+            print([result.state for result in typed.sweep(grid(seed=range(2)), jobs=1, progress=False)])
+        """
+        command = (sys.executable, "-")
+        done = subprocess.run(
+            command, input=textwrap.dedent(script), capture_output=True, text=True, check=True
+        )
+        assert done.stdout == "['finished', 'finished']\n"
+
     def test_launched_again_it_runs_what_is_missing(self) -> None:
         """Finished runs stay as they are; new points are added."""
         job.sweep(grid(seed=range(2)), jobs=1, progress=False)

@@ -4,6 +4,7 @@ import logging
 import os
 import sys
 import traceback
+import warnings
 from collections.abc import Callable, Generator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -184,6 +185,12 @@ class _Attempt:
         launcher = _metadata.main_script()
         root = _git.find_root(launcher.parent) if launcher else None
         tree = _git.read_tree(root) if root else None
+        if root and tree is None and self.plan.archive:
+            warnings.warn(
+                f"the code in {root} is not kept with the run: {_git.complaint(root)}; archive_launch_repo=False in "
+                "wrap_experiment says that it need not be",
+                stacklevel=2,
+            )
         if tree and self.plan.archive:
             capture_source(tree, self.folder, self.plan.source_store)
         described = _metadata.describe_launcher(launcher, tree) if launcher else {}

@@ -3,8 +3,9 @@
 import hashlib
 import os
 import stat
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path, PurePosixPath
+from types import MappingProxyType
 from typing import Final, NamedTuple
 
 from rlx_experiment import _git
@@ -36,14 +37,23 @@ class RepositoryFiles(NamedTuple):
     """Bytes of all, without secrets."""
 
 
-def read_entries(root: Path) -> RepositoryFiles:
-    """Read every tracked or untracked, not ignored file of the repository `root`, those of submodules included."""
+Large = tuple[str, int, int]
+"""Name, size and time of change of a large file, which stand for its content."""
+
+
+def read_entries(root: Path, known: Mapping[Large, str] = MappingProxyType({})) -> RepositoryFiles:
+    """Read every tracked or untracked, not ignored file of the repository `root`, those of submodules included.
+
+    Args:
+        root: Folder of the files.
+        known: Digests of large files, which need not be read again.
+    """
     names = without_runs(root, _git.list_files(root))
     entries: list[Entry] = []
     left_out: list[dict[str, object]] = []
     total = 0
     for name in names:
-        kept = _read_entry(root, name)
+        kept = _read_entry(root, name, known)
         if isinstance(kept, Entry):
             entries.append(kept)
             total += (root / name).lstat().st_size
@@ -68,7 +78,7 @@ def without_runs(root: Path, names: Sequence[str]) -> list[str]:
     return [name for name in names if not in_run(PurePosixPath(name).parent)]
 
 
-def _read_entry(root: Path, name: str) -> Entry | dict[str, object] | None:
+def _read_entry(root: Path, name: str, known: Mapping[Large, str]) -> Entry | dict[str, object] | None:
     """Return the file as an entry, or as an item of what is left out; None if it is gone or no file."""
     path = root / name
     if is_secret_file(name):
@@ -79,15 +89,24 @@ def _read_entry(root: Path, name: str) -> Entry | dict[str, object] | None:
             return _read_link(root, name)
         if not stat.S_ISREG(status.st_mode):
             return None
+        if status.st_size >= LARGE:
+            return _describe_large(path, (name, status.st_size, status.st_mtime_ns), known)
         with path.open("rb") as file:
             digest = hashlib.file_digest(file, "sha256").hexdigest()
     except FileNotFoundError:
         return None
     except PermissionError:
         return {"path": name, "reason": "unreadable"}
-    if status.st_size >= LARGE:
-        return {"path": name, "reason": "large", "size": status.st_size, "sha256": digest}
     return Entry(name, bool(status.st_mode & stat.S_IXUSR), None, digest)
+
+
+def _describe_large(path: Path, large: Large, known: Mapping[Large, str]) -> dict[str, object]:
+    digest = known.get(large)
+    if digest is None:
+        with path.open("rb") as file:
+            digest = hashlib.file_digest(file, "sha256").hexdigest()
+    name, size, changed_ns = large
+    return {"path": name, "reason": "large", "size": size, "sha256": digest, "changed_ns": changed_ns}
 
 
 def _read_link(root: Path, name: str) -> Entry | dict[str, object]:

@@ -57,15 +57,24 @@ def read_tree(root: Path) -> WorkingTree | None:
     return None if output is None else _parse_status(root, output.split(b"\0"))
 
 
+def complaint(root: Path) -> str:
+    """Return in one line why git cannot tell the state of `root`."""
+    try:
+        result = subprocess.run(
+            ("git", "status", "--porcelain"), cwd=root, env=_environment(), capture_output=True, check=False
+        )
+    except OSError as error:
+        return f"git cannot be run ({error})"
+    return (result.stderr.decode(errors="replace").strip().splitlines() or ["git failed"])[0]
+
+
 def run_git(root: Path, command: Sequence[str], paths: Sequence[str] = ()) -> bytes | None:
     """Return the output of a git command that only reads; None if git is absent or fails."""
-    environment = {key: value for key, value in os.environ.items() if not key.startswith("GIT_")}
-    environment |= {"GIT_OPTIONAL_LOCKS": "0", "LC_ALL": "C"}
     try:
         result = subprocess.run(
             ("git", "-c", "core.quotepath=off", *command, *paths),
             cwd=root,
-            env=environment,
+            env=_environment(),
             stdin=subprocess.DEVNULL,
             capture_output=True,
             check=False,
@@ -73,6 +82,11 @@ def run_git(root: Path, command: Sequence[str], paths: Sequence[str] = ()) -> by
     except OSError:
         return None
     return result.stdout if result.returncode == 0 else None
+
+
+def _environment() -> dict[str, str]:
+    environment = {key: value for key, value in os.environ.items() if not key.startswith("GIT_")}
+    return environment | {"GIT_OPTIONAL_LOCKS": "0", "LC_ALL": "C"}
 
 
 def list_files(root: Path) -> list[str]:

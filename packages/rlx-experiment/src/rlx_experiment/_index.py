@@ -2,6 +2,7 @@
 
 import json
 import os
+import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,6 +14,8 @@ from rlx_experiment._status import RunState, RunStatus, read_status
 
 INDEX_FILE: Final = ".rlx-index.json"
 _VERSION: Final = 1
+_RACY_NS: Final = 2 * 10**9
+"""A folder that changed just now may change again at what its file system counts as the same time."""
 _SETTLED: Final = ("finished", "failed", "stopped", "crashed")
 
 
@@ -59,13 +62,14 @@ def find_runs(root: str | Path, *, remember: bool = True) -> list[RunSummary]:
     if not top.is_dir():
         raise FileNotFoundError(f"there is no folder {top}")
     index = _read_index(top) if remember else {}
+    settled_before = time.time_ns() - _RACY_NS
     kept: dict[str, _Known] = {}
     runs: list[RunSummary] = []
     for folder, changed_ns in _run_folders(str(top), top.stat().st_mtime_ns, index):
         known = index.get(folder)
         if known is None or known.changed_ns != changed_ns:
             known = _read_run(folder, changed_ns)
-        if known.status["state"] in _SETTLED:
+        if known.status["state"] in _SETTLED and changed_ns < settled_before:
             kept[folder] = known
         runs.append(_summary(folder, known))
     if remember and kept != index:

@@ -45,7 +45,7 @@ def duration(status: RunStatus) -> str:
     if not status.started or (not status.ended and status.state not in ("running", "starting")):
         return ""
     took = datetime.fromisoformat(status.ended or now()) - datetime.fromisoformat(status.started)
-    return str(timedelta(seconds=round(took.total_seconds())))
+    return str(timedelta(seconds=max(0, round(took.total_seconds()))))  # clocks can go backwards
 
 
 def format_show(run: Run) -> str:

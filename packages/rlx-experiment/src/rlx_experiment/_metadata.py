@@ -35,7 +35,7 @@ def main_script() -> Path | None:
         name = sys.modules["__main__"].__file__
     except AttributeError:
         return None
-    return Path(name).resolve() if name else None
+    return Path(name).resolve() if name and Path(name).is_file() else None  # not "<stdin>"
 
 
 def describe_launcher(launcher: Path, tree: _git.WorkingTree | None) -> dict[str, str]:

@@ -3,6 +3,8 @@
 from collections.abc import Iterable, Mapping
 from typing import Final, Literal
 
+from rlx_experiment._secrets import is_secret_argument
+
 NameParameters = Literal["all", "passed"]
 
 _LONGEST: Final = 200
@@ -24,7 +26,7 @@ def run_name(
     passed: Mapping[str, object],
     arguments: Mapping[str, object],
 ) -> str:
-    """Return the folder name of a run: `name`, then ``_key=value`` for each parameter that is to be named.
+    """Return the folder name of a run: `name`, then ``_key=value`` for each parameter that is to be named and no secret.
 
     Args:
         name: The experiment's own name.
@@ -37,7 +39,9 @@ def run_name(
     named: Mapping[str, object] = {}
     if name_parameters is not None:
         source = passed if name_parameters == "passed" else arguments
-        named = {key: source[key] for key in declared if key in source}
+        named = {
+            key: source[key] for key in declared if key in source and not is_secret_argument(key, source[key])
+        }
     return safe_name("_".join([name, *(f"{key}={value}" for key, value in named.items())]))
 
 

@@ -18,6 +18,7 @@ from typing import Any, Final
 from rlx_experiment import _record
 from rlx_experiment._decode import from_json
 from rlx_experiment._main import launch_for_exit_code
+from rlx_experiment._secrets import SECRET_MARKER
 from rlx_experiment._signature import declared_types
 from rlx_experiment._template import ExperimentTemplate
 
@@ -40,13 +41,17 @@ def main(argv: Sequence[str]) -> int:
     arguments, identity = recorded
     if args.tree:
         _map_search_path(args.root, args.tree)
-    template = load_template(identity, args.root, args.tree)
+    try:
+        template = load_template(identity, args.root, args.tree)
+        kwargs = recorded_arguments(args.run, arguments, template)
+    except (LookupError, ValueError) as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 1
     options: dict[str, Any] = {key: identity[key] for key in ("snapshot_mode", "snapshot_gap")}
     if args.action == "resume":
         options |= {"log_dir": str(args.run), "use_existing_dir": True}
     else:
         options |= {"log_dir": args.log_dir, "use_existing_dir": False}
-    kwargs = recorded_arguments(args.run, arguments, template)
     if args.action == "rerun":
         passed = _record.read_variant(args.run)
         kwargs = {key: value for key, value in kwargs.items() if key in passed}
@@ -62,12 +67,16 @@ def load_template(
     """Return the experiment that a run recorded, from the rebuilt `tree` of the repository `root` if given.
 
     Raises:
-        LookupError: The launcher has no such experiment any more.
+        LookupError: The launcher is gone, or has no such experiment any more.
     """
     file = Path(identity["file"])
     if root and tree and file.is_relative_to(root):
         file = tree / file.relative_to(root)
     name = str(identity["module"])
+    if name == "__main__" and not file.is_file():
+        raise LookupError(
+            f"{file}, where the run's experiment was, is no file now; put it back, or rerun the run with the code it kept"
+        )
     sys.path.insert(0, str(_import_root(file, name)))
     module = _load_main(file) if name == "__main__" else _load_module(file, name)
     try:
@@ -105,7 +114,17 @@ def _load_module(file: Path, name: str) -> ModuleType:
 def recorded_arguments(
     folder: Path, arguments: Mapping[str, Any], template: ExperimentTemplate
 ) -> dict[str, Any]:
-    """Return the recorded arguments as the values they were: from their pickle, or from JSON by declared type."""
+    """Return the recorded arguments as the values they were: from their pickle, or from JSON by declared type.
+
+    Raises:
+        ValueError: One cannot be built from its record, as a credential, which is not recorded.
+    """
+    secret = [name for name, value in arguments.items() if isinstance(value, dict) and SECRET_MARKER in value]
+    if secret:
+        raise ValueError(
+            f"argument {secret[0]!r} looked like a credential and was not recorded; start the script itself, with "
+            f"--resume --log-dir {folder}, and give it again"
+        )
     pickled = folder / _record.PICKLED_ARGUMENTS_FILE
     if pickled.exists():
         values: dict[str, Any] = pickle.loads(pickled.read_bytes())

@@ -25,6 +25,10 @@ _HARMLESS: Final = (
     "*.rst",
 )
 _SECRET_WORD: Final = re.compile(r"key|token|secret|passw|credential|auth|cookie", re.IGNORECASE)
+_SECRET_ARGUMENT: Final = re.compile(
+    r"(.*_)?(token|secret|(api|access|private|secret)_?key|passw(or)?d|passphrase|credentials?)",
+    re.IGNORECASE,
+)
 _URL_LOGIN: Final = re.compile(r"(?<=://)[^/\s@]+@")
 
 _ENVIRONMENT: Final = re.compile(
@@ -32,6 +36,7 @@ _ENVIRONMENT: Final = re.compile(
     r"|PYTHON\w+|CONDA_DEFAULT_ENV|CONDA_PREFIX|VIRTUAL_ENV|PATH|LD_LIBRARY_PATH|LANG|LC_ALL|TZ|DISPLAY"
 )
 HIDDEN: Final = "***"
+SECRET_MARKER: Final = "$secret"
 
 
 def is_secret_file(name: str) -> bool:
@@ -50,6 +55,19 @@ def public_environment(environment: Mapping[str, str]) -> dict[str, str]:
         name: _URL_LOGIN.sub(f"{HIDDEN}@", value)
         for name, value in sorted(environment.items())
         if _ENVIRONMENT.fullmatch(name) and not _SECRET_WORD.search(name)
+    }
+
+
+def is_secret_argument(name: str, value: object) -> bool:
+    """Return whether an argument looks like a credential: a text that is called a token, a password, an api_key."""
+    return isinstance(value, str) and value != "" and _SECRET_ARGUMENT.fullmatch(name) is not None
+
+
+def public_arguments(arguments: Mapping[str, object]) -> dict[str, object]:
+    """Return `arguments` as they are recorded, with a marker in the place of credentials."""
+    return {
+        name: {SECRET_MARKER: True} if is_secret_argument(name, value) else value
+        for name, value in arguments.items()
     }
 
 

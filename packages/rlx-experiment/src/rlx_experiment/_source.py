@@ -7,7 +7,7 @@ A run folder is whole by itself: copied elsewhere, it takes the archive along.
 import hashlib
 import json
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -19,10 +19,11 @@ from rlx_experiment._record import METADATA_FILE
 
 if TYPE_CHECKING:
     from rlx_experiment._archive import Piece
+    from rlx_experiment._files import Large
 
 ARCHIVE_FILE: Final = "launch_archive.tar.xz"
 SOURCE_FILE: Final = "source.json"
-_FORMAT: Final = "1"
+_FORMAT: Final = "2"
 
 
 def capture_source(tree: _git.WorkingTree, run_folder: Path, store: Path) -> None:
@@ -137,8 +138,11 @@ class _SourceStore:
         from rlx_experiment._archive import write_archive
         from rlx_experiment._files import read_entries
 
-        files = read_entries(tree.root)
-        pieces = write_archive(self._folder / f"{key}.tar.xz", tree.root, files.entries, self._known_pieces())
+        newest = self._newest_indexes()
+        files = read_entries(tree.root, _known_digests(newest.values()))
+        pieces = write_archive(
+            self._folder / f"{key}.tar.xz", tree.root, files.entries, _known_pieces(newest)
+        )
         index: dict[str, Any] = {
             "total_size": files.total_size,
             "left_out": files.left_out,
@@ -147,15 +151,29 @@ class _SourceStore:
         write_json(self._folder / f"{key}.json", index)
         return index
 
-    def _known_pieces(self) -> "dict[str, Piece]":
-        """Return the streams of the newest archives."""
-        from rlx_experiment._archive import Piece
+    def _newest_indexes(self) -> dict[Path, dict[str, Any]]:
+        """Return the newest archives with what is known about each, oldest first."""
+        paths = sorted(self._folder.glob("*.json"), key=lambda path: path.stat().st_mtime_ns)[-8:]
+        found = {path.with_suffix(".tar.xz"): json.loads(path.read_bytes()) for path in paths}
+        return {archive: index for archive, index in found.items() if archive.exists()}
 
-        indexes = sorted(self._folder.glob("*.json"), key=lambda path: path.stat().st_mtime_ns)[-8:]
-        known: dict[str, Piece] = {}
-        for path in indexes:
-            archive = path.with_suffix(".tar.xz")
-            if archive.exists():
-                pieces: dict[str, tuple[int, int]] = json.loads(path.read_bytes())["pieces"]
-                known |= {name: Piece(archive, *place) for name, place in pieces.items()}
-        return known
+
+def _known_pieces(indexes: Mapping[Path, Mapping[str, Any]]) -> "dict[str, Piece]":
+    """Return the streams of archives."""
+    from rlx_experiment._archive import Piece
+
+    return {
+        name: Piece(archive, *place)
+        for archive, index in indexes.items()
+        for name, place in index["pieces"].items()
+    }
+
+
+def _known_digests(indexes: Iterable[Mapping[str, Any]]) -> "dict[Large, str]":
+    """Return the digests of the large files that were left out of archives."""
+    return {
+        (item["path"], item["size"], item["changed_ns"]): item["sha256"]
+        for index in indexes
+        for item in index["left_out"]
+        if item["reason"] == "large"
+    }

@@ -14,6 +14,7 @@ from rlx_experiment._naming import run_name
 from rlx_experiment._pool import Local, OnEnd
 from rlx_experiment._record import read_arguments
 from rlx_experiment._rundir import numbered_dirs
+from rlx_experiment._secrets import public_arguments
 from rlx_experiment._status import read_status
 
 if TYPE_CHECKING:
@@ -90,7 +91,7 @@ def plan_jobs(
 def _own_folder(wanted: Path, experiment: str, arguments: Mapping[str, Any]) -> Path:
     """Return the folder of an earlier run of just this call, or the next free one."""
     taken = numbered_dirs(wanted)
-    plain = json.loads(json.dumps(to_plain(arguments)))
+    plain = json.loads(json.dumps(to_plain(public_arguments(arguments))))
     for folder in taken:
         recorded = read_arguments(folder)
         if recorded and recorded[0] == plain and recorded[1].get("experiment") == experiment:

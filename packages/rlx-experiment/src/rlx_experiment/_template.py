@@ -12,6 +12,7 @@ from rlx_experiment._identity import experiment_identity, find, place, qualified
 from rlx_experiment._naming import run_name
 from rlx_experiment._options import Options
 from rlx_experiment._pickling import dump
+from rlx_experiment._secrets import public_arguments
 from rlx_experiment._signature import Function, Parameters, public_signature, read_parameters
 
 if TYPE_CHECKING:
@@ -128,8 +129,8 @@ class ExperimentTemplate:
             place=recorded_place(source_from) if source_from else place(function),
             folder=self.folder(options, passed, arguments),
             reuse=options.use_existing_dir,
-            passed=passed,
-            arguments=arguments,
+            passed=public_arguments(passed),
+            arguments=public_arguments(arguments),
             snapshot_mode=options.snapshot_mode,
             snapshot_gap=options.snapshot_gap,
             archive=options.archive_launch_repo,
@@ -184,6 +185,10 @@ class ExperimentTemplate:
     def found_by_name(self) -> str | None:
         """Return the name under which another process can import this template; None if it cannot."""
         module, qualname = self.wrapped.__module__, qualified_name(self.wrapped)
+        if (
+            module == "__main__" and not Path(str(self.place["file"])).is_file()
+        ):  # typed into a notebook or a shell
+            return None
         return qualname if find(module, qualname) is self else None
 
     def changes(self) -> dict[str, Any]:
