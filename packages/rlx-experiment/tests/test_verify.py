@@ -1,12 +1,14 @@
 """Whether a script resumes exactly."""
 
+import pickle
 import textwrap
 from pathlib import Path
 
 import pytest
 
+from rlx_experiment import Run
 from rlx_experiment._cli import main
-from rlx_experiment._verify import ScriptFailedError, verify_resume
+from rlx_experiment._verify import ScriptFailedError, compare_snapshots, verify_resume
 
 pytestmark = pytest.mark.processes
 
@@ -23,17 +25,18 @@ def train(ctxt, n_epochs: int = 25, fail: bool = False):
     snapshot, log = folder / "params.pkl", folder / "progress.csv"
     epoch, value, rows = 0, 1.0, ["epoch,AverageReturn,EpochTime"]
     if snapshot.exists():
-        epoch, value, rows = pickle.loads(snapshot.read_bytes())
+        epoch, value = pickle.loads(snapshot.read_bytes())
+        rows = log.read_text().splitlines()[: epoch + 1]
     while epoch < n_epochs:
         value = 3.9 * value * (1 - value / 4)
         rows.append(f"{epoch},{value!r},{time.time()}")
         epoch += 1
         if fail:
             raise RuntimeError("broken by itself")
-        temporary = folder / "temporary"
-        temporary.write_bytes(pickle.dumps((epoch, SAVED, rows)))
-        os.replace(temporary, snapshot)
-        log.write_text("\\n".join(rows))
+        for path, content in ((log, "\\n".join(rows).encode()), (snapshot, pickle.dumps((epoch, SAVED)))):
+            temporary = folder / "temporary"
+            temporary.write_bytes(content)
+            os.replace(temporary, path)
         time.sleep(0.02)
 
 if __name__ == "__main__":
@@ -51,7 +54,50 @@ def script(saved: str) -> Path:
 def test_an_exact_script_is_exact(capsys: pytest.CaptureFixture[str]) -> None:
     """A script that saves all of its state passes; wall-clock values do not count."""
     assert main(["verify-resume", "--kills", "2", str(script("value"))]) == 0
-    assert "exact: after 2 kills" in capsys.readouterr().out
+    compared, exact = capsys.readouterr().out.split("exact: ")
+    assert "50 logged values, bit by bit, but not EpochTime" in compared
+    assert "after 2 kills" in exact
+
+
+def test_the_kills_are_those_that_were_made() -> None:
+    """A run that ends before the last kill says so."""
+    verdict = verify_resume(script("value"), ["--n-epochs", "12"], Path("runs"), kills=50)
+    assert 0 < verdict.kills < 50
+    attempts = Run.open("runs/broken").attempts
+    assert sum(event["event"] == "start" for event in attempts) in (verdict.kills + 1, verdict.kills + 2)
+    with pytest.raises(ValueError, match="kills should be at least 1, not 0"):
+        verify_resume(script("value"), [], Path("others"), kills=0)
+
+
+@pytest.mark.parametrize("found", [True, False])
+def test_snapshots_are_compared_part_by_part(monkeypatch: pytest.MonkeyPatch, found: bool) -> None:
+    """A part that differs is named, parts of the process do not count, and what is not compared is said."""
+    pytest.importorskip("rlx_snapshot", reason="rlx-snapshot is not installed")
+    for name, state in (("a", {"w": 1.0, "elapsed": 5}), ("b", {"w": 1.0 + found, "elapsed": 6})):
+        Path(name).mkdir()
+        Path(name, "params.pkl").write_bytes(pickle.dumps(state))
+    (comparison,) = compare_snapshots(Path("a"), Path("b"))
+    assert comparison.compared.startswith("2 of 3 parts of params.pkl (the others: process,")
+    assert comparison.difference == ("params.pkl: .w" if found else None)
+    monkeypatch.setenv("PYTHONPATH", str(Path("empty").absolute()))
+    Path("empty").mkdir()
+    Path("empty/rlx_snapshot.py").write_text("raise ModuleNotFoundError('No module named rlx_snapshot')")
+    (comparison,) = compare_snapshots(Path("a"), Path("b"))
+    assert comparison == (
+        "not params.pkl, which differs in some bytes: to see in which parts, pip install 'rlx-experiment[snapshot]'",
+        None,
+    )
+
+
+def test_equal_and_missing_snapshots() -> None:
+    """Equal bytes need no reader; a snapshot of one run only is a difference."""
+    for name in ("a", "b"):
+        Path(name).mkdir()
+        Path(name, "params.pkl").write_bytes(b"same")
+    Path("b/itr_1.pkl").touch()
+    first, second = compare_snapshots(Path("a"), Path("b"))
+    assert first.difference == "itr_1.pkl was saved by the broken run only"
+    assert second == ("params.pkl, byte by byte", None)
 
 
 def test_the_first_difference_is_named(capsys: pytest.CaptureFixture[str]) -> None:
@@ -63,8 +109,8 @@ def test_the_first_difference_is_named(capsys: pytest.CaptureFixture[str]) -> No
 def test_a_script_that_ends_too_soon_is_not_verified() -> None:
     """Without a kill there is no verdict."""
     found = verify_resume(script("value"), ["--n-epochs", "0"], Path("runs"))
-    assert found is not None
-    assert "nothing was verified" in found
+    assert found.kills == 0
+    assert "nothing was verified" in str(found.difference)
 
 
 def test_a_script_that_fails_says_so() -> None:

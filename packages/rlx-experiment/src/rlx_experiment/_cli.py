@@ -174,12 +174,20 @@ def _verify(args: argparse.Namespace) -> int:
     with tempfile.TemporaryDirectory(prefix="rlx-verify-") as temporary:
         folder = args.folder or Path(temporary)
         found = verify_resume(args.script, args.arguments, folder, kills=args.kills)
+    for compared in found.compared:
+        print(f"compared: {compared}")
+    if found.difference:
+        print(f"not exact: {found.difference}")
+        return 1
     print(
-        f"not exact: {found}"
-        if found
-        else f"exact: after {args.kills} kills all logged values and the snapshots are those of a run that was never interrupted"
+        f"exact: what was compared is as in a run that was never interrupted, after {_kills(found.kills, args.kills)}"
     )
-    return 1 if found else 0
+    return 0
+
+
+def _kills(done: int, wanted: int) -> str:
+    text = f"{done} kill{'s' if done > 1 else ''}"
+    return text if done == wanted else f"{text} of {wanted} (then the run ended before the next)"
 
 
 def _gc(args: argparse.Namespace) -> int:

@@ -2,11 +2,12 @@
 
 import os
 import random
+import re
 import subprocess
 import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Final
+from typing import Final, NamedTuple
 
 import numpy as np
 
@@ -16,16 +17,28 @@ _WALL_CLOCK: Final = ("time", "seconds", "steps_per", "per_second", "memory")
 """Parts of tags that say how long something took, which no resume promises to repeat."""
 _NOT_COMPARED: Final = ("elapsed", "logger", "versions", "threads", "start_epoch")
 """Parts of snapshots that are about the process, not about the training."""
+_HARMLESS: Final = "process, place in the logs, code kept by value, which of equal objects are one"
 
 
 class ScriptFailedError(RuntimeError):
     """The script that should be verified failed by itself."""
 
 
+class Verdict(NamedTuple):
+    """What a comparison of a killed run with one that was left alone has shown."""
+
+    kills: int
+    """How often the run was really killed; it may have ended before it could be."""
+    difference: str | None
+    """The first difference; None if there is none."""
+    compared: Sequence[str]
+    """In words, what was compared, and what was left out of it."""
+
+
 def verify_resume(
     script: Path, arguments: Sequence[str], folder: Path, *, kills: int = 3, seed: int = 0
-) -> str | None:
-    """Run `script` twice in `folder`, once with `kills` interruptions; return the first difference, None if exact.
+) -> Verdict:
+    """Run `script` twice in `folder`, once with `kills` interruptions, and compare the two.
 
     The script takes ``--log-dir`` and ``--resume``, as :meth:`ExperimentTemplate.main` gives them to every experiment.
 
@@ -38,7 +51,10 @@ def verify_resume(
 
     Raises:
         ScriptFailedError: A run ended with an error of its own.
+        ValueError: `kills` is below 1.
     """
+    if kills < 1:
+        raise ValueError(f"kills should be at least 1, not {kills}: without one nothing is verified")
     unbroken, broken = folder / "unbroken", folder / "broken"
     _finish(_start(script, arguments, unbroken, hash_seed=1))
     moments = random.Random(seed)
@@ -49,8 +65,11 @@ def verify_resume(
         done += 1
     _finish(_start(script, arguments, broken, hash_seed=done + 2))
     if done == 0:
-        return "nothing was verified: the run ended before it could be killed; let it run longer, or save more often"
-    return next(differences(unbroken, broken), None)
+        ended = "the run ended before it could be killed; let it run longer, or save more often"
+        return Verdict(0, f"nothing was verified: {ended}", ())
+    logs, snapshots = compare_logs(unbroken, broken), compare_snapshots(unbroken, broken)
+    difference = next((one.difference for one in (logs, *snapshots) if one.difference), None)
+    return Verdict(done, difference, [one.compared for one in (logs, *snapshots)])
 
 
 def _start(script: Path, arguments: Sequence[str], run: Path, *, hash_seed: int) -> "subprocess.Popen[bytes]":
@@ -84,7 +103,7 @@ def _kill_after_progress(process: "subprocess.Popen[bytes]", run: Path, moments:
             return False
     process.kill()
     process.communicate()
-    return True
+    return process.returncode != 0  # it may have come to its end by itself in the meantime
 
 
 def _saved(run: Path) -> set[tuple[str, int]]:
@@ -98,19 +117,30 @@ def _saved(run: Path) -> set[tuple[str, int]]:
     return found
 
 
-def differences(unbroken: Path, broken: Path) -> Iterator[str]:
-    """Yield in what two runs differ, logged values first, then the last snapshots."""
+class Comparison(NamedTuple):
+    """One file, or kind of file, of two runs compared."""
+
+    compared: str
+    difference: str | None
+
+
+def compare_logs(unbroken: Path, broken: Path) -> Comparison:
+    """Compare every bit of every logged value, but for those that say how long something took."""
     old, new = read_curves(unbroken), read_curves(broken)
-    for tag in sorted({*old, *new}):
-        if any(part in tag.lower() for part in _WALL_CLOCK):
-            continue
-        if tag not in old or tag not in new:
-            yield f"{tag} was logged by the {'broken' if tag in new else 'unbroken'} run only"
-        elif found := _first_difference(old[tag], new[tag]):
-            yield f"{tag} {found}"
-    for path in sorted(unbroken.glob("*.pkl")):
-        if path.name != "arguments.pkl":
-            yield from _snapshot_differences(path, broken / path.name)
+    tags = sorted({*old, *new})
+    clocks = [tag for tag in tags if any(part in tag.lower() for part in _WALL_CLOCK)]
+    found = (_tag_difference(tag, old.get(tag), new.get(tag)) for tag in tags if tag not in clocks)
+    difference = next(filter(None, found), None)
+    number = sum(len(curve[0]) for tag, curve in old.items() if tag not in clocks)
+    left_out = f", but not {', '.join(clocks)}" if clocks else ""
+    return Comparison(f"{number} logged values, bit by bit{left_out}", difference)
+
+
+def _tag_difference(tag: str, old: Curve | None, new: Curve | None) -> str | None:
+    if old is None or new is None:
+        return f"{tag} was logged by the {'broken' if old is None else 'unbroken'} run only"
+    found = _first_difference(old, new)
+    return f"{tag} {found}" if found else None
 
 
 def _first_difference(old: Curve, new: Curve) -> str | None:
@@ -125,18 +155,42 @@ def _first_difference(old: Curve, new: Curve) -> str | None:
     return None
 
 
-def _snapshot_differences(old: Path, new: Path) -> Iterator[str]:
-    """Yield the parts in which two snapshots differ, as ``rlx-snapshot diff`` names them; nothing without it."""
-    if not new.exists():
-        yield f"{old.name} was saved by the unbroken run only"
-        return
+def compare_snapshots(unbroken: Path, broken: Path) -> list[Comparison]:
+    """Compare the snapshots that the runs ended with: by their bytes, or else part by part."""
+    names = sorted(
+        {path.name for run in (unbroken, broken) for path in run.glob("*.pkl")} - {"arguments.pkl"}
+    )
+    return [_compare_snapshot(unbroken / name, broken / name) for name in names]
+
+
+def _compare_snapshot(old: Path, new: Path) -> Comparison:
+    for there, missing, run in ((old, new, "unbroken"), (new, old, "broken")):
+        if not missing.exists():
+            return Comparison(there.name, f"{there.name} was saved by the {run} run only")
+    if old.read_bytes() == new.read_bytes():
+        return Comparison(f"{old.name}, byte by byte", None)
     command = (sys.executable, "-m", "rlx_snapshot", "diff", str(old), str(new))
     result = subprocess.run(command, capture_output=True, text=True, check=False)
-    lines = result.stdout.splitlines()
+    total = re.search(r"of (\d+) parts differ", result.stdout)
+    if total is None:
+        return Comparison(f"not {old.name}, which differs in some bytes: {_complaint(result.stderr)}", None)
+    parts = list(_differing_parts(result.stdout.splitlines()))
+    counted = [part for part, before, after in parts if not _harmless(part, before, after)]
+    words = f"{int(total[1]) - len(parts) + len(counted)} of {total[1]} parts of {old.name} (the others: {_HARMLESS})"
+    return Comparison(words, f"{old.name}: {counted[0]}" if counted else None)
+
+
+def _complaint(error: str) -> str:
+    if "No module named rlx_snapshot" in error:
+        return "to see in which parts, pip install 'rlx-experiment[snapshot]'"
+    return (error.strip().splitlines() or ["it cannot be read"])[-1]
+
+
+def _differing_parts(lines: Sequence[str]) -> Iterator[tuple[str, str, str]]:
+    """Yield name and both contents of each part in which ``rlx-snapshot diff`` says that two snapshots differ."""
     for head, before, after in zip(lines, lines[1:], lines[2:], strict=False):
-        both = before.startswith("  - ") and after.startswith("  + ")
-        if head.startswith(".") and both and not _harmless(head, before, after):
-            yield f"{old.name}: {head.removesuffix(':')}"
+        if before.startswith("  - ") and after.startswith("  + "):
+            yield head.removesuffix(":"), before, after
 
 
 def _harmless(part: str, before: str, after: str) -> bool:
