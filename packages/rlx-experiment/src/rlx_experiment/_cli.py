@@ -111,30 +111,39 @@ def _add_summaries(commands: "_Commands", root: argparse.ArgumentParser) -> None
 
 def _list(args: argparse.Namespace) -> int:
     from rlx_experiment._index import find_runs
-    from rlx_experiment._listing import format_list
+    from rlx_experiment._listing import list_table
+    from rlx_experiment._tables import print_table
 
     runs = [run for run in find_runs(args.root) if not args.state or run.state in args.state]
     if args.json:
         for run in runs:
             record = {"path": str(run.path), "experiment": run.experiment, **run.status._asdict()}
             print(json.dumps({**record, "arguments": run.arguments}))
+    elif runs:
+        print_table(list_table(runs, args.root.absolute()))
     else:
-        print(format_list(runs, args.root.absolute()) if runs else f"no runs in {args.root}")
+        print(f"no runs in {args.root}")
     return 0
 
 
 def _show(args: argparse.Namespace) -> int:
-    from rlx_experiment._listing import format_show
+    from rlx_experiment._listing import show_sections
+    from rlx_experiment._tables import print_sections
 
-    print(format_show(Run.open(args.run)))
+    run = Run.open(args.run)
+    print_sections(str(run.path), show_sections(run))
     return 0
 
 
 def _diff(args: argparse.Namespace) -> int:
-    from rlx_experiment._listing import format_diff
+    from rlx_experiment._listing import diff_table
+    from rlx_experiment._tables import print_table
 
-    text = format_diff(Run.open(args.old), Run.open(args.new))
-    print(text or "no difference")
+    table = diff_table(Run.open(args.old), Run.open(args.new))
+    if table.rows:
+        print_table(table)
+    else:
+        print("no difference")
     return 0
 
 
@@ -148,10 +157,11 @@ def _rerun(args: argparse.Namespace) -> int:
 
 def _table(args: argparse.Namespace) -> int:
     require("numpy", "report", "rlx-experiment table")
-    from rlx_experiment._groups import format_table
+    from rlx_experiment._groups import score_table
     from rlx_experiment._index import find_runs
+    from rlx_experiment._tables import print_table
 
-    print(format_table(find_runs(args.root), metric=args.metric, over=args.over))
+    print_table(score_table(find_runs(args.root), metric=args.metric, over=args.over))
     return 0
 
 

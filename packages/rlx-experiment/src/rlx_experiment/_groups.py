@@ -10,7 +10,8 @@ import numpy as np
 from rlx_experiment._aggregate import Estimate, estimate_iqm
 from rlx_experiment._curves import Curve, choose_metric, read_curves
 from rlx_experiment._index import RunSummary
-from rlx_experiment._listing import differing_arguments, format_columns
+from rlx_experiment._listing import differing_arguments
+from rlx_experiment._tables import Table
 
 LAST: int = 10
 """Values at the end of a curve whose mean is a run's final score."""
@@ -67,18 +68,19 @@ def estimate(group: Group, metric: str, over: Sequence[str] = ()) -> Estimate | 
     return estimate_iqm(list(tasks.values())) if tasks else None
 
 
-def format_table(runs: Sequence[RunSummary], *, metric: str | None = None, over: Sequence[str] = ()) -> str:
-    """Return one line a group: number of runs, interquartile mean of the final score, and its 95 % interval."""
+def score_table(runs: Sequence[RunSummary], *, metric: str | None = None, over: Sequence[str] = ()) -> Table:
+    """Return one row a group: number of runs, interquartile mean of the final score, and its 95 % interval."""
     groups = group_runs(runs, over=over)
     tag = choose_metric((tag for group in groups for curves in group.curves for tag in curves), metric)
-    rows = [("GROUP", "RUNS", f"IQM {tag}", "95% INTERVAL", "STATES")]
+    rows: list[tuple[str, ...]] = []
     for group in groups:
         found = estimate(group, tag, over)
         states = ", ".join(f"{n} {state}" for state, n in _count(run.state for run in group.runs).items())
-        value = f"{found.value:.4g}" if found else "-"
-        interval = f"{found.low:.4g} .. {found.high:.4g}" if found else "-"
+        value = f"{found.value:#.4g}" if found else "-"
+        interval = f"{found.low:#.4g} .. {found.high:#.4g}" if found else "-"
         rows.append((group.label, str(len(group.runs)), value, interval, states))
-    return format_columns(rows)
+    heads = ("GROUP", "RUNS", f"IQM {tag}", "95% INTERVAL", "STATES")
+    return Table(heads, rows, numbers=heads[1:4])
 
 
 def _count(states: Any) -> dict[str, int]:
