@@ -128,5 +128,8 @@ def test_in_a_browser(scheme: str) -> None:
         assert "failed" in page.inner_text("#runs tbody tr:first-child")
         background = page.evaluate("getComputedStyle(document.body).backgroundColor")
         assert background == ("rgb(251, 251, 249)" if scheme == "light" else "rgb(20, 23, 26)")
+        page.set_viewport_size({"width": 390, "height": 800})
+        assert page.evaluate("document.documentElement.scrollWidth") == 390
+        page.wait_for_function("document.querySelector('#chart').viewBox.baseVal.width < 390")
         browser.close()
     assert said == []

@@ -1,9 +1,9 @@
 """Runs that differ in their seed alone, taken together."""
 
 import json
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
@@ -75,19 +75,16 @@ def score_table(runs: Sequence[RunSummary], *, metric: str | None = None, over: 
     rows: list[tuple[str, ...]] = []
     for group in groups:
         found = estimate(group, tag, over)
-        states = ", ".join(f"{n} {state}" for state, n in _count(run.state for run in group.runs).items())
         value = f"{found.value:#.4g}" if found else "-"
         interval = f"{found.low:#.4g} .. {found.high:#.4g}" if found else "-"
-        rows.append((group.label, str(len(group.runs)), value, interval, states))
+        rows.append((group.label, str(len(group.runs)), value, interval, count_states(group.runs)))
     heads = ("GROUP", "RUNS", f"IQM {tag}", "95% INTERVAL", "STATES")
     return Table(heads, rows, numbers=heads[1:4])
 
 
-def _count(states: Any) -> dict[str, int]:
-    counts: dict[str, int] = {}
-    for state in states:
-        counts[state] = counts.get(state, 0) + 1
-    return counts
+def count_states(runs: Sequence[RunSummary]) -> str:
+    """Return how many of `runs` are in which state, in words."""
+    return ", ".join(f"{number} {state}" for state, number in Counter(run.state for run in runs).items())
 
 
 def _text(value: object) -> str:

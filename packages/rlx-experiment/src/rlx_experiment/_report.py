@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from rlx_experiment import _atomic
 from rlx_experiment._aggregate import iqm_band
 from rlx_experiment._curves import align, choose_metric
-from rlx_experiment._groups import Group, estimate, group_runs
+from rlx_experiment._groups import Group, count_states, estimate, group_runs
 from rlx_experiment._index import RunSummary
 from rlx_experiment._listing import differing_arguments, duration
 from rlx_experiment._status import now
@@ -60,6 +60,7 @@ def _describe_group(group: Group, tags: Sequence[str]) -> dict[str, Any]:
     return {
         "label": group.label,
         "runs": len(group.runs),
+        "states": count_states(group.runs),
         "curves": curves,
         "scores": {tag: [_number(value) for value in score] for tag, score in scores.items() if score},
     }
