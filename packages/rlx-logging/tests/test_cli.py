@@ -10,7 +10,7 @@ import pytest
 from rlx_logging import JournalLogger, TensorboardLogger, read_metrics
 from rlx_logging._cli import main
 from rlx_logging._journal_tail import JournalTail
-from rlx_logging._plot import smooth, sparkline
+from rlx_logging._plot import short_names, smooth, sparkline
 
 
 @pytest.fixture
@@ -116,7 +116,8 @@ def test_export_to_parquet(run: Path, tmp_path: Path) -> None:
     read = parquet.read_table(table).to_pydict()
     losses = [value for tag, value in zip(read["tag"], read["value"], strict=True) if tag == "update/loss"]
     assert losses == [1 / (epoch + 1) for epoch in range(20)]
-    assert main(["export", str(run), "-o", str(table), "-t", "nothing"]) == 0
+    (tmp_path / "metrics.rlxj").write_bytes(b"")
+    assert main(["export", str(tmp_path), "-o", str(table)]) == 0
     assert parquet.read_table(table).num_rows == 0
 
 
@@ -162,3 +163,45 @@ def test_wrong_usage_is_status_two(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit, match="2"):
         main(["shout"])
     assert "invalid choice" in capsys.readouterr().err
+
+
+def test_show_passes_over_what_is_not_finite(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """One NaN does not hide the least and greatest of all other values."""
+    logger = JournalLogger(tmp_path)
+    for epoch, value in enumerate((3.0, math.nan, -1.0, math.inf)):
+        logger.write("info/epoch", epoch, {"v": value, "never": math.nan})
+    logger.finalize()
+    assert main(["show", str(tmp_path)]) == 0
+    lines = [line.split() for line in capsys.readouterr().out.splitlines()]
+    assert ["info/v", "3", "inf", "-1", "3", "4"] in lines
+    assert ["info/never", "3", "nan", "nan", "nan", "4"] in lines
+
+
+@pytest.mark.parametrize("command", ["show", "plot"])
+def test_a_pattern_that_fits_nothing(run: Path, capsys: pytest.CaptureFixture[str], command: str) -> None:
+    """A slip in a pattern is said, rather than an empty table shown."""
+    assert main([command, str(run), "-t", "infos/*"]) == 1
+    assert "no tag matches infos/*; there are: update/gradient_step, update/loss" in capsys.readouterr().err
+
+
+def test_tail_of_a_journal_by_its_name(run: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """As the other commands take it."""
+    assert main(["tail", str(run / "metrics.rlxj"), "-n", "1", "--no-follow"]) == 0
+    assert capsys.readouterr().out.startswith("info/epoch 19")
+
+
+def test_tail_of_nothing(run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Without following, a journal must be there; what is no journal is never followed."""
+    assert main(["tail", str(tmp_path / "nowhere"), "--no-follow"]) == 1
+    assert "there is no journal (metrics.rlxj) in" in capsys.readouterr().err
+    (tmp_path / "plain.txt").write_text("hello")
+    assert main(["tail", str(tmp_path / "plain.txt")]) == 1
+    assert "is no journal; only journals can be followed" in capsys.readouterr().err
+
+
+def test_runs_are_told_apart_by_what_differs() -> None:
+    """The folders that all runs are in stand in no legend."""
+    assert short_names(["data/ppo_0", "data/ppo_1"]) == ["ppo_0", "ppo_1"]
+    assert short_names(["data/a/run", "data/b/run"]) == [str(Path("a/run")), str(Path("b/run"))]
+    assert short_names(["data/run"]) == ["run"]
+    assert short_names(["run", "run"]) == ["run", "run"]

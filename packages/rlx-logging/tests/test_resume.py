@@ -2,10 +2,11 @@
 
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from rlx_logging import ShorterLogWarning, make_logger, read_metrics
+from rlx_logging import GapWarning, ShorterLogWarning, make_logger, read_metrics
 
 
 def save(epoch: int, env_step: int, gradient_step: int) -> str:
@@ -199,3 +200,30 @@ def test_after_a_cut_tensorboard_gets_a_new_file(tmp_path: Path) -> None:
     assert len(list(tmp_path.glob("events.out.tfevents.*"))) == 2
     assert len(list(tmp_path.rglob("*tfevents*"))) == 2
     assert len(list((tmp_path / "discarded/1").iterdir())) == 2
+
+
+def test_a_backend_that_was_off_for_a_while_says_what_it_lacks(tmp_path: Path) -> None:
+    """A run that went from CSV to TensorBoard and back has the gap in its table, and all rows in the journal."""
+    state: dict[str, Any] = {}
+    for attempt, name in enumerate(("csv", "tensorboard", "csv")):
+        logger = make_logger(name, log_dir=tmp_path)
+        if attempt:
+            with pytest.warns(GapWarning, match=f"{name} was not among the backends .* the journal has them"):
+                logger.load_state_dict(state)
+        for epoch in (2 * attempt, 2 * attempt + 1):
+            logger.write("info/epoch", epoch, {"r": 0.0})
+        state = logger.state_dict()
+        logger.finalize()
+    assert read_metrics(tmp_path)["info/r"].steps.tolist() == [0, 1, 2, 3, 4, 5]
+    rows = (tmp_path / "progress.csv").read_text().splitlines()[1:]
+    assert [row.partition(",")[0] for row in rows] == ["0", "1", "4", "5"]
+
+
+def test_a_console_that_was_off_lacks_nothing(tmp_path: Path) -> None:
+    """It keeps no rows; and nothing is lacking where nothing was logged before."""
+    first = make_logger("csv", log_dir=tmp_path)
+    first.write("info/epoch", 0, {"r": 0.0})
+    make_logger("csv, console", log_dir=tmp_path).load_state_dict(first.state_dict())
+    make_logger("tensorboard", log_dir=tmp_path).load_state_dict({})
+    empty = make_logger("csv", log_dir=tmp_path / "new").state_dict()
+    make_logger("tensorboard", log_dir=tmp_path / "new").load_state_dict(empty)

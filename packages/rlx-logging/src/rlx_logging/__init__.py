@@ -7,6 +7,7 @@ from rlx_logging._base import BaseLogger
 from rlx_logging._errors import (
     DamagedLogWarning,
     DroppedRowsWarning,
+    GapWarning,
     LoggingWarning,
     MissingBackendError,
     ShorterLogWarning,
@@ -46,6 +47,7 @@ __all__ = [
     "DataScope",
     "DroppedRowsWarning",
     "FanoutLogger",
+    "GapWarning",
     "Image",
     "JournalLogger",
     "JsonLinesLogger",

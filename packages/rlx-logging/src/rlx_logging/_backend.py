@@ -20,6 +20,7 @@ class Backend(ABC):
     """
 
     name: str = "backend"
+    keeps_rows: bool = True  # False where rows are shown and forgotten, as on a console
 
     @abstractmethod
     def write(self, row: Row) -> None:

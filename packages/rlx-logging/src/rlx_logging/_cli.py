@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import math
 import shutil
 import sys
 import time
@@ -74,14 +75,14 @@ def _command(add: Callable[..., argparse.ArgumentParser], name: str, text: str) 
 
 def _read(options: argparse.Namespace) -> dict[str, Metrics]:
     patterns: list[str] = options.tags or ["*"]
-    runs: dict[str, Metrics] = {}
-    for path in options.runs:
-        metrics = read_metrics(path)
-        kept = {
-            tag: metrics[tag] for tag in metrics if any(fnmatchcase(tag, pattern) for pattern in patterns)
-        }
-        runs[str(path)] = replace(metrics, series=kept)
-    return runs
+    whole = {str(path): read_metrics(path) for path in options.runs}
+    kept = [tag for tag in _tags(whole) if any(fnmatchcase(tag, pattern) for pattern in patterns)]
+    if options.tags and not kept:
+        raise ValueError(f"no tag matches {', '.join(patterns)}; there are: {', '.join(_tags(whole))}.")
+    return {
+        name: replace(metrics, series={tag: metrics[tag] for tag in kept if tag in metrics})
+        for name, metrics in whole.items()
+    }
 
 
 def _tags(runs: Mapping[str, Metrics]) -> list[str]:
@@ -97,8 +98,10 @@ def _show(options: argparse.Namespace) -> None:
         )
         rows: list[Sequence[str]] = [("tag", "last step", "last", "least", "greatest", "values")]
         for tag, series in metrics.items():
-            values = series.values
-            numbers = [format_value(float(number)) for number in (values[-1], values.min(), values.max())]
+            finite = [value for value in series.values.tolist() if math.isfinite(value)] or [math.nan]
+            numbers = [
+                format_value(float(number)) for number in (series.values[-1], min(finite), max(finite))
+            ]
             rows.append((tag, f"{int(series.steps[-1]):,}", *numbers, f"{len(series):,}"))
         _print_table(rows)
 
@@ -112,7 +115,7 @@ def _print_table(rows: Sequence[Sequence[str]]) -> None:
 
 
 def _tail(options: argparse.Namespace) -> None:
-    tails = {str(path): JournalTail(path) for path in options.runs}
+    tails = {str(path): JournalTail(path, wait=not options.no_follow) for path in options.runs}
     first = True
     while first or not options.no_follow:
         for name, tail in tails.items():

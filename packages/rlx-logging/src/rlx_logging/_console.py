@@ -29,6 +29,7 @@ class ConsoleBackend(Backend):
     """
 
     name = "console"
+    keeps_rows = False
 
     def __init__(self, stream: TextIO | None = None) -> None:
         self._stream = stream

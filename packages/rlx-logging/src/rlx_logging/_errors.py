@@ -4,6 +4,7 @@ MissingBackendError(ImportError): an optional library is not installed.
 LoggingWarning(RuntimeWarning): something about logging; training goes on.
     DroppedRowsWarning: a backend could not take rows.
     ShorterLogWarning: a log does not hold what the snapshot that was taken of it says.
+    GapWarning: a backend lacks rows because it was off when they were logged.
     DamagedLogWarning: records of a log could not be read.
 """
 
@@ -22,6 +23,10 @@ class DroppedRowsWarning(LoggingWarning):
 
 class ShorterLogWarning(LoggingWarning):
     """A log file is missing, or it is shorter than or another than the one the snapshot was taken of."""
+
+
+class GapWarning(LoggingWarning):
+    """A backend lacks rows of this run because it was off when they were logged; the journal has them."""
 
 
 class DamagedLogWarning(LoggingWarning):

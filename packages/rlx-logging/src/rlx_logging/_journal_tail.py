@@ -13,11 +13,20 @@ class JournalTail:
     """Gives the rows that were added since the last look.
 
     Args:
-        folder: The run folder; the journal need not be there yet.
+        run: The run folder, or its journal.
+        wait: Accept a folder whose journal is not there yet.
+
+    Raises:
+        FileNotFoundError: If there is no journal, and it is not to be waited for.
+        ValueError: If `run` is a file of another kind.
     """
 
-    def __init__(self, folder: Path) -> None:
-        self._path = folder / FILE_NAME
+    def __init__(self, run: Path, *, wait: bool = True) -> None:
+        if run.is_file() and run.suffix != Path(FILE_NAME).suffix:
+            raise ValueError(f"{run} is no journal; only journals can be followed.")
+        self._path = run if run.is_file() else run / FILE_NAME
+        if not wait and not self._path.is_file():
+            raise FileNotFoundError(f"there is no journal ({FILE_NAME}) in {run}.")
         self._position = 0
         self._layouts: dict[bytes, Layout] = {}
 

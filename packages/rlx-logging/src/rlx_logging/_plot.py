@@ -19,6 +19,8 @@ COLOURS: Final = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E
 BARS: Final = "▁▂▃▄▅▆▇█"
 _GREY: Final = "#5A5A5A"
 _PANEL: Final = (4.2, 2.7)  # inches
+_ROUND: Final = (1, 2, 2.5, 5, 10)  # what distances of ticks begin with
+_MANY: Final = 10_000  # from here on an axis counts in k, M and so on
 
 
 def smooth(values: NDArray[Any], weight: float) -> NDArray[np.float64]:
@@ -66,12 +68,13 @@ def plot(
     columns = min(3, len(tags))
     rows = math.ceil(len(tags) / columns)
     figure: Any = Figure(figsize=(_PANEL[0] * columns, _PANEL[1] * rows + 0.5), layout="constrained")
+    figure.get_layout_engine().set(w_pad=0.08, h_pad=0.08)
     panels: Any = figure.subplots(rows, columns, squeeze=False).flat
     for panel, tag in zip(panels, tags, strict=False):
         _draw(panel, runs, tag, weight=weight, over_time=over_time)
     for panel in figure.axes[len(tags) :]:
         panel.set_visible(False)
-    _add_legend(figure, list(runs))
+    _add_legend(figure, short_names(list(runs)))
     figure.savefig(path, dpi=150, facecolor="white")
 
 
@@ -100,10 +103,13 @@ def _dress(panel: Any, tag: str, x_label: str) -> None:
     panel.grid(visible=True, color="#E6E6E6", linewidth=0.8)
     panel.set_axisbelow(True)
     panel.margins(x=0.02)
-    panel.xaxis.set_major_locator(MaxNLocator(5, integer=x_label != "minutes"))
-    panel.yaxis.set_major_locator(MaxNLocator(5))
+    panel.xaxis.set_major_locator(MaxNLocator(5, steps=_ROUND, integer=x_label != "minutes"))
+    panel.yaxis.set_major_locator(MaxNLocator(5, steps=_ROUND))
     if x_label != "minutes":
         panel.xaxis.set_major_formatter(EngFormatter(sep=""))
+    low, high = panel.get_ylim()
+    if max(-low, high) >= _MANY:
+        panel.yaxis.set_major_formatter(EngFormatter(sep=""))
 
 
 def _add_legend(figure: Any, names: Sequence[str]) -> None:
@@ -114,6 +120,15 @@ def _add_legend(figure: Any, names: Sequence[str]) -> None:
         figure.legend(
             handles, names, loc="outside upper left", ncols=min(4, len(names)), frameon=False, fontsize=9.5
         )
+
+
+def short_names(names: Sequence[str]) -> list[str]:
+    """Return paths without the folders that all of them are in."""
+    parts = [Path(name).parts for name in names]
+    shared = 0
+    while len({part[: shared + 1] for part in parts}) == 1 and all(len(part) > shared + 1 for part in parts):
+        shared += 1
+    return [str(Path(*part[shared:])) for part in parts]
 
 
 def _cycle(count: int) -> list[str]:

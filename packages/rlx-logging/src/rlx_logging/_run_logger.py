@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias
 from rlx_logging._backend import Backend
 from rlx_logging._base import BaseLogger, check_interval
 from rlx_logging._folder import LogFolder
+from rlx_logging._gaps import warn_of_gaps
 from rlx_logging._guard import Guard
 from rlx_logging._rows import RowBuilder, checked_step, spell
 from rlx_logging._sidecar import read_sidecar, remove_sidecar, write_sidecar
@@ -237,12 +238,14 @@ class RunLogger(BaseLogger):
 
         What is cut off is kept under ``discarded/``. Files that are not the logger's own
         are not touched, and none where `state` is that of a logger without files. Warns with
-        :class:`ShorterLogWarning` of a log that is shorter than `state` says, or written anew.
+        :class:`ShorterLogWarning` of a log that is shorter than `state` says, or written anew, and
+        with :class:`GapWarning` of a backend that was off when the rows before `state` were logged.
 
         Raises:
             ValueError: If `state` is of a newer format.
         """
         _check_format(state)
+        warn_of_gaps(self.backends, state)
         self._each("let go of its files", lambda backend: backend.discard())
         if "files" in state or not state:
             self.folder.cut(state.get("files", {}), state.get("ends"))
