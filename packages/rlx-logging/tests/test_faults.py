@@ -179,3 +179,29 @@ def test_several_processes_in_one_folder_lose_nothing(tmp_path: Path) -> None:
     assert len((tmp_path / "metrics.jsonl").read_text().splitlines()) == 1200
     assert len((tmp_path / "progress.csv").read_text().splitlines()) == 1201
     assert len(make_logger("csv", log_dir=tmp_path).state_dict()["files"]) == 6
+
+
+def test_a_warning_points_at_the_callers_line(tmp_path: Path) -> None:
+    """However deep in the logger the failure was."""
+    (tmp_path / "file").write_text("in the way")
+    logger = make_logger("csv", log_dir=tmp_path / "file" / "run", info_interval=1)
+    with pytest.warns(DroppedRowsWarning, match="could not write a row") as caught:
+        logger.log_info_data({"a": 1.0}, 1)
+    assert {warning.filename for warning in caught} == {__file__}
+    again = make_logger("csv", log_dir=tmp_path / "file" / "run")
+    with pytest.warns(DroppedRowsWarning, match="could not write 'info/note'") as caught:
+        again.write_text("info/note", 1, "hello")
+    assert {warning.filename for warning in caught} == {__file__}
+
+
+def test_a_record_of_save_data_that_cannot_be_written(tmp_path: Path) -> None:
+    """Training goes on; whoever wants it to stop says so."""
+    (tmp_path / "logs.restore.json").mkdir()
+    logger = make_logger("csv", log_dir=tmp_path)
+    with pytest.warns(DroppedRowsWarning, match="could not record where training stood"):
+        logger.save_data(1, 2, 3, "epoch {} {} {}".format)
+    logger.finalize()
+    strict = make_logger("csv", log_dir=tmp_path, on_failure="raise")
+    with pytest.raises(OSError, match=r"logs\.restore\.json"):
+        strict.save_data(2, 2, 3, "epoch {} {} {}".format)
+    strict.finalize()

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import shutil
-import warnings
 import zlib
 from collections.abc import Mapping
 from pathlib import Path
@@ -13,6 +12,7 @@ from typing import Final, cast
 from rlx_logging._append import AppendFile
 from rlx_logging._atomic import sync_folder, write_atomically
 from rlx_logging._errors import ShorterLogWarning
+from rlx_logging._warn import warn
 
 MANIFEST: Final = "logs.manifest"
 DISCARDED: Final = "discarded"
@@ -135,10 +135,9 @@ class LogFolder:
             problem = f"does not hold what it held when the snapshot was taken, before byte {position}"
         else:
             return
-        warnings.warn(
+        warn(
             f"the log {path} {problem}: rows that were logged before the snapshot are lost.",
             ShorterLogWarning,
-            stacklevel=5,
         )
 
 

@@ -2,21 +2,20 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Iterable, Mapping
 from typing import Any
 
 from rlx_logging._backend import Backend
 from rlx_logging._errors import GapWarning
+from rlx_logging._warn import warn
 
 
 def warn_of_gaps(backends: Iterable[Backend], state: Mapping[str, Any]) -> None:
     """Warn of every backend that keeps rows and was not there when those before `state` were logged."""
     for backend in backends:
         if backend.keeps_rows and state.get("files") and backend.name not in state["backends"]:
-            warnings.warn(
+            warn(
                 f"{backend.name} was not among the backends that logged the rows before this snapshot, and does "
                 "not get them now; the journal has them (read_metrics, rlx-logging export).",
                 GapWarning,
-                stacklevel=4,
             )

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Callable
 
 from rlx_logging._backend import Backend
 from rlx_logging._errors import DroppedRowsWarning
+from rlx_logging._warn import warn
 
 
 class Guard:
@@ -37,19 +37,14 @@ class Guard:
         self.dropped += 1
         if not self._warned:
             self._warned = True
-            warnings.warn(
+            warn(
                 f"{self.backend.name}: could not {what} ({type(error).__name__}: {error}); training goes on. "
                 "What is dropped is counted and reported when the logger is finalized.",
                 DroppedRowsWarning,
-                stacklevel=4,
             )
 
     def report(self) -> None:
         """Warn of everything that was dropped since the last report."""
         if self.dropped > 1:
-            warnings.warn(
-                f"{self.backend.name}: {self.dropped} calls were dropped in all.",
-                DroppedRowsWarning,
-                stacklevel=4,
-            )
+            warn(f"{self.backend.name}: {self.dropped} calls were dropped in all.", DroppedRowsWarning)
         self.dropped = 0

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import time
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
@@ -94,7 +95,7 @@ class RowBuilder:
         if named != keys:  # not remembered under these keys: the quick way must not see them
             return self._layout(step_type, parsed, named)
         spelled = [spell(key) for key in keys]
-        twice = sorted({key for key in spelled if spelled.count(key) > 1})
+        twice = sorted(key for key, count in Counter(spelled).items() if count > 1)
         if twice:
             raise ValueError(f"keys of {step_type!r} are spelled alike when logged: {twice}; rename one.")
         layout = self._layouts[step_type, keys] = Layout(parsed, spelled)

@@ -182,7 +182,8 @@ class RunLogger(BaseLogger):
         for name, count in counts.items():
             self.write(f"save/{name}", count, {})
         self._each("store a checkpoint", lambda backend: backend.log_checkpoint(path, counts))
-        write_sidecar(self.folder.path, {**counts, "gates": self.gates, "last_save_step": epoch})
+        record = {**counts, "gates": self.gates, "last_save_step": epoch}
+        self._on_disk("record where training stood", lambda: write_sidecar(self.folder.path, record))
 
     def restore_data(self) -> tuple[int, int, int]:
         """Restore all gates and return epoch, env_step and gradient_step of the last `save_data`.
@@ -214,7 +215,7 @@ class RunLogger(BaseLogger):
         """
         self.flush()
         if self._durability == "fsync":
-            self._each_file_synced()
+            self._on_disk("sync the logs to the disk", self.folder.sync)
         positions = self.folder.positions()
         return {
             "format": FORMAT,
@@ -226,12 +227,12 @@ class RunLogger(BaseLogger):
             "backends": {guard.backend.name: guard.backend.state_dict() for guard in self._guards},
         }
 
-    def _each_file_synced(self) -> None:
+    def _on_disk(self, what: str, call: Callable[[], object]) -> None:
         try:
-            self.folder.sync()
+            call()
         except OSError as error:
             for guard in self._guards[:1]:
-                guard.failed("sync the logs to the disk", error)
+                guard.failed(what, error)
 
     def load_state_dict(self, state: Mapping[str, Any], /) -> None:
         """Cut every own file back to `state`; an empty one means that nothing was committed.
