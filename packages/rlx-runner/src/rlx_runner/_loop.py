@@ -7,7 +7,7 @@ from typing import Any
 
 from rlx_protocols import Logger
 from rlx_runner._budget import Budget
-from rlx_runner._checks import check_count, check_offers
+from rlx_runner._checks import check_count, check_kind, check_offers
 from rlx_runner._display import Display
 from rlx_runner._errors import NotSetupError
 from rlx_runner._metrics import EpochMetrics
@@ -36,6 +36,7 @@ class EpochLoop:
     def __init__(
         self, *, logger: Logger, snapshots: Snapshots, stop: StopSwitch, budget: Budget, display: Display
     ) -> None:
+        check_kind("budget", budget, Budget, "Budget(env_steps=1_000_000)")
         check_offers("logger", logger, ("write", "finalize"), "a logger, such as ctxt.logger(), or None")
         self._logger = logger
         self._snapshots = snapshots

@@ -21,7 +21,7 @@ from rlx_runner._records import TrainArgs, changes_of
 from rlx_runner._restore import judge, parent_of, progress_of, resume_report, rewind, rewind_logs
 from rlx_runner._session import session
 from rlx_runner._setup import SamplerChoice, set_up
-from rlx_runner._snapshots import Snapshots
+from rlx_runner._snapshots import BEGINS_ANEW, Snapshots
 from rlx_runner._state import RunState
 from rlx_runner._stop import StopSwitch, stop_message
 from rlx_snapshot import SnapshotNotFoundError, exact_copy
@@ -71,7 +71,6 @@ class LocalRunner(EpochLoop):
         progress: bool | None = None,
     ) -> None:
         check_kind("evaluation", evaluation, Evaluation, "Evaluation(every=10)")
-        check_kind("budget", budget, Budget, "Budget(env_steps=1_000_000)")
         logger = NullLogger() if logger is None else logger
         super().__init__(
             logger=logger,
@@ -191,10 +190,7 @@ class LocalRunner(EpochLoop):
         args = TrainArgs(n_epochs, batch_size, plot, store_episodes, pause_for_plot, 0)
         self._progress = Progress()
         if self._snapshots.begin():
-            self._display.say(
-                "Earlier snapshots in this folder are put away under discarded/: training begins anew. "
-                "Rows are appended to logs that are already there; try_restore() goes on instead."
-            )
+            self._display.say(BEGINS_ANEW)
         return self._run(args)
 
     def restore(

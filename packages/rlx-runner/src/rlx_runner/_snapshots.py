@@ -8,6 +8,11 @@ from rlx_runner._checks import check_offers
 from rlx_runner._offers import background, commit_aware, method
 from rlx_snapshot import SnapshotConfig, Snapshotter
 
+BEGINS_ANEW = (
+    "Earlier snapshots in this folder are put away under discarded/: training begins anew. "
+    "Rows are appended to logs that are already there; try_restore() goes on instead."
+)
+
 
 class Snapshots:
     """Joins a store of states with the rule of what is kept and with the logger that waits for commits.
