@@ -226,7 +226,7 @@ class TestUpdates:
 
     def test_nonsense_is_no_policy(self) -> None:
         """Parameters without a policy, and objects that cannot act, are refused."""
-        with pytest.raises(ValueError, match="dict is no policy"):
+        with pytest.raises(TypeError, match="is no policy: it has neither"):
             make_local({"gain": 1.0})
 
 

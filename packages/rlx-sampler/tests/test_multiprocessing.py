@@ -168,12 +168,6 @@ class TestBatches:
 
 
 class TestErrors:
-    @pytest.mark.parametrize("options", [{"worker_timeout": 0.0}, {"worker_timeout": float("nan")}])
-    def test_arguments_are_checked(self, options: dict[str, Any]) -> None:
-        """A timeout that is not positive is refused."""
-        with pytest.raises(ValueError, match="worker_timeout is"):
-            MultiprocessingSampler(make_factory(), Gaussian(), Walk(), **options)
-
     def test_of_an_environment_come_with_traceback_and_key(self) -> None:
         """The error names the episode, holds the worker's traceback and its cause, and can be replayed."""
         with processes(env=Raising(), n_workers=2) as sampler:

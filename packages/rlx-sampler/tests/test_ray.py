@@ -135,12 +135,6 @@ def test_fragments_go_on() -> None:
     assert digests(resumed) == digests(sampler)
 
 
-def test_arguments_are_checked() -> None:
-    """A timeout that is not positive is refused."""
-    with pytest.raises(ValueError, match="worker_timeout is -1"):
-        RaySampler(make_factory(), Gaussian(), Walk(), worker_timeout=-1)
-
-
 def test_rays_session_is_left_alone() -> None:
     """Shutting a sampler down does not end Ray."""
     sampler = RaySampler(make_factory(), Gaussian(), Walk())

@@ -7,7 +7,7 @@ import numpy as np
 
 from rlx_sampler._offers import Acting, how_to_act, offered, reset_policy, takes_argument
 from rlx_sampler._row_generators import RowGenerators
-from rlx_sampler._trees import Array, ArrayTree, concatenate, flat, leaves, map_leaves, rows
+from rlx_sampler._trees import Array, ArrayTree, concatenate, flat, is_tuple, leaves, map_leaves, rows
 
 IDLE_SEED: Final = 0
 Merging: TypeAlias = Callable[[Any, ArrayTree, int], bool]
@@ -131,13 +131,13 @@ class SingleActor:
     def act(self, observations: ArrayTree) -> Answer:
         """Ask for the action of the one row."""
         if self._acting is Acting.GLOBAL_BATCHED:
-            return checked(1, *self._policy.get_actions(map_leaves(np.copy, observations)))
+            return checked(1, pair_of(self._policy.get_actions(map_leaves(np.copy, observations))))
         observation = map_leaves(np.copy, rows(observations, 0))
         if self._acting is Acting.SINGLE:
-            action, info = self._policy.get_action(observation, rng=self._rng)
+            action, infos = pair_of(self._policy.get_action(observation, rng=self._rng))
         else:
-            action, info = self._policy.get_action(observation)
-        return Answer(map_leaves(_stack_one, action), map_leaves(_stack_one, dict(info)))
+            action, infos = pair_of(self._policy.get_action(observation))
+        return Answer(map_leaves(_stack_one, action), map_leaves(_stack_one, infos))
 
 
 def _stack_one(leaf: Any) -> Array:
@@ -151,16 +151,31 @@ def _as_array(leaf: Any) -> Array:
 
 def ask_many(policy: Any, observations: ArrayTree, rngs: Sequence[np.random.Generator]) -> Answer:
     """Call a keyed policy's `get_actions` and check the number of rows that come back."""
-    return checked(len(rngs), *policy.get_actions(observations, rngs=rngs))
+    return checked(len(rngs), pair_of(policy.get_actions(observations, rngs=rngs)))
 
 
-def checked(n_rows: int, actions: ArrayTree, infos: ArrayTree) -> Answer:
+def pair_of(answer: Any) -> tuple[Any, dict[str, Any]]:
+    """Return the actions and infos that a policy gave; None for infos means that there are none.
+
+    Raises:
+        TypeError: If it gave something else.
+    """
+    if not is_tuple(answer) or len(answer) != 2:
+        raise TypeError(
+            f"a policy must return actions and a dict, as in `return actions, {{}}`, not {answer!r:.100}."
+        )
+    actions, infos = answer
+    return actions, {} if infos is None else dict(infos)
+
+
+def checked(n_rows: int, answered: tuple[Any, dict[str, Any]]) -> Answer:
     """Return both as arrays.
 
     Raises:
         ValueError: If one has another first dimension than `n_rows`.
     """
-    answer = Answer(map_leaves(_as_array, actions), map_leaves(_as_array, dict(infos)))
+    actions, infos = answered
+    answer = Answer(map_leaves(_as_array, actions), map_leaves(_as_array, infos))
     if any(leaf.shape[:1] != (n_rows,) for leaf in flat(tuple(answer))):
         raise _wrong_rows(n_rows, answer)
     return answer

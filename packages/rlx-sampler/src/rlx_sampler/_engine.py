@@ -121,7 +121,13 @@ def dealt(states: Sequence[list[bytes]], n_workers: int, engine: Engine) -> list
 
 
 def build_worker(factory: WorkerFactory, setup: Setup, number: int) -> Worker:
-    """Return worker `number`, with a policy and environment of its own."""
-    worker: Worker = factory(number)
+    """Return worker `number`, with a policy and environment of its own.
+
+    Raises:
+        TypeError: If the factory's class is no class of workers.
+    """
+    worker: Any = factory(number)
+    if not isinstance(worker, Worker):
+        raise TypeError(f"worker_class gave {worker!r:.100}; it must be a subclass of rlx_sampler.Worker.")
     setup.apply(worker)
     return worker

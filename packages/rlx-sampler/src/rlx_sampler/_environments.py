@@ -5,7 +5,7 @@ from typing import Any
 from rlx_sampler._copies import copy_of
 from rlx_sampler._exactness import histories_of, load_exactly, save_exactly
 from rlx_sampler._offers import changes_environment, is_environment, is_list, needs
-from rlx_sampler._trees import rows
+from rlx_sampler._trees import is_tuple, rows
 from rlx_sampler._vector_environments import BuiltWithSeed, VectorEnvironment, number_of_lanes
 
 
@@ -43,9 +43,9 @@ class Environments:
         elif needs(env_update, "seed"):
             self.replace([BuiltWithSeed(env_update)])
         elif changes_environment(env_update):
-            self._all = [env_update(environment) for environment in self._all or [None]]
+            self._all = [checked(env_update(environment), env_update) for environment in self._all or [None]]
         else:
-            self.replace([env_update()])
+            self.replace([checked(env_update(), env_update)])
 
     def _update_each(self, updates: list[Any]) -> None:
         """Take one update for each environment; those without one are closed."""
@@ -79,9 +79,18 @@ class Environments:
         return "" if vector is None or vector.has_seeded_lanes else vector.name
 
     def first_observation(self, seed: int) -> Any:
-        """Return an observation to try a policy with."""
-        observation, _ = self.take(1)[0].reset(seed=seed)
-        return observation if self.vector() is None else rows(observation, 0)
+        """Return an observation to try a policy with.
+
+        Raises:
+            TypeError: If the environment has another interface than gymnasium's.
+        """
+        result = self.take(1)[0].reset(seed=seed)
+        if not is_tuple(result) or len(result) != 2:
+            raise TypeError(
+                f"reset() of {type(self._all[0]).__name__} gave {result!r:.100} and not an observation and a "
+                f"dict: environments speak gymnasium's API, step() with five results too."
+            )
+        return result[0] if self.vector() is None else rows(result[0], 0)
 
     def replace(self, environments: list[Any]) -> None:
         """Close all and go on with others."""
@@ -120,3 +129,14 @@ class Environments:
         """Close all of them."""
         while self._all:
             self._all.pop().close()
+
+
+def checked(built: Any, function: Any) -> Any:
+    """Return what `function` has built.
+
+    Raises:
+        TypeError: If it is no environment.
+    """
+    if not is_environment(built):
+        raise TypeError(f"{function!r} gave {built!r:.100}, which has no reset() and step(): no environment.")
+    return built

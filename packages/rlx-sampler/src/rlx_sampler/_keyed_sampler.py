@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from typing import Any, Final, Self
 
 from rlx_protocols import WorkerFactory
+from rlx_sampler._checks import whole_number, worker_factory
 from rlx_sampler._copies import packed, unpacked
 from rlx_sampler._engine import Engine, OneEpisode, Updates, build_worker, dealt
 from rlx_sampler._episodes import EpisodeBatch
@@ -38,15 +39,15 @@ class KeyedSampler(ABC):
 
     Raises:
         ValueError: If a list has another length than the number of workers.
-        TypeError: If a policy or environment cannot be copied.
+        TypeError: If an argument is of another kind, or a policy or environment cannot be copied.
     """
 
     default_worker: type[Worker] = DefaultWorker
 
     def __init__(self, factory: WorkerFactory, agents: Any, envs: Any, *, stream: int = TRAINING) -> None:
-        self._factory = factory.with_default_worker(self.default_worker)
+        self._factory = worker_factory(factory).with_default_worker(self.default_worker)
         self._root = draw_root() if factory.seed is None else factory.seed
-        self._stream = stream
+        self._stream = whole_number("stream", stream, at_least=0)
         self._call = 0
         self._total_env_steps = 0
         self._mean_length = 0.0
@@ -102,8 +103,7 @@ class KeyedSampler(ABC):
             ClosedSamplerError: If the sampler was shut down.
         """
         del itr
-        if num_samples < 1:
-            raise ValueError(f"num_samples is {num_samples}; it must be at least 1.")
+        num_samples = whole_number("num_samples", num_samples, at_least=1)
         fragments = self._fragments_for(num_samples)
         return self._obtain(None if fragments else num_samples, fragments, agent_update, env_update)
 
@@ -129,8 +129,7 @@ class KeyedSampler(ABC):
             EpisodeError: If an environment or a policy raises; the call can be repeated.
             ClosedSamplerError: If the sampler was shut down.
         """
-        if n_eps_per_worker < 1:
-            raise ValueError(f"n_eps_per_worker is {n_eps_per_worker}; it must be at least 1.")
+        n_eps_per_worker = whole_number("n_eps_per_worker", n_eps_per_worker, at_least=1)
         if self._open_engine().profile.steps_per_key is not None:
             raise ValueError("these workers collect fragments, not whole episodes: use obtain_samples.")
         return self._obtain(None, n_eps_per_worker * self.n_workers, agent_update, env_update)
@@ -178,6 +177,10 @@ class KeyedSampler(ABC):
             EpisodeError: If the episode raises again.
             ValueError: If the workers collect fragments, which follow from live environments.
         """
+        call, episode = (
+            whole_number("call", call, at_least=0),
+            whole_number("episode", episode, at_least=0),
+        )
         profile = WorkerProfile() if self._engine is None else self._engine.profile
         if profile.steps_per_key is not None:
             raise ValueError("a fragment goes on from live environments and cannot be run again alone.")

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from typing import Any, ClassVar
 
 from rlx_sampler._acting import build_actor
+from rlx_sampler._checks import whole_number
 from rlx_sampler._environments import Environments
 from rlx_sampler._episodes import EpisodeBatch
 from rlx_sampler._exactness import WorkerProfile
@@ -11,7 +12,7 @@ from rlx_sampler._global_generators import seeded_globally
 from rlx_sampler._inference import BlockMerging, probe_block
 from rlx_sampler._keys import EpisodeKey
 from rlx_sampler._lanes import Lanes
-from rlx_sampler._offers import draws_globally, is_policy
+from rlx_sampler._offers import draws_globally, is_policy, no_policy
 from rlx_sampler._recorded import Recorded, assemble
 from rlx_sampler._vector_lanes import lanes_of
 from rlx_sampler._worker import Lease, Worker
@@ -53,8 +54,8 @@ class VecWorker(Worker):
     ) -> None:
         super().__init__(seed=seed, max_episode_length=max_episode_length, worker_number=worker_number)
         for name, value in (("n_envs", n_envs), ("inference_rows", inference_rows)):
-            if value is not None and value < 1:
-                raise ValueError(f"{name} is {value}; it must be at least 1.")
+            if value is not None:
+                whole_number(name, value, at_least=1)
         self.inference_rows = inference_rows
         self.n_envs = n_envs
         self.n_lanes = n_envs
@@ -114,7 +115,7 @@ class VecWorker(Worker):
         """Take a policy, or parameters for `set_param_values` of the present one.
 
         Raises:
-            ValueError: If there are parameters but no policy yet.
+            TypeError: If there are parameters but no policy yet.
         """
         if agent_update is None:
             return
@@ -122,9 +123,7 @@ class VecWorker(Worker):
             self._policy = agent_update
             self.forget_lanes()
         elif self._policy is None:
-            raise ValueError(
-                f"{type(agent_update).__name__} is no policy, and there is none yet to take it as parameters."
-            )
+            raise no_policy(agent_update)
         else:
             self._policy.set_param_values(agent_update)
 
@@ -184,7 +183,7 @@ class VecWorker(Worker):
         return assemble([recorded for _, recorded in sorted(self._take_ended(), key=lambda pair: pair[0])])
 
     def rollout(self) -> EpisodeBatch:
-        """Run one episode in every environment, from beginning to end."""
+        """Run one episode in every environment, or one where the policy acts for one at a time."""
         while self.has_room:
             self.start_episode()
         while not self.is_idle:

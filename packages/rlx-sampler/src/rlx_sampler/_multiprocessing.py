@@ -3,6 +3,7 @@
 from typing import Any
 
 from rlx_protocols import WorkerFactory
+from rlx_sampler._checks import positive_seconds
 from rlx_sampler._keyed_sampler import KeyedSampler
 from rlx_sampler._keys import TRAINING
 from rlx_sampler._lane_worker import VecWorker
@@ -45,11 +46,9 @@ class MultiprocessingSampler(KeyedSampler):
         worker_timeout: float = 120.0,
         shared_memory: bool | None = None,
     ) -> None:
-        if not worker_timeout > 0:
-            raise ValueError(f"worker_timeout is {worker_timeout}; it must be a positive number of seconds.")
         if shared_memory and not has_shared_memory():
             raise ValueError("shared_memory=True needs Linux; leave it at None here.")
-        self._worker_timeout = worker_timeout
+        self._worker_timeout = positive_seconds("worker_timeout", worker_timeout)
         self._shared_memory = has_shared_memory() if shared_memory is None else shared_memory
         super().__init__(factory, agents, envs, stream=stream)
 

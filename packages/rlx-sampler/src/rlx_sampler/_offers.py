@@ -32,9 +32,16 @@ def how_to_act(policy: Any) -> Acting:
         return Acting.SINGLE if takes(one, "rng") else Acting.GLOBAL
     if many is not None:
         return Acting.GLOBAL_BATCHED
-    raise TypeError(
-        f"{type(policy).__name__} is no policy: it has neither get_action(observation) nor "
-        f"get_actions(observations)."
+    raise no_policy(policy)
+
+
+def no_policy(value: Any) -> TypeError:
+    """Return the error for what is not a policy."""
+    if inspect.isclass(value):
+        return TypeError(f"{value.__name__} is a class, not a policy: pass an object of it.")
+    return TypeError(
+        f"{value!r:.200} is no policy: it has neither get_actions(observations, *, rngs) nor "
+        f"get_action(observation), which return actions and a dict."
     )
 
 

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from rlx_protocols import WorkerFactory
+from rlx_sampler._checks import positive_seconds
 from rlx_sampler._keyed_sampler import KeyedSampler
 from rlx_sampler._keys import TRAINING
 from rlx_sampler._lane_worker import VecWorker
@@ -47,9 +48,7 @@ class RaySampler(KeyedSampler):
         ray_options: Mapping[str, Any] | None = None,
         actor_options: Mapping[str, Any] | None = None,
     ) -> None:
-        if not worker_timeout > 0:
-            raise ValueError(f"worker_timeout is {worker_timeout}; it must be a positive number of seconds.")
-        self._worker_timeout = worker_timeout
+        self._worker_timeout = positive_seconds("worker_timeout", worker_timeout)
         self._ray_options = dict(ray_options or {})
         self._actor_options = dict(actor_options or {})
         super().__init__(factory, agents, envs, stream=stream)
