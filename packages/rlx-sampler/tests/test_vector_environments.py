@@ -90,6 +90,12 @@ class TestLanesThatCanBeSeeded:
         with pytest.raises(ValueError, match="use shared_memory=True, or another autoreset_mode"):
             sample(lambda: build(Counting, **options), Zero())
 
+    def test_can_be_run_again_alone(self) -> None:
+        """Any episode can be had again."""
+        sampler = sample(lambda: build(GymWalk))
+        batch = sampler.obtain_samples(0, 60, None)
+        assert sampler.replay(0, 2).digest() == batch.split()[2].digest()
+
     def test_may_be_wrapped(self) -> None:
         """Wrappers of vector environments hand resets on; their own infos are recorded too."""
 
@@ -144,6 +150,13 @@ class TestLanesThatCannotBeSeeded:
         digests = {each.obtain_samples(0, 50, None).digest() for each in (sampler, resumed)}
         assert len(digests) == 1
         assert sampler.exactness().grade == "A"
+
+    def test_cannot_be_run_again_alone(self) -> None:
+        """An episode depends on all that ran beside it, so that `replay` refuses instead of showing another."""
+        sampler = sample(OneGenerator, Zero())
+        sampler.obtain_samples(0, 50, None)
+        with pytest.raises(ValueError, match="OneGenerator takes no seed for a single lane"):
+            sampler.replay(0, 1)
 
     def test_lower_the_grade_in_processes(self) -> None:
         """Which worker runs what matters there, and the grade says so."""

@@ -175,21 +175,20 @@ class KeyedSampler(ABC):
 
         Raises:
             EpisodeError: If the episode raises again.
-            ValueError: If the workers collect fragments, which follow from live environments.
+            ValueError: If what the workers run cannot be run again alone, as fragments cannot.
         """
-        call, episode = (
-            whole_number("call", call, at_least=0),
-            whole_number("episode", episode, at_least=0),
+        key = self._call_key(whole_number("call", call, at_least=0)).episode(
+            whole_number("episode", episode, at_least=0)
         )
         profile = WorkerProfile() if self._engine is None else self._engine.profile
-        if profile.steps_per_key is not None:
-            raise ValueError("a fragment goes on from live environments and cannot be run again alone.")
-        number = episode % self.n_workers if self._pinned else 0
+        if profile.obstacle_to_replay:
+            raise ValueError(profile.obstacle_to_replay)
+        number = key.episode % self.n_workers if self._pinned else 0
         worker = build_worker(self._factory, self._setups[number], number)
         worker.use_inference_rows(profile.inference_rows)
         try:
             with one_torch_thread():
-                ((_, recorded),) = worker.run(OneEpisode([self._call_key(call).episode(episode)]))
+                ((_, recorded),) = worker.run(OneEpisode([key]))
         finally:
             worker.shutdown()
         return assemble([recorded])
