@@ -16,6 +16,7 @@ from typing import Any, NamedTuple
 from rlx_logging import JournalLogger, TensorboardLogger, read_metrics
 
 ROWS, KEYS = 50_000, 20
+RESTORED_ROWS = 500_000  # 1e7 scalars
 
 
 class Cost(NamedTuple):
@@ -54,6 +55,15 @@ def write_foreign(folder: Path) -> None:
     writer.close()
 
 
+def write_long(folder: Path) -> None:
+    """Write ten million scalars into a journal, and then a record of where training stood."""
+    logger = JournalLogger(folder)
+    for step in range(RESTORED_ROWS):
+        logger.write("update/gradient_step", step, {f"k{key:02d}": step / 7 for key in range(KEYS)})
+    logger.save_data(1, 2, 3, "epoch {} {} {}".format)
+    logger.finalize()
+
+
 def line(what: str, cost: Cost, goal: str, note: str = "") -> None:
     """Print one line of the table."""
     print(f"| {what} | {cost.wall:.4f} s | {cost.cpu:.4f} s | {goal} | {note} |", flush=True)
@@ -69,7 +79,6 @@ def main() -> None:
             row = {f"k{key:02d}": key + step / 7 for key in range(KEYS)}
             journal.write("update/gradient_step", step, row)
             events.write("update/gradient_step", step, row)
-        journal.save_data(1, 2, 3, "epoch {} {} {}".format)
         journal.finalize()
         events.finalize()
         size = (root / "journal" / "metrics.rlxj").stat().st_size
@@ -88,9 +97,10 @@ def main() -> None:
             "0.25 s",
             f"EventAccumulator {slow.cpu:.1f} s CPU: {slow.cpu / own.cpu:.0f} x; {file.stat().st_size / 1e6:.1f} B a scalar",
         )
+        write_long(root / "long")
         line(
-            "restore_data beside a journal of 1e6 scalars",
-            best(JournalLogger(root / "journal").restore_data, 50),
+            "restore_data beside a journal of 1e7 scalars",
+            best(JournalLogger(root / "long").restore_data, 50),
             "0.001 s",
         )
         if importlib.util.find_spec("torch"):

@@ -6,7 +6,7 @@ from typing import Any, NoReturn
 
 import pytest
 
-from rlx_logging import BaseLogger, DataScope, JournalLogger, LazyLogger, TensorboardLogger
+from rlx_logging import BaseLogger, DataScope, JournalLogger, LazyLogger
 
 
 def save(epoch: int, env_step: int, gradient_step: int) -> str:
@@ -133,14 +133,3 @@ def test_restore_data_with_a_damaged_record(tmp_path: Path, content: str) -> Non
     """What cannot be read counts as nothing."""
     (tmp_path / "logs.restore.json").write_text(content)
     assert JournalLogger(tmp_path).restore_data() == (0, 0, 0)
-
-
-@pytest.mark.parametrize("make", [JournalLogger, TensorboardLogger])
-def test_no_value_is_sampled_away(tmp_path: Path, make: Callable[[Path], BaseLogger]) -> None:
-    """More values than TensorBoard's reservoir holds come back, all of them and in order."""
-    logger = make(tmp_path)
-    for step in range(10_500):
-        logger.write("update/gradient_step", step, {"loss": float(step)})
-    logger.finalize()
-    restored: Any = make(tmp_path).restore_logged_data(str(tmp_path))
-    assert restored["update"]["loss"].tolist() == list(range(10_500))

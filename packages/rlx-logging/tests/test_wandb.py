@@ -58,8 +58,8 @@ def save(epoch: int, env_step: int, gradient_step: int) -> str:
     return f"checkpoint {epoch} {env_step} {gradient_step}"
 
 
-def test_offline_runs_restore_from_the_journal(tmp_path: Path) -> None:
-    """Counts, gates and values come back without a server."""
+def test_restoring_offline_raises_nothing(tmp_path: Path) -> None:
+    """Counts, gates and values come back without a server, where tianshou's logger asks one."""
     logger = WandbLogger(tmp_path)
     logger.log_info_data({"r": 1.5}, 3)
     logger.save_data(3, 30, 300, save)
