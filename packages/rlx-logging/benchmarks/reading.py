@@ -66,7 +66,7 @@ def write_long(folder: Path) -> None:
 
 def line(what: str, cost: Cost, goal: str, note: str = "") -> None:
     """Print one line of the table."""
-    print(f"| {what} | {cost.wall:.4f} s | {cost.cpu:.4f} s | {goal} | {note} |", flush=True)
+    print(f"| {what} | {cost.wall:.6f} s | {cost.cpu:.6f} s | {goal} | {note} |", flush=True)
 
 
 def main() -> None:
