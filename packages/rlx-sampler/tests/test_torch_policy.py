@@ -90,6 +90,101 @@ def test_may_draw_from_torchs_generator() -> None:
     sampler.shutdown_worker()
 
 
+class GradNet(Net):
+    """Forgets to leave the gradient out of its infos."""
+
+    def get_actions(self, observations: Any, *, rngs: Sequence[np.random.Generator]) -> tuple[Any, Any]:
+        actions, infos = super().get_actions(observations, rngs=rngs)
+        return actions, {"mean": infos["mean"] * torch.ones(1, requires_grad=True)}
+
+
+def test_may_give_tensors_that_need_a_gradient() -> None:
+    """Infos are recorded as numbers, whatever hangs on them."""
+    batch = LocalSampler(make_factory(), GradNet(), Walk()).obtain_samples(0, 60, None)
+    assert batch.digest() == LocalSampler(make_factory(), Net(), Walk()).obtain_samples(0, 60, None).digest()
+
+
+class FakeDevice:
+    """Stands in for the generator of a device, which torch reaches through these four functions."""
+
+    def __init__(self) -> None:
+        self.generator = torch.Generator()
+
+    def is_initialized(self) -> bool:
+        return True
+
+    def manual_seed_all(self, seed: int) -> None:
+        self.generator.manual_seed(seed)
+
+    def get_rng_state_all(self) -> list[Any]:
+        return [self.generator.get_state()]
+
+    def set_rng_state_all(self, states: list[Any]) -> None:
+        self.generator.set_state(states[0])
+
+
+class DeviceNet:
+    """Draws its noise on a device, whose generator is the process's own."""
+
+    generator: Any = None
+
+    def get_action(self, observation: Any) -> tuple[Any, Any]:
+        return torch.randn(3, generator=self.generator), {}
+
+
+def test_may_draw_from_the_generator_of_a_device(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is seeded for each episode and put back, as the one of the processor is."""
+    device = FakeDevice()
+    for name in ("is_initialized", "manual_seed_all", "get_rng_state_all", "set_rng_state_all"):
+        monkeypatch.setattr(torch.cuda, name, getattr(device, name))
+    monkeypatch.setattr(DeviceNet, "generator", device.generator)
+    state = device.generator.get_state()
+    batch = LocalSampler(make_factory(), DeviceNet(), Walk()).obtain_samples(0, 60, None)
+    assert torch.equal(device.generator.get_state(), state)
+    torch.rand(3, generator=device.generator)
+    again = LocalSampler(make_factory(), DeviceNet(), Walk()).obtain_samples(0, 60, None)
+    assert again.digest() == batch.digest()
+
+
+@pytest.mark.gpu
+class TestOnADevice:
+    @pytest.fixture(autouse=True)
+    def _device(self) -> None:
+        if not torch.cuda.is_available():
+            pytest.skip("no CUDA device: a policy cannot run on one")
+
+    @pytest.mark.parametrize("keyed", [True, False])
+    def test_policies_give_the_same_bits_from_worker_processes(self, keyed: bool) -> None:
+        """The environments are in other processes, the policies in theirs, all on one device."""
+        policy = CudaNet() if keyed else CudaGlobalNet()
+        wanted = LocalSampler(make_factory(), policy, Walk())
+        sampler = MultiprocessingSampler(make_factory(n_workers=2), policy, Walk())
+        update = {name: value + 0.01 for name, value in policy.get_param_values().items()}
+        for change in (None, update):
+            batch = sampler.obtain_samples(0, 100, change)
+            assert batch.digest() == wanted.obtain_samples(0, 100, change).digest()
+        sampler.shutdown_worker()
+
+
+class CudaNet(Net):
+    """The two layers on a device; its answers stay there."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.net = self.net.to("cuda")
+
+    def get_actions(self, observations: Any, *, rngs: Sequence[np.random.Generator]) -> tuple[Any, Any]:
+        return super().get_actions(torch.as_tensor(observations, device="cuda"), rngs=rngs)
+
+
+class CudaGlobalNet(CudaNet):
+    """The same, drawing from the device's generator."""
+
+    def get_actions(self, observations: Any) -> tuple[Any, Any]:  # type: ignore[override]  # pyright: ignore[reportIncompatibleMethodOverride]
+        with torch.no_grad():
+            return torch.normal(self.net(torch.as_tensor(observations, device="cuda")), 0.3), {}
+
+
 class TestDistributions:
     def test_rows_draw_from_their_own_generators(self) -> None:
         """Row i is what generator i gives it, whatever the other rows are."""

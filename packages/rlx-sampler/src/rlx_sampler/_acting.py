@@ -5,6 +5,7 @@ from typing import Any, Final, NamedTuple, Protocol, TypeAlias
 
 import numpy as np
 
+from rlx_sampler._noise import is_tensor, to_array
 from rlx_sampler._offers import Acting, how_to_act, offered, reset_policy, takes_argument
 from rlx_sampler._row_generators import RowGenerators
 from rlx_sampler._trees import Array, ArrayTree, concatenate, flat, is_tuple, leaves, map_leaves, rows
@@ -141,11 +142,11 @@ class SingleActor:
 
 
 def _stack_one(leaf: Any) -> Array:
-    return _as_array([leaf])
+    return _as_array(leaf)[None]
 
 
 def _as_array(leaf: Any) -> Array:
-    array = np.asarray(leaf)
+    array = to_array(leaf) if is_tensor(leaf) else np.asarray(leaf)
     return array.astype(object) if array.dtype.kind in "USV" else array
 
 

@@ -14,10 +14,13 @@ import numpy as np
 
 @contextmanager
 def generators_kept() -> Generator[None]:
-    """Put Python's, NumPy's and, where it is loaded, torch's generator back at the end."""
+    """Put Python's, NumPy's and, where it is loaded, torch's generators back at the end, devices' too."""
     python_state, numpy_state = random.getstate(), np.random.get_state()
     torch = sys.modules.get("torch")
     torch_state = None if torch is None else torch.get_rng_state()
+    device_states = (
+        None if torch is None or not torch.cuda.is_initialized() else torch.cuda.get_rng_state_all()
+    )
     try:
         yield
     finally:
@@ -25,17 +28,21 @@ def generators_kept() -> Generator[None]:
         np.random.set_state(numpy_state)
         if torch is not None:
             torch.set_rng_state(torch_state)
+        if torch is not None and device_states is not None:
+            torch.cuda.set_rng_state_all(device_states)
 
 
 @contextmanager
 def seeded_globally(seed: int) -> Generator[None]:
-    """Seed Python's, NumPy's and, where it is loaded, torch's generator; restore them at the end."""
+    """Seed Python's, NumPy's and, where it is loaded, torch's generators; restore them at the end."""
     with generators_kept():
         random.seed(seed)
         np.random.seed(seed)
         torch = sys.modules.get("torch")
         if torch is not None:
             torch.random.default_generator.manual_seed(seed)
+            if torch.cuda.is_initialized():
+                torch.cuda.manual_seed_all(seed)
         yield
 
 
