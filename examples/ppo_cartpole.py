@@ -22,6 +22,7 @@ from rlx_protocols import TrainingLoop
 from rlx_runner import LocalRunner, set_seed
 from rlx_sampler import (
     EpisodeBatch,
+    FragmentWorker,
     KeyedSampler,
     LocalSampler,
     MultiprocessingSampler,
@@ -38,6 +39,8 @@ SAMPLERS: Final[Mapping[str, type[KeyedSampler]]] = {
     "multiprocessing": MultiprocessingSampler,
     "ray": RaySampler,
 }
+N_ENVIRONMENTS: Final = 4
+"""Environments that live on from epoch to epoch where fragments are sampled, shared by all workers."""
 
 
 class CategoricalPolicy(nn.Module):
@@ -193,6 +196,25 @@ class PPO:
         return as_float(advantages[:-1]), as_float(advantages[:-1] + values)
 
 
+def sampling_of(sampler_cls: type[KeyedSampler], n_workers: int, *, fragments: bool) -> dict[str, Any]:
+    """Return what the runner is told of sampling.
+
+    Raises:
+        ValueError: If the environments cannot be shared evenly.
+    """
+    if not fragments:
+        return {"sampler_cls": sampler_cls, "n_workers": n_workers, "worker_class": VecWorker}
+    if N_ENVIRONMENTS % n_workers:
+        raise ValueError(f"n_workers is {n_workers}: 1, 2 or 4 can share {N_ENVIRONMENTS} environments.")
+    worker_args = {"n_envs": N_ENVIRONMENTS // n_workers, "timesteps_per_call": 50}
+    return {
+        "sampler_cls": sampler_cls,
+        "n_workers": n_workers,
+        "worker_class": FragmentWorker,
+        "worker_args": worker_args,
+    }
+
+
 @wrap_experiment
 def ppo_cartpole(
     ctxt: ExperimentContext,
@@ -202,6 +224,7 @@ def ppo_cartpole(
     batch_size: int = 2000,
     n_workers: int = 1,
     sampler: Literal["local", "multiprocessing", "ray"] = "local",
+    fragments: bool = False,
     logger: Literal["csv", "tensorboard", "wandb", "none"] = "csv",
 ) -> Any:
     """Train a policy on CartPole-v1 with PPO.
@@ -210,21 +233,21 @@ def ppo_cartpole(
         ctxt: Where the run lives; given by `wrap_experiment`.
         seed: Root of every random stream.
         n_epochs: Epochs in total, those before a resume included.
-        batch_size: Environment steps of an epoch, at least: episodes are sampled whole.
+        batch_size: Environment steps of an epoch, at least: episodes are sampled whole, but for `fragments`.
         n_workers: Workers of the sampler; the results do not depend on it.
         sampler: How episodes are collected.
+        fragments: Sample steps instead of episodes, which go on in the next epoch; 1, 2 or 4 workers share the work.
         logger: Where numbers go, beside the journal that is always written.
     """
     torch.set_num_threads(1)  # the nets are small; and another number of threads gives other last bits
+    sampling = sampling_of(SAMPLERS[sampler], n_workers, fragments=fragments)
     runner = LocalRunner(ctxt, logger=ctxt.logger(logger), stop_requested=lambda: ctxt.stop_requested)
-    if ctxt.resuming and runner.try_restore(
-        ctxt.snapshot_dir, sampler_cls=SAMPLERS[sampler], n_workers=n_workers
-    ):
+    if ctxt.resuming and runner.try_restore(ctxt.snapshot_dir, **sampling):
         return runner.resume(n_epochs=n_epochs, batch_size=batch_size)
     set_seed(seed)
     env = gymnasium.make("CartPole-v1")
     algo = PPO(CategoricalPolicy(n_inputs=4, n_actions=2), n_inputs=4)
-    runner.setup(algo, env, sampler_cls=SAMPLERS[sampler], n_workers=n_workers, worker_class=VecWorker)
+    runner.setup(algo, env, **sampling)
     return runner.train(n_epochs=n_epochs, batch_size=batch_size)
 
 

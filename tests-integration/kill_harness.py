@@ -219,14 +219,15 @@ def _late_or_saved(latest: float, folder: Path) -> bool:
     return time.monotonic() > latest or bool(snapshots(folder))
 
 
-def finish(program: Program, folder: Path, *options: str, hash_seed: int = 0) -> None:
-    """Run to the end.
+def finish(program: Program, folder: Path, *options: str, hash_seed: int = 0) -> str:
+    """Run to the end; return what the program said.
 
     Raises:
         RuntimeError: If the exit code is not 0; says what the program said.
     """
     with life(program, folder, *options, hash_seed=hash_seed) as process:
         require_success(program, process)
+        return process.said()
 
 
 def require_success(program: Program, process: Life) -> None:

@@ -28,7 +28,6 @@ KILLS = 10
 N_EPOCHS = 40
 
 PROBE = Program(HERE / "probe_run.py", ("--n-epochs", "40", "--logger", "csv"))
-FRAGMENTS = replace(PROBE, options=(*PROBE.options, "--fragments"))
 LARGE = replace(PROBE, options=(*PROBE.options, "--replay-rows", "600000"))
 CEM = Program(
     EXAMPLES / "cem_cartpole.py", ("--n-epochs", "40", "--batch-size", "20", "--logger", "tensorboard")
@@ -106,7 +105,7 @@ def test_a_killed_run_ends_like_an_unbroken_one(program: Program, unbroken: Twin
     killer = Killer(seed=11)
     killer.kill_before_progress(program, tmp_path / "run", kills=2)
     assert killer.kill_after_progress(program, tmp_path / "run", KILLS) == KILLS
-    finish(program, tmp_path / "run", hash_seed=2)
+    assert "grade A" in finish(program, tmp_path / "run", hash_seed=2)
     assert compare(program, unbroken(program), tmp_path / "run") == []
 
 
@@ -156,7 +155,8 @@ def test_workers_may_change_from_life_to_life(program: Program, unbroken: Twin, 
     kills = 5 if program is PROBE else 2
     options = sharing_workers if program is SAC else other_workers
     assert Killer(seed=17).kill_after_progress(program, tmp_path / "run", kills, options) == kills
-    finish(program, tmp_path / "run", "--sampler", "local", "--n-workers", "1")
+    said = finish(program, tmp_path / "run", "--sampler", "local", "--n-workers", "1")
+    assert "grade A" in said
     assert compare(program, unbroken(program), tmp_path / "run") == []
 
 
@@ -167,11 +167,23 @@ def test_a_large_replay_buffer_comes_back(unbroken: Twin, tmp_path: Path) -> Non
     assert compare(LARGE, unbroken(LARGE), tmp_path / "run") == []
 
 
-def test_environments_in_mid_episode_come_back(unbroken: Twin, tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    "program",
+    [
+        pytest.param(PROBE, id="probe"),
+        pytest.param(PPO, id="ppo", marks=needs_torch),
+        pytest.param(DQN, id="dqn", marks=needs_torch),
+    ],
+)
+def test_environments_in_mid_episode_come_back(program: Program, unbroken: Twin, tmp_path: Path) -> None:
     """Fragments go on from live environments, also when other workers get them after a kill."""
-    assert Killer(seed=19).kill_after_progress(FRAGMENTS, tmp_path / "run", 5, sharing_workers) == 5
-    finish(FRAGMENTS, tmp_path / "run", "--sampler", "local", "--n-workers", "1")
-    assert compare(FRAGMENTS, unbroken(FRAGMENTS), tmp_path / "run") == []
+    program = replace(program, options=(*program.options, "--fragments"))
+    kills = 5 if program.script == PROBE.script else 3
+    killed = Killer(seed=19).kill_after_progress(program, tmp_path / "run", kills, sharing_workers)
+    assert killed == kills
+    said = finish(program, tmp_path / "run", "--sampler", "local", "--n-workers", "1")
+    assert "grade A" in said
+    assert compare(program, unbroken(program), tmp_path / "run") == []
 
 
 @pytest.mark.parametrize("mutant", MUTANTS)
