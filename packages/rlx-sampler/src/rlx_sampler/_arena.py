@@ -6,10 +6,10 @@ from typing import Any, Final
 
 from rlx_sampler._copies import packed, unpacked
 from rlx_sampler._layouts import Layout, LayoutKey, dismantle, fill, layout_key, layout_of, reassemble
-from rlx_sampler._messages import Kind, NewLayout, PickledEpisode, Pipe, send_numbers, send_object
-from rlx_sampler._recorded import Recorded
+from rlx_sampler._messages import Kind, NewLayout, PickledHarvest, Pipe, send_numbers, send_object
+from rlx_sampler._recorded import Harvest
 from rlx_sampler._shared_memory import ALIGNMENT, SharedMemory, aligned
-from rlx_sampler._trees import Array, leaves
+from rlx_sampler._trees import Array, flat
 
 SECONDS_BETWEEN_SIGNS: Final = 1.0
 HEADER: Final = ALIGNMENT
@@ -42,17 +42,18 @@ class Publisher:
             self._shown = time.monotonic()
             send_numbers(self._connection, Kind.ALIVE)
 
-    def publish(self, call: int, index: int, episode: Recorded) -> None:
-        """Hand over one episode."""
-        tree = dismantle(episode)
-        arrays = [leaf for _, leaf in leaves(tree)]
+    def publish(self, call: int, harvest: Harvest) -> None:
+        """Hand over episodes of `call`."""
+        tree = dismantle(harvest.recorded)
+        arrays = flat(tree)
         if self._memory is None or any(array.dtype.hasobject for array in arrays):
-            send_object(self._connection, PickledEpisode(call, index, packed(episode, "episode")))
+            send_object(self._connection, PickledHarvest(call, packed(harvest, "episode")))
             return
         layout = self._number_of(tree)
         offset = self._place(self._memory, arrays)
         rows = [len(array) for array in arrays]
-        send_numbers(self._connection, Kind.EPISODE, [call, index, layout, offset, *rows])
+        numbers = [call, layout, offset, len(harvest.indices), *harvest.indices, *harvest.n_pieces, *rows]
+        send_numbers(self._connection, Kind.HARVEST, numbers)
 
     def _number_of(self, tree: Any) -> int:
         key = layout_key(tree)
@@ -81,20 +82,26 @@ class Arena:
         """Return the number of steps the worker has taken."""
         return 0 if self.memory is None else int(self.memory.array(0, (1,), "i8")[0])
 
-    def read(self, layout_number: int, offset: int, rows: list[int]) -> Recorded:
-        """Return an episode whose arrays lie in the arena until the next call begins."""
+    def read(self, numbers: list[int]) -> Harvest:
+        """Return episodes whose arrays lie in the arena until the next call begins.
+
+        Args:
+            numbers: What the worker sent, from the layout on.
+        """
         if self.memory is None:
             raise RuntimeError("a worker without shared memory named a place in it.")
+        layout_number, offset, n_keys, *rest = numbers
+        indices, n_pieces, rows = rest[:n_keys], rest[n_keys : 2 * n_keys], rest[2 * n_keys :]
         layout = self.layouts[layout_number]
         arrays: list[Array] = []
         for (dtype, row_shape), count in zip(layout.specs, rows, strict=True):
             array = self.memory.array(offset, (count, *row_shape), dtype)
             offset = aligned(offset + array.nbytes)
             arrays.append(array)
-        return reassemble(fill(layout, arrays))
+        return Harvest(indices, n_pieces, reassemble(fill(layout, arrays)))
 
 
-def read_pickled(message: PickledEpisode) -> Recorded:
-    """Return an episode that came pickled."""
-    episode: Recorded = unpacked(message.episode)
-    return episode
+def read_pickled(message: PickledHarvest) -> Harvest:
+    """Return episodes that came pickled."""
+    harvest: Harvest = unpacked(message.harvest)
+    return harvest

@@ -12,7 +12,7 @@ from rlx_sampler._keys import EpisodeKey
 from rlx_sampler._lane_worker import VecWorker
 from rlx_sampler._lanes import Lanes, LiveEpisode
 from rlx_sampler._offers import draws_globally
-from rlx_sampler._recorded import Recorded, as_recorded, assemble
+from rlx_sampler._recorded import Harvest
 from rlx_sampler._worker import Lease
 
 
@@ -97,7 +97,7 @@ class FragmentWorker(VecWorker):
         size = -(-self.n_lanes // len(self._groups))
         return self._groups[number // size], number % size
 
-    def run(self, lease: Lease) -> Iterator[tuple[EpisodeKey, Recorded]]:
+    def run(self, lease: Lease) -> Iterator[Harvest]:
         """Advance the environments, one key each, until no more is wanted."""
         while len(keys := self._keys(lease)) == self.n_lanes:
             yield from self._advance(keys, lease)
@@ -108,10 +108,10 @@ class FragmentWorker(VecWorker):
             keys.append(key)
         return keys
 
-    def _advance(self, keys: list[EpisodeKey], lease: Lease) -> list[tuple[EpisodeKey, Recorded]]:
+    def _advance(self, keys: list[EpisodeKey], lease: Lease) -> list[Harvest]:
         groups = self._ready_groups(keys[0])
         size = -(-self.n_lanes // len(groups))
-        advanced: list[tuple[EpisodeKey, Recorded]] = []
+        advanced: list[Harvest] = []
         for group, at in zip(groups, range(0, self.n_lanes, size), strict=True):
             part = keys[at : at + size]
             try:
@@ -125,26 +125,22 @@ class FragmentWorker(VecWorker):
                 raise
         return advanced
 
-    def _advance_group(
-        self, lanes: Lanes, keys: list[EpisodeKey], lease: Lease
-    ) -> list[tuple[EpisodeKey, Recorded]]:
-        parts: dict[EpisodeKey, list[Recorded]] = {key: [] for key in keys}
-        seeds: list[np.random.Generator] = []
+    def _advance_group(self, lanes: Lanes, keys: list[EpisodeKey], lease: Lease) -> list[Harvest]:
+        seeds: list[_Seeds] = []
         for lane, key in enumerate(keys):
             streams = key.streams()
             lanes.hand_to(lane, key, streams.rng)
-            seeds.append(np.random.default_rng(streams.env_seed))
+            seeds.append(_Seeds(streams.env_seed))
         for _ in range(self._steps_per_key):
             lease.is_over()  # a sign of life; a stretch of time is never given up
             for lane, key in enumerate(keys):
                 if not lanes.is_running(lane):
-                    lanes.start_in(lane, key, _next_seed(seeds[lane]))
-            for key, recorded in lanes.step():
-                parts[key].append(recorded)
-        for lane, key in enumerate(keys):
+                    lanes.start_in(lane, key, seeds[lane].next())
+            lanes.step()
+        for lane in range(len(keys)):
             if lanes.is_running(lane):
-                parts[key].append(lanes.cut(lane))
-        return [(key, _joined(recorded)) for key, recorded in parts.items()]
+                lanes.cut(lane)
+        return lanes.harvest()
 
     def live_state(self) -> list[bytes]:
         """Return every environment, in mid-episode, with what its lane knows."""
@@ -170,9 +166,15 @@ class FragmentWorker(VecWorker):
         self._restored = []
 
 
-def _next_seed(rng: np.random.Generator) -> int:
-    return int(rng.integers(2**31, dtype=np.int64))
+class _Seeds:
+    """Seeds for the episodes that begin within one key; most keys need none, and a generator has its price."""
 
+    def __init__(self, seed: int) -> None:
+        self._seed = seed
+        self._rng: np.random.Generator | None = None
 
-def _joined(parts: list[Recorded]) -> Recorded:
-    return parts[0] if len(parts) == 1 else as_recorded(assemble(parts))
+    def next(self) -> int:
+        """Return the next seed."""
+        if self._rng is None:
+            self._rng = np.random.default_rng(self._seed)
+        return int(self._rng.integers(2**31, dtype=np.int64))

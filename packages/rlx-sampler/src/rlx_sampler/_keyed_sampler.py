@@ -188,10 +188,10 @@ class KeyedSampler(ABC):
         worker.use_inference_rows(profile.inference_rows)
         try:
             with one_torch_thread():
-                ((_, recorded),) = worker.run(OneEpisode([key]))
+                (harvest,) = worker.run(OneEpisode([key]))
         finally:
             worker.shutdown()
-        return assemble([recorded])
+        return assemble(harvest.parts())
 
     def _call_key(self, call: int) -> CallKey:
         return CallKey(self._root, self._stream, call)

@@ -1,6 +1,7 @@
 """The workers that come with rlx: one environment, or several with one call of the policy."""
 
 from collections.abc import Iterator
+from operator import itemgetter
 from typing import Any, ClassVar
 
 from rlx_sampler._acting import build_actor
@@ -13,7 +14,7 @@ from rlx_sampler._inference import BlockMerging, probe_block
 from rlx_sampler._keys import EpisodeKey
 from rlx_sampler._lanes import Lanes
 from rlx_sampler._offers import draws_globally, is_policy, no_policy
-from rlx_sampler._recorded import Recorded, assemble
+from rlx_sampler._recorded import Harvest, assemble
 from rlx_sampler._vector_lanes import lanes_of
 from rlx_sampler._worker import Lease, Worker
 
@@ -64,7 +65,6 @@ class VecWorker(Worker):
         self._policy: Any = None
         self.environments = Environments()
         self._lanes: Lanes | None = None
-        self._ended: list[tuple[EpisodeKey, Recorded]] = []
 
     @property
     def policy(self) -> Any:
@@ -173,14 +173,19 @@ class VecWorker(Worker):
         """Take one step in every environment; return whether an episode has ended."""
         if self._lanes is None:
             raise RuntimeError("no episode is under way: call start_episode() first.")
-        self._ended.extend(self._lanes.step())
-        return bool(self._ended)
+        self._lanes.step()
+        return self._lanes.n_ended > 0
 
     def collect_episode(self) -> EpisodeBatch:
         """Return the episodes that have ended, in the order of their keys."""
-        if not self._ended:
+        ended = self._harvest()
+        if not ended:
             raise RuntimeError("no episode has ended: call step_episode() until it returns True.")
-        return assemble([recorded for _, recorded in sorted(self._take_ended(), key=lambda pair: pair[0])])
+        numbered = [pair for each in ended for pair in zip(each.indices, each.parts(), strict=True)]
+        return assemble([part for _, part in sorted(numbered, key=itemgetter(0))])
+
+    def _harvest(self) -> list[Harvest]:
+        return [] if self._lanes is None else self._lanes.harvest()
 
     def rollout(self) -> EpisodeBatch:
         """Run one episode in every environment, or one where the policy acts for one at a time."""
@@ -190,27 +195,41 @@ class VecWorker(Worker):
             self.step_episode()
         return self.collect_episode()
 
-    def run(self, lease: Lease) -> Iterator[tuple[EpisodeKey, Recorded]]:
-        """Run the episodes that `lease` names; yield each as it ends, in any order."""
+    def run(self, lease: Lease) -> Iterator[Harvest]:
+        """Run the episodes that `lease` names; yield them as they end, in any order.
+
+        Several are handed over together, but as soon as there is a lane without an episode:
+        whoever gives them out may be waiting to know how long these were.
+        """
         if self._policy is not None and draws_globally(self._policy):
             yield from self._run_seeded(lease)
             return
         self._abandon()  # so that lanes fill up in the same order in every call
         try:
-            while self._fill(lease) and not lease.is_over():
+            while True:
+                is_full = self._fill(lease)
+                if self._n_ended >= (self.n_lanes if is_full else 1):
+                    yield from self._harvest()
+                if self.is_idle or lease.is_over():
+                    return
                 self.step_episode()
-                yield from self._take_ended()
         finally:
             self._abandon()
 
     def _fill(self, lease: Lease) -> bool:
-        """Start what there is room for; return whether an episode is under way."""
-        while self.has_room and (key := lease.next_key()) is not None:
+        """Start what there is room for; return whether every lane has an episode."""
+        while self.has_room:
+            if (key := lease.next_key()) is None:
+                return False
             self.begin(key)
             self.start_episode()
-        return not self.is_idle
+        return True
 
-    def _run_seeded(self, lease: Lease) -> Iterator[tuple[EpisodeKey, Recorded]]:
+    @property
+    def _n_ended(self) -> int:
+        return 0 if self._lanes is None else self._lanes.n_ended
+
+    def _run_seeded(self, lease: Lease) -> Iterator[Harvest]:
         """Run one episode at a time with the global generators seeded for it."""
         while (key := lease.next_key()) is not None:
             try:
@@ -220,17 +239,12 @@ class VecWorker(Worker):
                     while not self.step_episode():
                         if lease.is_over():
                             return
-                ended = self._take_ended()
+                ended = self._harvest()
             finally:
                 self._abandon()
             yield from ended
 
-    def _take_ended(self) -> list[tuple[EpisodeKey, Recorded]]:
-        ended, self._ended = self._ended, []
-        return ended
-
     def _abandon(self) -> None:
-        self._ended = []
         if self._lanes is not None:
             self._lanes.abandon()
 

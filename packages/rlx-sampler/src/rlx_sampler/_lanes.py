@@ -1,6 +1,6 @@
 """Episodes side by side: the one loop that steps environments and records what happens."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final, NamedTuple
 
@@ -10,27 +10,33 @@ from rlx_sampler._acting import Actor, Answer
 from rlx_sampler._errors import EpisodeError
 from rlx_sampler._infos import Info, freeze_info, to_columns
 from rlx_sampler._keys import EpisodeKey, EpisodeStreams
-from rlx_sampler._recorded import Recorded
+from rlx_sampler._layouts import Layout, layout_of
+from rlx_sampler._pieces import Piece, harvest
+from rlx_sampler._recorded import Harvest
 from rlx_sampler._stack import ObservationStack
-from rlx_sampler._step_types import StepType, label_steps
+from rlx_sampler._step_types import StepType
 from rlx_sampler._tape import Tape
-from rlx_sampler._trees import Array, ArrayTree, is_array, leaves, map_leaves, rows
+from rlx_sampler._trees import Array, ArrayTree, flat, flat_as, is_array, rows
 
 NO_INFO: Final[Info] = {}
 
 
 @dataclass(slots=True)
-class _Running:
+class Running:
     """An episode that is under way, and what of it has not been handed over."""
 
     key: EpisodeKey
     begin: int
+    """Its first step on the tape that was not handed over."""
+    stop: int
+    """The step of the tape before which it is cut off."""
     episode_info: Info
-    age: int = 0
-    handed_over: int = 0
-    earned: float = 0.0
-    rewards: list[float] = field(default_factory=list[float])
-    infos: list[Info] = field(default_factory=list[Info])
+    is_beginning: bool
+    """Whether nothing was handed over."""
+    earned: float
+    """Rewards that were handed over."""
+    infos: dict[int, Info] = field(default_factory=dict[int, Info])
+    """Infos that are not empty, by the step of the tape."""
 
 
 class LiveEpisode(NamedTuple):
@@ -65,11 +71,13 @@ class Lanes:
         self._tell_totals = tell_totals
         self._environments = environments[: actor.n_lanes]
         self._max_episode_length = max_episode_length
-        self._running: dict[int, _Running] = {}
+        self._running: dict[int, Running] = {}
         self._free = list(range(len(self._environments)))[::-1]
         self._stack: ObservationStack | None = None
         self._tape: Tape | None = None
-        self._shape: Answer | None = None
+        self._template: Answer | None = None
+        self._layout: Layout | None = None
+        self._ended: list[Piece] = []
 
     @property
     def has_room(self) -> bool:
@@ -81,9 +89,15 @@ class Lanes:
         """Whether no episode is under way."""
         return not self._running
 
+    @property
+    def n_ended(self) -> int:
+        """Number of episodes that ended, or were cut, since the last harvest."""
+        return len(self._ended)
+
     def abandon(self) -> None:
-        """Drop the episodes that are under way."""
+        """Drop the episodes that are under way, and those that have ended."""
         self._running.clear()
+        self._ended.clear()
         self._free = list(range(len(self._environments)))[::-1]
 
     def start(self, key: EpisodeKey, streams: EpisodeStreams) -> None:
@@ -114,11 +128,16 @@ class Lanes:
         if self._stack is None:
             self._stack = ObservationStack(self._actor.n_rows, live.observation)
         self._stack.place(lane, live.observation)
-        begin = self._tape.now if self._tape is not None else 0
+        begin = self._now()
+        stop = begin + self._max_episode_length - live.age
         self._free.remove(lane)
-        self._running[lane] = _Running(
-            key, begin, live.episode_info, age=live.age, handed_over=live.age, earned=live.earned
-        )
+        self._running[lane] = Running(key, begin, stop, live.episode_info, live.age == 0, live.earned)
+
+    def _now(self) -> int:
+        return 0 if self._tape is None else self._tape.now
+
+    def _age(self, running: Running) -> int:
+        return self._max_episode_length - (running.stop - self._now())
 
     def is_running(self, lane: int) -> bool:
         """Whether an episode is under way in `lane`."""
@@ -135,104 +154,107 @@ class Lanes:
         running = self._running.get(lane)
         if running is None or self._stack is None:
             return None
-        return LiveEpisode(self._stack.row(lane), running.age, running.episode_info, running.earned)
+        age = self._age(running)
+        return LiveEpisode(self._stack.row(lane), age, running.episode_info, running.earned)
 
-    def step(self) -> list[tuple[EpisodeKey, Recorded]]:
-        """Advance every episode under way by one step and return those that ended.
+    def step(self) -> None:
+        """Advance every episode under way by one step and note those that end.
 
         Raises:
             EpisodeError: If the environment or the policy raises.
         """
-        stack = self._present()
-        answer = self._act(stack)
-        self._record(stack, answer)
+        answer = self._act()
+        rewards = self._record(answer)
         actions = _for_lanes(answer.actions)
-        ended = [
-            (lane, end)
-            for lane in list(self._running)
-            if (end := self._step_lane(lane, stack, actions)) is not None
-        ]
-        return [self._finish(lane, end, stack) for lane, end in ended]
+        place, after = self._present().place, self._now()
+        for lane, running in list(self._running.items()):
+            try:
+                observation, reward, terminated, truncated, info = self._environments[lane].step(
+                    actions[lane]
+                )
+            except Exception as error:
+                where = f"the environment's step {self._age(running) - 1}"
+                raise EpisodeError(where, (running.key,), repr(error)) from error
+            place(lane, observation)
+            rewards[lane] = reward
+            if info:
+                running.infos[after - 1] = freeze_info(info)
+            if terminated or truncated or after >= running.stop:
+                self.end(lane, StepType.TERMINAL if terminated else StepType.TIMEOUT)
 
     def _present(self) -> ObservationStack:
         if self._stack is None:
             raise RuntimeError("no episode is under way: call start() first.")
         return self._stack
 
-    def _act(self, stack: ObservationStack) -> Answer:
+    def _act(self) -> Answer:
         try:
-            return self._actor.act(stack.tree)
+            return self._actor.act(self._present().tree)
         except Exception as error:
             keys = tuple(running.key for running in self._running.values())
             raise EpisodeError("the policy", keys, repr(error)) from error
 
-    def _record(self, stack: ObservationStack, answer: Answer) -> None:
-        if self._shape is None:
-            self._shape = answer
-        arrays = [*stack.arrays(), *_in_order(self._shape, answer)]
-        if self._tape is None:
-            self._tape = Tape(len(self._environments), arrays)
-        self._tape.write(arrays, min(running.begin for running in self._running.values()))
+    def _record(self, answer: Answer) -> Array:
+        """Write the step that is about to be taken on the tape; return where its rewards go."""
+        stack = self._present()
+        if self._template is None or self._tape is None:
+            self._template = answer
+            self._layout = layout_of((stack.tree, *answer))
+            self._tape = Tape(len(self._environments), [*stack.arrays(), *flat(tuple(answer))])
+        arrays = [*stack.arrays(), *_in_order(self._template, answer)]
+        return self._tape.write(arrays, self._oldest)
 
-    def _step_lane(self, lane: int, stack: ObservationStack, actions: Any) -> StepType | None:
-        running = self._running[lane]
-        try:
-            observation, reward, terminated, truncated, info = self._environments[lane].step(
-                actions[lane] if isinstance(actions, list) else rows(actions, lane)
-            )
-        except Exception as error:
-            where = f"the environment's step {running.age}"
-            raise EpisodeError(where, (running.key,), repr(error)) from error
-        stack.place(lane, observation)
-        running.age += 1
-        running.rewards.append(float(reward))
-        running.infos.append(freeze_info(info) if info else NO_INFO)
-        if terminated:
-            return StepType.TERMINAL
-        if truncated or running.age >= self._max_episode_length:
-            return StepType.TIMEOUT
-        return None
+    def _oldest(self) -> int:
+        begins = [running.begin for running in self._running.values()]
+        return min([*begins, *(piece.begin for piece in self._ended)])
 
-    def _finish(self, lane: int, end: StepType, stack: ObservationStack) -> tuple[EpisodeKey, Recorded]:
-        recorded = self._record_of(lane, end, stack)
+    def end(self, lane: int, how: StepType) -> None:
+        """Note that the episode in `lane` has ended."""
+        self._ended.append(self._piece(lane, how))
+        del self._running[lane]
         self._free.append(lane)
-        return self._running.pop(lane).key, recorded
 
-    def cut(self, lane: int) -> Recorded:
-        """Hand over what `lane` has done so far of an episode that goes on."""
-        recorded = self._record_of(lane, StepType.MID, self._present())
+    def cut(self, lane: int) -> None:
+        """Note what `lane` has done so far of an episode that goes on."""
+        self._ended.append(self._piece(lane, StepType.MID))
         running = self._running[lane]
-        running.begin += recorded.n_steps
-        running.handed_over = running.age
-        running.earned += sum(running.rewards)
-        running.rewards, running.infos = [], []
-        return recorded
+        running.earned += self._rewards_since(lane, running.begin)
+        running.begin, running.is_beginning = self._now(), False
+        running.infos.clear()
 
-    def _record_of(self, lane: int, end: StepType, stack: ObservationStack) -> Recorded:
+    def harvest(self) -> list[Harvest]:
+        """Take what has ended, or was cut, off the tape."""
+        ended, self._ended = self._ended, []
+        if self._tape is None or self._layout is None:
+            return []
+        return list(harvest(ended, self._tape, self._layout))
+
+    def _piece(self, lane: int, end: StepType) -> Piece:
         running = self._running[lane]
-        if self._tape is None or self._shape is None:
-            raise RuntimeError("an episode ended before its first step was recorded.")
-        taken = iter(self._tape.take(lane, running.begin))
-        observations, (actions, agent_infos) = _filled((stack.tree, tuple(self._shape)), taken)
-        length = len(running.rewards)
-        return Recorded(
-            observations=observations,
-            last_observations=stack.rows(lane),
-            actions=actions,
-            rewards=np.array(running.rewards, np.float64),
-            step_types=label_steps(length, end, is_beginning=running.handed_over == 0),
-            lengths=np.array([length]),
-            complete=np.array([end is not StepType.MID]),
-            env_infos=to_columns(running.infos),
-            agent_infos=agent_infos,
-            episode_infos=to_columns([self._episode_info(running)]),
+        steps = range(running.begin, self._now())
+        infos = [running.infos.get(step, NO_INFO) for step in steps] if running.infos else []
+        return Piece(
+            running.key.episode,
+            lane,
+            running.begin,
+            len(steps),
+            end,
+            running.is_beginning,
+            self._present().row(lane),
+            to_columns(infos),
+            to_columns([self._episode_info(lane, running)]),
         )
 
-    def _episode_info(self, running: _Running) -> Info:
+    def _episode_info(self, lane: int, running: Running) -> Info:
         if not self._tell_totals:
             return running.episode_info
-        earned = running.earned + sum(running.rewards)
-        return {**running.episode_info, "episode_return": earned, "episode_length": running.age}
+        earned = running.earned + self._rewards_since(lane, running.begin)
+        return {**running.episode_info, "episode_return": earned, "episode_length": self._age(running)}
+
+    def _rewards_since(self, lane: int, begin: int) -> float:
+        if self._tape is None:
+            return 0.0
+        return float(sum(self._tape.rewards(np.arange(begin, self._tape.now), lane).tolist()))
 
 
 def _in_order(template: Answer, answer: Answer) -> list[Array]:
@@ -242,24 +264,11 @@ def _in_order(template: Answer, answer: Answer) -> list[Array]:
             f"the policy's infos were {sorted(template.infos)} and are now {sorted(answer.infos)}; "
             f"a policy must give the same names every time."
         )
-
-    def second(_: Array, leaf: Array) -> Array:
-        return leaf
-
-    matched = map_leaves(second, tuple(template), tuple(answer))
-    return [leaf for _, leaf in leaves(matched)]
+    return flat_as(tuple(template), tuple(answer))
 
 
 def _for_lanes(actions: ArrayTree) -> Any:
-    """Return the actions of one array as a list of its rows, each as `action_space.sample()` gives it."""
+    """Return what gives the action of a lane by its number, each as `action_space.sample()` would."""
     if is_array(actions):
         return list(actions)
-    return actions
-
-
-def _filled(template: ArrayTree, arrays: Iterator[Array]) -> ArrayTree:
-
-    def fill(_: Array) -> Array:
-        return next(arrays)
-
-    return map_leaves(fill, template)
+    return [rows(actions, lane) for lane in range(len(flat(actions)[0]))]

@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from rlx_sampler._errors import EpisodeError
-from rlx_sampler._recorded import Recorded
+from rlx_sampler._recorded import Harvest, Part
 
 
 @dataclass(slots=True)
@@ -34,7 +34,7 @@ class Ledger:
     _next: dict[int, int] = field(default_factory=dict[int, int])
     _back: list[int] = field(default_factory=list[int])
     _out: set[int] = field(default_factory=set[int])
-    _done: dict[int, Recorded] = field(default_factory=dict[int, Recorded])
+    _done: dict[int, Part] = field(default_factory=dict[int, Part])
     _failed: dict[int, EpisodeError] = field(default_factory=dict[int, EpisodeError])
     _prefix: int = 0
     _prefix_steps: int = 0
@@ -93,7 +93,7 @@ class Ledger:
         expected = self._done_steps + len(self._out) * self.mean_length
         return expected < self.n_steps or not self._out
 
-    def add(self, index: int, episode: Recorded) -> None:
+    def add(self, index: int, episode: Part) -> None:
         """Take back a finished episode.
 
         Raises:
@@ -103,6 +103,15 @@ class Ledger:
         self._done[index] = episode
         self._done_steps += episode.n_steps
         self._advance()
+
+    def add_all(self, harvest: Harvest) -> None:
+        """Take back finished episodes.
+
+        Raises:
+            EpisodeError: If the prefix now reaches an episode that failed.
+        """
+        for index, part in zip(harvest.indices, harvest.parts(), strict=True):
+            self.add(index, part)
 
     def fail(self, index: int, error: EpisodeError) -> None:
         """Learn that an episode raised; it counts only if the prefix comes to it.
@@ -127,6 +136,6 @@ class Ledger:
         self._out.difference_update(indices)
         self._back = sorted({*self._back, *indices})
 
-    def kept(self) -> list[Recorded]:
+    def kept(self) -> list[Part]:
         """Return the episodes of the prefix, in order."""
         return [self._done[index] for index in range(self._prefix)]

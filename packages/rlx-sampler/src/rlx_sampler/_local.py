@@ -79,8 +79,8 @@ class LocalEngine:
 
     def _run(self, number: int, call: CallKey, ledger: Ledger) -> None:
         try:
-            for key, recorded in self._worker(number).run(LedgerLease(ledger, call, number)):
-                ledger.add(key.episode, recorded)
+            for harvest in self._worker(number).run(LedgerLease(ledger, call, number)):
+                ledger.add_all(harvest)
         except EpisodeError as error:
             ledger.fail(error.keys[0].episode, error)
             ledger.give_back()

@@ -27,8 +27,8 @@ class Kind(IntEnum):
     """To a worker: close the environments and end."""
     MORE = 3
     """From a worker: the number of a call, in which it has nothing left to start."""
-    EPISODE = 4
-    """From a worker: an episode that lies in its arena."""
+    HARVEST = 4
+    """From a worker: episodes that lie in its arena."""
     ALIVE = 5
     """From a worker without shared memory: it is not stuck."""
 
@@ -94,12 +94,11 @@ class NewLayout:
 
 
 @dataclass(frozen=True, slots=True)
-class PickledEpisode:
-    """From a worker: an episode that cannot lie in shared memory."""
+class PickledHarvest:
+    """From a worker: episodes that cannot lie in shared memory."""
 
     call: int
-    index: int
-    episode: bytes
+    harvest: bytes
 
 
 @dataclass(frozen=True, slots=True)

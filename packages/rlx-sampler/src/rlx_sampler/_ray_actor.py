@@ -12,7 +12,7 @@ from rlx_sampler._errors import EpisodeError
 from rlx_sampler._exactness import WorkerProfile
 from rlx_sampler._keys import CallKey, EpisodeKey
 from rlx_sampler._messages import Failure
-from rlx_sampler._recorded import Recorded
+from rlx_sampler._recorded import Harvest
 from rlx_sampler._worker_process import describe
 
 
@@ -42,7 +42,7 @@ class _Stoppable:
 class Outcome:
     """What came of a lease: the episodes that were finished, and what broke, if something did."""
 
-    episodes: list[tuple[int, Recorded]] = field(default_factory=list[tuple[int, Recorded]])
+    harvests: list[Harvest] = field(default_factory=list[Harvest])
     failure: Failure | None = None
 
 
@@ -89,9 +89,9 @@ class RayActor:
         self._lease.is_stopped = round_number <= self._stopped_round
         outcome = Outcome()
         try:
-            outcome.episodes.extend((key.episode, part) for key, part in self._worker.run(self._lease))
+            outcome.harvests.extend(self._worker.run(self._lease))
         except EpisodeError as error:
-            return Outcome(outcome.episodes, describe(call.call, error))
+            return Outcome(outcome.harvests, describe(call.call, error))
         return outcome
 
     def stop(self, round_number: int) -> None:

@@ -181,9 +181,10 @@ class RayEngine:
             self._replace(seat, ledger)
             return
         self._deaths = 0
-        for index, episode in outcome.episodes:
-            ledger.add(index, episode)
-        left = set(seat.out) - {index for index, _ in outcome.episodes}
+        left = set(seat.out)
+        for harvest in outcome.harvests:
+            ledger.add_all(harvest)
+            left.difference_update(harvest.indices)
         error = None if outcome.failure is None else rebuilt(outcome.failure)
         if isinstance(error, EpisodeError):
             left.discard(error.keys[0].episode)

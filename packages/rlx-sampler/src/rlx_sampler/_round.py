@@ -9,9 +9,9 @@ from rlx_sampler._arena import read_pickled
 from rlx_sampler._errors import EpisodeError
 from rlx_sampler._keys import CallKey
 from rlx_sampler._ledger import Ledger
-from rlx_sampler._messages import Failure, Kind, PickledEpisode, StartCall
+from rlx_sampler._messages import Failure, Kind, PickledHarvest, StartCall
 from rlx_sampler._process import WorkerProcess
-from rlx_sampler._recorded import Recorded
+from rlx_sampler._recorded import Harvest
 
 
 @dataclass(slots=True)
@@ -51,23 +51,24 @@ class Round:
             EpisodeError: If an episode that is needed raised.
         """
         match message:
-            case (Kind.EPISODE, [self.call.call, index, layout, offset, *rows]):
-                self._add(process, index, process.arena.read(layout, offset, rows))
+            case (Kind.HARVEST, [self.call.call, *numbers]):
+                self._add(process, process.arena.read(numbers))
             case (Kind.MORE, [self.call.call]):
                 process.is_hungry = True
-            case PickledEpisode(call=self.call.call):
-                self.pickled_episodes += 1
-                self._add(process, message.index, read_pickled(message))
+            case PickledHarvest(call=self.call.call):
+                harvest = read_pickled(message)
+                self.pickled_episodes += len(harvest.indices)
+                self._add(process, harvest)
             case Failure(call=self.call.call):
                 self._fail(process, message)
             case _:
                 return False
         return True
 
-    def _add(self, process: WorkerProcess, index: int, episode: Recorded) -> None:
+    def _add(self, process: WorkerProcess, harvest: Harvest) -> None:
         self.deaths = 0
-        process.out.discard(index)
-        self.ledger.add(index, episode)
+        process.out.difference_update(harvest.indices)
+        self.ledger.add_all(harvest)
 
     def _fail(self, process: WorkerProcess, failure: Failure) -> None:
         error = rebuilt(failure)

@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from rlx_sampler._trees import Array, ArrayTree, is_array, is_mapping, leaves, map_leaves, rows
+from rlx_sampler._trees import Array, ArrayTree, flat, flat_as, is_array, is_mapping, map_leaves, rows
 
 
 class ObservationStack:
@@ -21,19 +21,31 @@ class ObservationStack:
         Raises:
             ValueError: If it has another shape than the first one had.
         """
-        self.tree = _place(self.tree, lane, observation)
+        tree = self.tree
+        is_plain = is_array(observation) and is_array(tree) and observation.dtype == tree.dtype
+        if is_plain and observation.shape == tree.shape[1:]:  # as nearly always
+            tree[lane] = observation
+        else:
+            self.tree = _place(tree, lane, observation)
+
+    def place_all(self, observations: ArrayTree) -> None:
+        """Copy one observation a lane, from lane 0 on."""
+        arrays = [np.asarray(leaf) for leaf in flat_as(self.tree, observations)]
+        own = self.arrays()
+        if any(array.dtype != each.dtype for array, each in zip(arrays, own, strict=True)):
+            for lane in range(len(arrays[0])):
+                self.place(lane, rows(observations, lane))
+            return
+        for array, each in zip(arrays, own, strict=True):
+            each[: len(array)] = array
 
     def row(self, lane: int) -> ArrayTree:
         """Return a copy of row `lane`."""
         return map_leaves(np.copy, rows(self.tree, lane))
 
-    def rows(self, lane: int) -> ArrayTree:
-        """Return a copy of row `lane`, as a stack of one."""
-        return map_leaves(np.copy, rows(self.tree, slice(lane, lane + 1)))
-
     def arrays(self) -> list[Array]:
         """Return the arrays of the tree."""
-        return [leaf for _, leaf in leaves(self.tree)]
+        return flat(self.tree)
 
 
 def _zeros(n_rows: int, leaf: Any) -> Array:

@@ -25,17 +25,22 @@ def as_step_types(values: Array) -> Array:
     return values.astype(np.int8) if members else values
 
 
-def label_steps(length: int, end: StepType, *, is_beginning: bool = True) -> Array:
-    """Return the step types of `length` steps in a row.
+def label_steps(length: int, end: StepType) -> Array:
+    """Return the step types of an episode of `length` steps, at least 1, that ended with `end`."""
+    return label_pieces(np.array([length]), np.array([end]), np.array([True]))
+
+
+def label_pieces(lengths: Array, ends: Array, beginnings: Array) -> Array:
+    """Return the step types of pieces of episodes in a row.
 
     Args:
-        length: Number of steps, at least 1.
-        end: Type of the last step; MID where the episode goes on after it.
-        is_beginning: Whether the first step is the first of its episode.
+        lengths: Number of steps of each, at least 1.
+        ends: Type of the last step of each; MID where the episode goes on after it.
+        beginnings: Whether the first step of each is the first of its episode.
     """
-    step_types = np.full(length, StepType.MID, np.int8)
-    if is_beginning:
-        step_types[0] = StepType.FIRST
-    if end is not StepType.MID:
-        step_types[-1] = end
+    stops = np.cumsum(lengths)
+    step_types = np.full(int(stops[-1]), StepType.MID, np.int8)
+    step_types[(stops - lengths)[beginnings]] = StepType.FIRST
+    cut = ends == StepType.MID
+    step_types[stops[~cut] - 1] = ends[~cut]
     return step_types

@@ -57,6 +57,17 @@ def flat(tree: ArrayTree) -> list[Any]:
     return [tree]
 
 
+def flat_as(template: ArrayTree, tree: ArrayTree) -> list[Any]:
+    """Return the leaves of `tree` in the order that `template`, of the same shape, has them in."""
+    if is_array(template):
+        return [tree]
+    if is_tuple(template):
+        return [leaf for part, branch in zip(template, tree, strict=True) for leaf in flat_as(part, branch)]
+    if is_mapping(template):
+        return [leaf for name, part in template.items() for leaf in flat_as(part, tree[name])]
+    return [tree]
+
+
 def structure(tree: ArrayTree) -> list[str]:
     """Return the sorted paths of all leaves: equal for trees of one shape."""
     return sorted(path for path, _ in leaves(tree))

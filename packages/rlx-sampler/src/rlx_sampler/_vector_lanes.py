@@ -3,13 +3,14 @@
 from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple
 
+import numpy as np
+
 from rlx_sampler._acting import Actor
 from rlx_sampler._environments import Environments
 from rlx_sampler._errors import EpisodeError
 from rlx_sampler._infos import Info, freeze_info
 from rlx_sampler._keys import EpisodeKey, EpisodeStreams
-from rlx_sampler._lanes import Lanes, LiveEpisode
-from rlx_sampler._recorded import Recorded
+from rlx_sampler._lanes import Lanes, LiveEpisode, Running
 from rlx_sampler._step_types import StepType
 from rlx_sampler._trees import ArrayTree, rows
 from rlx_sampler._vector_environments import (
@@ -94,21 +95,25 @@ class VectorLanes(Lanes):
         self._actor.use(lane, streams.rng)
         self._waiting[lane] = _Waiting(key, streams.env_seed)
 
-    def step(self) -> list[tuple[EpisodeKey, Recorded]]:
-        """Advance all lanes by one step and return the episodes that ended.
+    def step(self) -> None:
+        """Advance all lanes by one step and note the episodes that end.
 
         Raises:
             EpisodeError: If the environment or the policy raises.
         """
         self._begin_waiting()
-        stack = self._present()
-        answer = self._act(stack)
-        self._record(stack, answer)
+        answer = self._act()
+        rewards = self._record(answer)
         step = self._step_environment(rows(answer.actions, slice(self._vector.n_lanes)))
-        ended = [(lane, end) for lane in list(self._running) if (end := self._take(lane, step)) is not None]
-        finished = [self._finish(lane, end, stack) for lane, end in ended]
-        self._find_beginnings(step)
-        return finished
+        rewards[:] = step.rewards
+        over = np.asarray(step.terminated) | np.asarray(step.truncated)
+        self._present().place_all(step.observations)
+        for lane, running in list(self._running.items()):
+            if step.infos:
+                self._note_info(lane, running, step)
+            if over[lane] or self._now() >= running.stop:
+                self.end(lane, StepType.TERMINAL if step.terminated[lane] else StepType.TIMEOUT)
+        self._find_beginnings(step, np.flatnonzero(over).tolist())
 
     def _begin_waiting(self) -> None:
         if not self._waiting and not self._standing:
@@ -162,28 +167,19 @@ class VectorLanes(Lanes):
             self._is_reset = False
             raise EpisodeError("the vector environment's step", self._under_way(), repr(error)) from error
 
-    def _take(self, lane: int, step: VectorStep) -> StepType | None:
-        """Note what the step brought to the episode of `lane`; return how it ended, if it did."""
-        running = self._running[lane]
-        final = final_observation(step, lane)
-        info = lane_info(step.infos, lane)
-        self._present().place(lane, rows(step.observations, lane) if final is None else final)
-        running.age += 1
-        running.rewards.append(float(step.rewards[lane]))
-        running.infos.append(freeze_info(info if final is None else info.get(FINAL_INFO, {})))
-        if step.terminated[lane]:
-            return StepType.TERMINAL
-        if step.truncated[lane] or running.age >= self._max_episode_length:
-            return StepType.TIMEOUT
-        return None
+    def _note_info(self, lane: int, running: Running, step: VectorStep) -> None:
+        """Note the info of `lane`, and the true last observation of an episode that another has followed."""
+        info, final = lane_info(step.infos, lane), final_observation(step, lane)
+        if final is not None:
+            self._present().place(lane, final)
+            info = info.get(FINAL_INFO, {})
+        if info:
+            running.infos[self._now() - 1] = freeze_info(info)
 
-    def _find_beginnings(self, step: VectorStep) -> None:
+    def _find_beginnings(self, step: VectorStep, ended: list[int]) -> None:
         """Find the lanes that the environment has brought to the beginning of an episode."""
         self._beginnings.clear()
         begun, self._resetting = self._resetting, set()
-        ended = [
-            lane for lane in range(self._vector.n_lanes) if step.terminated[lane] or step.truncated[lane]
-        ]
         at_once = [lane for lane in ended if final_observation(step, lane) is not None]
         if not self._vector.resets_itself:
             self._standing.update(ended)

@@ -7,7 +7,7 @@ from typing import Any, NoReturn, Protocol
 from rlx_sampler._episodes import EpisodeBatch
 from rlx_sampler._exactness import WorkerProfile
 from rlx_sampler._keys import TRAINING, EpisodeKey, draw_root
-from rlx_sampler._recorded import Recorded, as_recorded
+from rlx_sampler._recorded import Harvest, as_recorded
 
 
 class Lease(Protocol):
@@ -112,11 +112,12 @@ class Worker(ABC):
             pass
         return self.collect_episode()
 
-    def run(self, lease: Lease) -> Iterator[tuple[EpisodeKey, Recorded]]:
-        """Run the episodes that `lease` names until it names none; yield each as it ends."""
+    def run(self, lease: Lease) -> Iterator[Harvest]:
+        """Run the episodes that `lease` names until it names none; yield them as they end."""
         while (key := lease.next_key()) is not None:
             self.begin(key)
-            yield key, as_recorded(self.rollout())
+            batch = self.rollout()
+            yield Harvest([key.episode], [batch.n_episodes], as_recorded(batch))
 
     def __getstate__(self) -> NoReturn:
         """Refuse to be pickled.

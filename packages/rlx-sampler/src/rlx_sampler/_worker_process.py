@@ -161,9 +161,9 @@ class _Service:
 
     def _run_episodes(self, call: CallKey) -> None:
         try:
-            for key, episode in self._worker.run(self):
-                if key.call == call.call and not self._is_over:
-                    self._publisher.publish(key.call, key.episode, episode)
+            for harvest in self._worker.run(self):
+                if not self._is_over:
+                    self._publisher.publish(call.call, harvest)
         except EpisodeError as error:
             if not self._is_over:
                 send_object(self._connection, describe(call.call, error))
