@@ -54,6 +54,35 @@ def to_columns(infos: Sequence[Info]) -> Columns:
     return {path: _column(path, flat) for path in paths}
 
 
+def shared_columns(infos: Sequence[Info]) -> Columns | None:
+    """Return the columns of steps that are alike, many episodes at once; None where they are not.
+
+    They are where all have the same names with values of one type, so that any of the steps
+    alone would give columns of the same dtypes.
+    """
+    columns: Columns = {}
+    names = infos[0].keys() if infos else ()
+    if any(info.keys() != names for info in infos):
+        return None
+    for name in names:
+        values = [info[name] for info in infos]
+        if not _are_alike(values):
+            return None
+        columns[name,] = InfoColumn(_to_array(values), None)
+    return columns
+
+
+def _are_alike(values: Sequence[Any]) -> bool:
+    kind, *others = set(map(type, values))
+    if others:
+        return False
+    if kind is int:
+        return all(-(2**63) <= value < 2**63 for value in values)
+    if kind is np.ndarray:
+        return len({(value.dtype, value.shape) for value in values}) == 1
+    return issubclass(kind, IMMUTABLE)
+
+
 def _flatten(info: Mapping[str, Any], prefix: Path = ()) -> dict[Path, Any]:
     flat: dict[Path, Any] = {}
     for name, value in info.items():

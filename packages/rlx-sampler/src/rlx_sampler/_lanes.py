@@ -8,7 +8,7 @@ import numpy as np
 
 from rlx_sampler._acting import Actor, Answer
 from rlx_sampler._errors import EpisodeError
-from rlx_sampler._infos import Info, freeze_info, to_columns
+from rlx_sampler._infos import Info, freeze_info
 from rlx_sampler._keys import EpisodeKey, EpisodeStreams
 from rlx_sampler._layouts import Layout, layout_of
 from rlx_sampler._pieces import Piece, harvest
@@ -241,8 +241,8 @@ class Lanes:
             end,
             running.is_beginning,
             self._present().row(lane),
-            to_columns(infos),
-            to_columns([self._episode_info(lane, running)]),
+            infos,
+            self._episode_info(lane, running),
         )
 
     def _episode_info(self, lane: int, running: Running) -> Info:

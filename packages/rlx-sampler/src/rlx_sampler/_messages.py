@@ -123,10 +123,6 @@ class Pipe(Protocol):
         """Return the next message; EOFError if the other end is gone."""
         ...
 
-    def poll(self) -> bool:
-        """Whether a message, or the end, is there to be read."""
-        ...
-
     def close(self) -> None:
         """Close this end."""
         ...

@@ -3,11 +3,11 @@
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import groupby
-from typing import TypeAlias
+from typing import NamedTuple
 
 import numpy as np
 
-from rlx_sampler._infos import Columns, InfoColumn
+from rlx_sampler._infos import Columns, Info, shared_columns, to_columns
 from rlx_sampler._layouts import Layout, fill
 from rlx_sampler._recorded import Harvest, Part, Recorded, as_recorded, assemble
 from rlx_sampler._step_types import StepType, label_pieces
@@ -28,31 +28,37 @@ class Piece:
     end: StepType
     is_beginning: bool
     last_observation: ArrayTree
-    env_infos: Columns
-    episode_info: Columns
+    infos: Sequence[Info]
+    """One a step; empty where all are."""
+    episode_info: Info
 
 
-_Shape: TypeAlias = tuple[object, ...]
+class _Columns(NamedTuple):
+    """The infos of several pieces."""
+
+    by_step: Columns
+    by_piece: Columns
 
 
 def harvest(pieces: Sequence[Piece], tape: Tape, layout: Layout) -> Iterator[Harvest]:
-    """Take the pieces off the tape, together where their infos are columns of the same kind.
+    """Take the pieces off the tape, together where their infos are alike.
 
     Args:
         pieces: In the order of time.
         tape: Where their steps are.
         layout: How observations, actions and agent infos lie on the tape.
     """
+    if not pieces:
+        return
     ordered = sorted(pieces, key=lambda each: each.index)
     keys = [list(each) for _, each in groupby(ordered, key=lambda each: each.index)]
-    for shape, group in groupby(keys, key=_shape):
-        together = list(group)
-        if shape is not None:
-            yield _harvest(together, _record([each for key in together for each in key], tape, layout))
-            continue
-        for key in together:
-            alone = [_record([each], tape, layout) for each in key]
-            yield _harvest([key], _joined(alone))
+    columns = _shared_columns(ordered)
+    if columns is not None:
+        yield _harvest(keys, _record(ordered, columns, tape, layout))
+        return
+    for key in keys:
+        alone = [_record([each], _own_columns(each), tape, layout) for each in key]
+        yield _harvest([key], _joined(alone))
 
 
 def _harvest(keys: Sequence[Sequence[Piece]], recorded: Recorded) -> Harvest:
@@ -65,23 +71,19 @@ def _joined(recordings: Sequence[Recorded]) -> Recorded:
     return as_recorded(assemble([Part.of_all(recorded) for recorded in recordings]))
 
 
-def _shape(key: Sequence[Piece]) -> _Shape | None:
-    """Return what the columns of pieces that go together have in common; None where they have gaps or differ."""
-    shapes = {_columns_shape(each.env_infos) + _columns_shape(each.episode_info) for each in key}
-    shape = shapes.pop()
-    return None if shapes or None in shape else shape
+def _shared_columns(pieces: Sequence[Piece]) -> _Columns | None:
+    by_piece = shared_columns([each.episode_info for each in pieces])
+    infos = [info for each in pieces for info in each.infos]
+    has_all = not infos or all(each.infos for each in pieces)
+    by_step = shared_columns(infos) if has_all else None
+    return None if by_step is None or by_piece is None else _Columns(by_step, by_piece)
 
 
-def _columns_shape(columns: Columns) -> _Shape:
-    shapes = tuple(
-        (path, column.values.dtype, column.values.shape[1:]) if column.present is None else None
-        for path, column in columns.items()
-    )
-    return (len(shapes), *shapes)
+def _own_columns(piece: Piece) -> _Columns:
+    return _Columns(to_columns(piece.infos), to_columns([piece.episode_info]))
 
 
-def _record(pieces: Sequence[Piece], tape: Tape, layout: Layout) -> Recorded:
-    """Take pieces off the tape; several only where their columns have no gaps."""
+def _record(pieces: Sequence[Piece], columns: _Columns, tape: Tape, layout: Layout) -> Recorded:
     lengths = np.array([each.length for each in pieces])
     offsets = np.cumsum(lengths) - lengths
     begins = np.array([each.begin for each in pieces])
@@ -97,15 +99,7 @@ def _record(pieces: Sequence[Piece], tape: Tape, layout: Layout) -> Recorded:
         step_types=label_pieces(lengths, ends, np.array([each.is_beginning for each in pieces])),
         lengths=lengths,
         complete=ends != StepType.MID,
-        env_infos=_joined_columns([each.env_infos for each in pieces]),
+        env_infos=columns.by_step,
         agent_infos=agent_infos,
-        episode_infos=_joined_columns([each.episode_info for each in pieces]),
+        episode_infos=columns.by_piece,
     )
-
-
-def _joined_columns(columns: Sequence[Columns]) -> Columns:
-    if len(columns) == 1:
-        return columns[0]
-    return {
-        path: InfoColumn(np.concatenate([each[path].values for each in columns]), None) for path in columns[0]
-    }

@@ -3,13 +3,13 @@
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from multiprocessing import connection as waiting
 from typing import Any, Final
 
 from rlx_sampler._errors import WorkerError
 from rlx_sampler._exactness import WorkerProfile
 from rlx_sampler._messages import Failure, Kind, Live, NewLayout, Ready, UseRows, receive
 from rlx_sampler._process import WorkerProcess
+from rlx_sampler._readiness import ready
 from rlx_sampler._round import Round, rebuilt
 
 MAX_DEATHS: Final = 3
@@ -72,12 +72,12 @@ class ProcessPool:
             WorkerError: If workers die again and again, or one does nothing for too long.
         """
         handles = [h for p in self.processes for h in (p.connection, p.sentinel)]
-        ready = waiting.wait(handles, min(LONGEST_WAIT, self._timeout))
+        speaking = ready(handles, min(LONGEST_WAIT, self._timeout))
         for process in list(self.processes):
             try:
-                if process.connection in ready:
+                if process.connection in speaking:
                     self._read_all(process, current)
-                elif process.sentinel in ready:
+                elif process.sentinel in speaking:
                     self._replace(process, current)
             except (EOFError, ConnectionResetError, BrokenPipeError):
                 self._replace(process, current)
@@ -91,7 +91,7 @@ class ProcessPool:
             message = receive(process.connection)
             if current is None or not current.take(process, message):
                 self._read(process, message, current)
-            if not process.connection.poll():
+            if not ready([process.connection]):
                 return
 
     def _read(self, process: WorkerProcess, message: Any, current: Round | None) -> None:

@@ -35,6 +35,7 @@ from rlx_sampler._messages import (
     send_object,
 )
 from rlx_sampler._parameters import read_parameters
+from rlx_sampler._readiness import ready
 from rlx_sampler._shared_memory import SharedMemory
 from rlx_sampler._worker import Worker
 
@@ -194,7 +195,7 @@ class _Service:
             send_numbers(self._connection, Kind.MORE, [self._call.call])
 
     def _look(self) -> None:
-        while self._pending is None and self._connection.poll():
+        while self._pending is None and ready([self._connection]):
             self._take(receive(self._connection))
 
     def _take(self, message: Any) -> None:
