@@ -207,8 +207,8 @@ class VecWorker(Worker):
         self._abandon()  # so that lanes fill up in the same order in every call
         try:
             while True:
-                is_full = self._fill(lease)
-                if self._n_ended >= (self.n_lanes if is_full else 1):
+                enough = self.n_lanes if self._fill(lease) else 1
+                if self._lanes is not None and self._lanes.n_ended >= enough:
                     yield from self._harvest()
                 if self.is_idle or lease.is_over():
                     return
@@ -224,10 +224,6 @@ class VecWorker(Worker):
             self.begin(key)
             self.start_episode()
         return True
-
-    @property
-    def _n_ended(self) -> int:
-        return 0 if self._lanes is None else self._lanes.n_ended
 
     def _run_seeded(self, lease: Lease) -> Iterator[Harvest]:
         """Run one episode at a time with the global generators seeded for it."""

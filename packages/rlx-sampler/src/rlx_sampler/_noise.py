@@ -11,8 +11,8 @@ from typing import Any, TypeAlias
 
 import numpy as np
 
-from rlx_sampler._row_generators import RowGenerators, draw
-from rlx_sampler._trees import Array
+from rlx_sampler._row_generators import Kind, RowGenerators, draw
+from rlx_sampler._trees import Array, is_array
 
 Noise: TypeAlias = np.random.Generator | Sequence[np.random.Generator]
 
@@ -31,8 +31,7 @@ def sample_categorical(logits: Any, rng: Noise) -> Any:
         ValueError: If the number of generators is not the number of rows.
     """
     values = to_array(logits)
-    uniform = _noise(rng, values.shape, "random")
-    scores = values - np.log(-np.log1p(-uniform))  # 1 - u is never 0, so the noise is finite
+    scores = values + _noise(rng, values.shape, "gumbel")
     return like(logits, np.asarray(scores.argmax(-1)))
 
 
@@ -47,7 +46,8 @@ def sample_gaussian(mean: Any, std: Any, rng: Noise) -> Any:
     """
     values = to_array(mean)
     noise = _noise(rng, values.shape, "standard_normal")
-    return like(mean, (values + to_array(std) * noise).astype(values.dtype))
+    scale = std if isinstance(std, float) else to_array(std)
+    return like(mean, (values + scale * noise).astype(values.dtype))
 
 
 def sample_distribution(distribution: Any, rng: Noise) -> Any:
@@ -76,7 +76,7 @@ def sample_distribution(distribution: Any, rng: Noise) -> Any:
             case known.Categorical():
                 return sample_categorical(distribution.logits, rng)
             case known.Bernoulli():
-                uniform = _noise(rng, tuple(distribution.probs.shape), "random")
+                uniform = _noise(rng, tuple(distribution.probs.shape), "uniform")
                 return (torch.from_numpy(uniform) < distribution.probs).to(distribution.probs.dtype)
             case known.Normal():
                 return sample_gaussian(distribution.mean, distribution.stddev, rng)
@@ -93,25 +93,27 @@ def sample_distribution(distribution: Any, rng: Noise) -> Any:
                 )
 
 
-def _noise(rng: Noise, shape: tuple[int, ...], method: str) -> Array:
+def _noise(rng: Noise, shape: tuple[int, ...], kind: Kind) -> Array:
     """Return noise of `shape`, row i from generator i, or all from the one generator."""
     if isinstance(rng, np.random.Generator):
-        return np.asarray(draw(rng, shape, method))
+        return np.asarray(draw(rng, shape, kind))
     if shape[:1] != (len(rng),):
         raise ValueError(f"there are {len(rng)} generators for values of shape {shape}: one a row is needed.")
     if isinstance(rng, RowGenerators):
-        return rng.draw(shape[1:], method)
-    return np.array([draw(generator, shape[1:], method) for generator in rng])
+        return rng.draw(shape[1:], kind)
+    return np.array([draw(generator, shape[1:], kind) for generator in rng])
 
 
 def to_array(value: Any) -> Array:
     """Return `value`, an array or a tensor that may need a gradient, as an array."""
+    if is_array(value):  # most often, and asked fastest
+        return value
     return np.asarray(value.detach().cpu() if is_tensor(value) else value)
 
 
 def like(model: Any, value: Array) -> Any:
     """Return `value` as a tensor on the device of `model` where that is a tensor."""
-    if not is_tensor(model):
+    if is_array(model) or not is_tensor(model):
         return value
     torch: Any = import_module("torch")
     return torch.from_numpy(value).to(model.device)

@@ -1,7 +1,7 @@
 """One generator a row, as policies get them, with noise drawn ahead for those that want it for all rows."""
 
 from collections.abc import Sequence
-from typing import Any, Final, overload
+from typing import Any, Final, Literal, TypeAlias, overload
 
 import numpy as np
 
@@ -11,9 +11,14 @@ AHEAD: Final = 32
 """Steps that noise is drawn ahead: one call of a generator serves so many."""
 
 
-def draw(rng: np.random.Generator, shape: tuple[int, ...], method: str) -> Any:
-    """Return noise of `shape`, uniform in [0, 1) or standard normal as `method` says."""
-    return rng.random(shape) if method == "random" else rng.standard_normal(shape)
+Kind: TypeAlias = Literal["uniform", "standard_normal", "gumbel"]
+
+
+def draw(rng: np.random.Generator, shape: tuple[int, ...], kind: Kind) -> Any:
+    """Return noise of `shape`: uniform in [0, 1), standard normal, or standard Gumbel."""
+    if kind == "gumbel":
+        return rng.gumbel(size=shape)
+    return rng.random(shape) if kind == "uniform" else rng.standard_normal(shape)
 
 
 class RowGenerators(Sequence[np.random.Generator]):
@@ -28,7 +33,7 @@ class RowGenerators(Sequence[np.random.Generator]):
 
     def __init__(self, generators: Sequence[np.random.Generator]) -> None:
         self._generators = list(generators)
-        self._ahead: dict[tuple[str, tuple[int, ...]], _Ahead] = {}
+        self._ahead: dict[tuple[Kind, tuple[int, ...]], _Ahead] = {}
 
     def put(self, row: int, rng: np.random.Generator) -> None:
         """Let `row` draw from `rng` from now on."""
@@ -36,12 +41,12 @@ class RowGenerators(Sequence[np.random.Generator]):
         for ahead in self._ahead.values():
             ahead.forget(row)
 
-    def draw(self, shape: tuple[int, ...], method: str) -> Array:
+    def draw(self, shape: tuple[int, ...], kind: Kind) -> Array:
         """Return noise for every row, (n_rows, ...): the next of each row's own."""
-        kind = method, shape
-        if kind not in self._ahead:
-            self._ahead[kind] = _Ahead(len(self), shape, method)
-        return self._ahead[kind].next_of_all(self._generators)
+        ahead = self._ahead.get((kind, shape))
+        if ahead is None:
+            ahead = self._ahead[kind, shape] = _Ahead(len(self), shape, kind)
+        return ahead.next_of_all(self._generators)
 
     @overload
     def __getitem__(self, index: int) -> np.random.Generator: ...
@@ -59,8 +64,8 @@ class RowGenerators(Sequence[np.random.Generator]):
 class _Ahead:
     """Noise of one kind for all rows; each row is as far in its own as it has steps."""
 
-    def __init__(self, n_rows: int, shape: tuple[int, ...], method: str) -> None:
-        self._method = method
+    def __init__(self, n_rows: int, shape: tuple[int, ...], kind: Kind) -> None:
+        self._kind = kind
         self._noise = np.empty((n_rows, AHEAD, *shape))
         self._rows = np.arange(n_rows)
         self._used = np.full(n_rows, AHEAD)
@@ -84,6 +89,6 @@ class _Ahead:
     def _refill(self, generators: Sequence[np.random.Generator]) -> None:
         shape = self._noise.shape[1:]
         for row in np.flatnonzero(self._used == AHEAD).tolist():
-            self._noise[row] = draw(generators[row], shape, self._method)
+            self._noise[row] = draw(generators[row], shape, self._kind)
             self._used[row] = 0
         self._steps_left = AHEAD - int(self._used.max())
