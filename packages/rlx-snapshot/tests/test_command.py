@@ -123,6 +123,19 @@ class TestDiff:
         assert capsys.readouterr().out.startswith("0 of ")
 
 
+@pytest.mark.parametrize(
+    ("command", "problem"), [("show", "no pickle"), ("verify", "neither a snapshot nor a whole pickle")]
+)
+def test_files_of_another_kind_are_named(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], command: str, problem: str
+) -> None:
+    """A text file passes for nothing; the message names it."""
+    (tmp_path / "notes.txt").write_text("remember the milk\n")
+    assert main([command, str(tmp_path / "notes.txt")]) == 1
+    printed = capsys.readouterr()
+    assert f"notes.txt is damaged: it is {problem}" in printed.out + printed.err
+
+
 def test_wrong_usage_ends_with_status_two() -> None:
     """Unknown commands are explained by the parser."""
     command = [sys.executable, "-m", "rlx_snapshot", "explode"]

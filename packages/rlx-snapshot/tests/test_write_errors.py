@@ -44,7 +44,9 @@ def test_full_disk_names_the_file_and_the_way_out(
         with monkeypatch.context() as patch:
             patch.setattr(os, "fsync", _failing(errno.ENOSPC))
             snapshotter.save_itr_params(2, pickle.PickleBuffer(bytearray(size)))
-            with pytest.raises(OSError, match=r"no snapshot is lost: free some space.*params\.pkl'") as caught:
+            with pytest.raises(
+                OSError, match=r"no snapshot is lost: free some space.*params\.pkl'"
+            ) as caught:
                 snapshotter.wait()
     assert (caught.value.errno, caught.value.filename) == (errno.ENOSPC, str(tmp_path / "params.pkl"))
     assert snapshotter.load(tmp_path) == "old"

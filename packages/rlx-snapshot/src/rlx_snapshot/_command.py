@@ -11,12 +11,11 @@ from typing import Final
 from rlx_snapshot._description import Description, describe, verify
 from rlx_snapshot._errors import NotAFileError
 from rlx_snapshot._files import latest_path, numbered_iterations
-from rlx_snapshot._inert import NotInertError
 from rlx_snapshot._modes import numbered
 from rlx_snapshot._outline import outline_of
 
 _UNITS: Final = ("B", "KiB", "MiB", "GiB", "TiB")
-_FAILURES: Final = (OSError, pickle.UnpicklingError, NotAFileError, NotInertError)
+_FAILURES: Final = (OSError, pickle.UnpicklingError, NotAFileError)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -1,11 +1,13 @@
 """What a snapshot file says about itself, without unpickling it."""
 
 import os
+import pickle
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from rlx_snapshot._container import Container, check_buffers, open_container
+from rlx_snapshot._errors import DamagedSnapshotError
 from rlx_snapshot._layout import NO_ITERATION, SIGNED, VERSION
 from rlx_snapshot._settings import SigningKey, key_from
 
@@ -51,13 +53,15 @@ def verify(path: str | os.PathLike[str], *, signing_key: SigningKey | None = Non
     """Check every byte of a file, and its signature if there is a key; nothing is unpickled.
 
     Another program's plain pickle has no checksums: it passes with
-    ``format_version`` None.
+    ``format_version`` None if it ends as a pickle does.
 
     Raises:
-        DamagedSnapshotError: If the file is not what was saved.
+        DamagedSnapshotError: If the file is not what was saved, or neither a snapshot nor a pickle.
         UntrustedSnapshotError: If there is a key and the file is not signed with it.
     """
     container = open_container(Path(path), key_from(signing_key))
+    if container.footer is None and bytes(container.pristine[-1:]) != pickle.STOP:
+        raise DamagedSnapshotError(container.path, "it is neither a snapshot nor a whole pickle")
     check_buffers(container)
     return _describe(container)
 

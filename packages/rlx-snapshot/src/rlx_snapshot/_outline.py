@@ -7,7 +7,8 @@ from typing import Final, cast
 
 from rlx_snapshot._container import open_container, skeleton
 from rlx_snapshot._digests import digest_of
-from rlx_snapshot._inert import Made, Named, walk
+from rlx_snapshot._errors import DamagedSnapshotError
+from rlx_snapshot._inert import Made, Named, NotInertError, walk
 
 _LONGEST: Final = 60
 Sized = Sequence[object]
@@ -23,12 +24,14 @@ def outline_of(path: Path) -> Outline:
     """Every part of the state in a file: containers and objects by class, leaves by value or checksum.
 
     Raises:
-        DamagedSnapshotError: If the file is not what was saved.
-        NotInertError: If it is no pickle that can be walked.
+        DamagedSnapshotError: If the file is not what was saved, or no pickle at all.
     """
     container = open_container(path)
     buffers = container.index.buffers if container.index else ()
-    described = walk(skeleton(container), [container.data[b.offset : b.end] for b in buffers])
+    try:
+        described = walk(skeleton(container), [container.data[b.offset : b.end] for b in buffers])
+    except NotInertError as error:
+        raise DamagedSnapshotError(path, f"it is no pickle that can be read: {error}") from error
     return _Outliner().outline(described)
 
 
