@@ -37,6 +37,10 @@ class Call:
     def __reduce__(self) -> Reduced:
         return self._function, self._arguments
 
+    def __call__(self, *arguments: object) -> Any:
+        """Call what is computed, when loaded; picklers want what they write as a function to be callable."""
+        return self._function(*self._arguments)(*arguments)  # type: ignore[operator]
+
 
 def method(name: str, *arguments: object) -> Callable[..., Any]:
     """A function of one object that calls its method `name`, and pickles."""

@@ -5,7 +5,7 @@ import operator
 import pickle
 import types
 from collections import OrderedDict
-from typing import Any, Protocol
+from typing import Any, Final, Protocol
 
 from rlx_snapshot._calls import Call, Reducer
 from rlx_snapshot._cloud import CloudPickler
@@ -14,6 +14,8 @@ from rlx_snapshot._environment_reducers import EnvironmentReducers
 from rlx_snapshot._main_module import by_name_or_copy, lives_in_main
 from rlx_snapshot._numpy_reducers import numpy_reducer
 from rlx_snapshot._torch_reducers import TorchReducers
+
+_EMPTY: Final = (OrderedDict, ())
 
 
 class Writable(Protocol):
@@ -40,9 +42,11 @@ class ExactPickler(CloudPickler):
 
     def reducer_override(self, obj: object) -> Any:
         """Called by pickle for everything but the plainest builtins."""
-        reducer = self._reducers.get(type(obj))
-        if reducer is None:
-            reducer = self._reducers[type(obj)] = self._choose(type(obj))
+        cls = type(obj)
+        try:
+            reducer = self._reducers[cls]
+        except KeyError:
+            reducer = self._reducers[cls] = self._choose(cls)
         return reducer(obj)
 
     def _choose(self, cls: type[object]) -> Reducer:
@@ -112,7 +116,7 @@ def _has_module(cls: type[object]) -> bool:
 
 def _ordered(mapping: Any) -> Any:
     # A torch module holds a dozen of these, nearly always empty: their own way to be pickled is slow.
-    return NotImplemented if mapping or vars(mapping) else (OrderedDict, ())
+    return NotImplemented if mapping or vars(mapping) else _EMPTY
 
 
 def _by_itself(_: object) -> Any:

@@ -27,6 +27,9 @@ class TorchReducers:
     def __init__(self) -> None:
         self._torch: Any = sys.modules["torch"]
         self._module = Call(importlib.import_module, "torch")
+        self._bytes = self._torch.uint8
+        # As `methodcaller` writes itself where there are named arguments, but once for all storages.
+        self._from_buffer = functools.partial(operator.methodcaller, "frombuffer", dtype=self._bytes)
         self._empty: dict[Any, Callable[..., object]] = {}
         self._to_device: dict[Any, Callable[..., object]] = {}
 
@@ -62,17 +65,16 @@ class TorchReducers:
         return Call(method("to", Call(operator.attrgetter("device"), storage)), empty)
 
     def _storage(self, storage: Any) -> Reduced:
-        if storage.device.type not in _DEVICES:
+        device = storage.device
+        if device.type not in _DEVICES:
             return storage.__reduce_ex__(5)  # type: ignore[no-any-return]
-        contents = self._torch.empty(0, dtype=self._torch.uint8, device=storage.device)
         if storage.nbytes() == 0:
-            loaded = self._empty_of(self._torch.uint8)
+            loaded = self._empty_of(self._bytes)
         else:
-            contents.set_(storage)
-            payload = pickle.PickleBuffer(contents.cpu().numpy())
-            loaded = Call(operator.methodcaller("frombuffer", payload, dtype=self._torch.uint8), self._module)
-        if storage.device.type != "cpu":
-            loaded = Call(self._moved_to(storage.device), loaded)
+            contents = self._torch.empty(0, dtype=self._bytes, device=device).set_(storage)
+            loaded = Call(Call(self._from_buffer, pickle.PickleBuffer(contents.cpu().numpy())), self._module)
+        if device.type != "cpu":
+            loaded = Call(self._moved_to(device), loaded)
         return _AS_STORAGE, (loaded,)
 
     def _empty_of(self, dtype: Any) -> Call:
