@@ -10,7 +10,6 @@ figure is the best and the median of the repeats, in milliseconds; peers take tu
 import argparse
 import contextlib
 import importlib
-import itertools
 import os
 import pickle
 import shutil
@@ -19,71 +18,20 @@ import tempfile
 import threading
 import time
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import cloudpickle
 import numpy as np
 import torch
+from _payloads import MIB, advance, medium, replay, small, tensors_of
 
 from rlx_snapshot import Snapshotter, verify
 from rlx_snapshot._slots import Slots
 
-MIB = 1 << 20
 dcp: Any = importlib.import_module("torch.distributed.checkpoint")
 Times = dict[str, list[float]]
-
-
-def small() -> dict[str, Any]:
-    """A policy and a value function of 1 MB together, with Adam, as a run holds them."""
-    torch.manual_seed(0)
-    networks = torch.nn.ModuleList(
-        torch.nn.Sequential(*(layer for pair in zip(_linears(out), _tanhs(), strict=False) for layer in pair))
-        for out in (6, 1)
-    )
-    optimizer = torch.optim.Adam(networks.parameters(), lr=3e-4)
-    torch.stack([network(torch.randn(8, 17)).sum() for network in networks]).sum().backward()
-    optimizer.step()
-    return {"networks": networks, "optimizer": optimizer, "returns": [float(n) for n in range(1000)]}
-
-
-def _linears(out: int) -> list[torch.nn.Module]:
-    widths = [17, 128, 128, 128, out]
-    return [torch.nn.Linear(before, after) for before, after in itertools.pairwise(widths)]
-
-
-def _tanhs() -> Iterator[torch.nn.Module]:
-    while True:
-        yield torch.nn.Tanh()
-
-
-def medium(mib: int) -> dict[str, Any]:
-    """200 arrays of the same size, half torch and half NumPy."""
-    size = mib * MIB // 200 // 4
-    arrays = [np.random.default_rng(number).random(size, dtype="f4") for number in range(200)]
-    return {f"a{n}": torch.from_numpy(a) if n % 2 else a for n, a in enumerate(arrays)}
-
-
-def replay(mib: int) -> dict[str, Any]:
-    """A replay buffer of four arrays."""
-    rows = mib * MIB // (2 * 64 * 4 + 8 * 4 + 1024)
-    chance = np.random.default_rng(0)
-    state = {
-        name: chance.random((rows, width), dtype="f4")
-        for name, width in (("obs", 64), ("next", 64), ("act", 8))
-    }
-    return {**state, "img": np.zeros((rows, 1024), dtype="u1"), "position": 0}
-
-
-def advance(state: dict[str, Any]) -> None:
-    """Write the next two per cent of the rows."""
-    rows = len(state["obs"])
-    window = rows // 50
-    start = state["position"] % (rows - window)
-    for name in ("obs", "next", "act", "img"):
-        state[name][start : start + window] += 1
-    state["position"] = start + window
 
 
 def milliseconds(work: Callable[[], object]) -> float:
@@ -93,17 +41,10 @@ def milliseconds(work: Callable[[], object]) -> float:
     return (time.perf_counter() - start) * 1e3
 
 
-def tensors_of(state: Any, prefix: str = "") -> dict[str, torch.Tensor]:
-    """What safetensors and torch's distributed checkpoints can hold of a state."""
-    if isinstance(state, dict):
-        return {
-            k: t for name, value in state.items() for k, t in tensors_of(value, f"{prefix}{name}.").items()
-        }
-    if isinstance(state, torch.nn.Module | torch.optim.Optimizer):
-        return tensors_of(state.state_dict(), prefix)
-    if isinstance(state, np.ndarray):
-        return {prefix: torch.from_numpy(state)}
-    return {prefix: state.detach().contiguous()} if isinstance(state, torch.Tensor) else {}
+def on_a_clean_disk(work: Callable[[], object]) -> float:
+    """How long `work` takes with nothing left to write of what others wrote before it."""
+    os.sync()
+    return milliseconds(work)
 
 
 def synced(path: Path) -> None:
@@ -147,23 +88,33 @@ def time_saves(directory: Path, state: Any, repeats: int, *, size: int) -> tuple
     background = Snapshotter(directory / "background", background=True, incremental="never")
     foreground = Snapshotter(directory / "foreground")
     tensors = tensors_of(state)
+    arrays = [tensor.reshape(-1).view(torch.uint8).numpy() for tensor in tensors.values() if tensor.dim()]
     for itr in range(repeats + 1):
         stall.setdefault("memcpy into touched memory", []).append(
             milliseconds(lambda: np.copyto(target, source))
         )
+        stall.setdefault("memcpy, array by array", []).append(milliseconds(lambda: copy_each(arrays, target)))
         stall.setdefault("rlx, background", []).append(
-            milliseconds(lambda itr=itr: background.save_itr_params(itr, state))
+            on_a_clean_disk(lambda itr=itr: background.save_itr_params(itr, state))
         )
         background.wait()
-        foreground_time = milliseconds(lambda itr=itr: foreground.save_itr_params(itr, state))
+        foreground_time = on_a_clean_disk(lambda itr=itr: foreground.save_itr_params(itr, state))
         durable.setdefault("rlx, foreground", []).append(foreground_time)
         for name, write in writers(directory, state).items():
-            stall.setdefault(name, []).append(milliseconds(write))
+            stall.setdefault(name, []).append(on_a_clean_disk(write))
             rest = milliseconds(lambda name=name: synced(directory / FILES[name]))
             durable.setdefault(f"{name} + fsync", []).append(stall[name][-1] + rest)
         stall.setdefault("torch DCP async_save (tensors only)", []).append(_async_save(directory, tensors))
     background.close()
     return stall, durable
+
+
+def copy_each(arrays: list[Any], target: Any) -> None:
+    """Copy arrays one after the other, as any copy of a state of many must."""
+    start = 0
+    for array in arrays:
+        target[start : start + len(array)] = array
+        start += len(array)
 
 
 def _async_save(directory: Path, tensors: dict[str, torch.Tensor]) -> float:
@@ -271,8 +222,8 @@ def time_lost(directory: Path, state: Any, repeats: int) -> Times:
         rlx()
         for _ in range(repeats):
             alone = milliseconds(train)
-            times.setdefault("rlx, background", []).append(milliseconds(rlx) - alone)
-            times.setdefault("torch.save in a thread", []).append(milliseconds(torch_thread) - alone)
+            times.setdefault("rlx, background", []).append(on_a_clean_disk(rlx) - alone)
+            times.setdefault("torch.save in a thread", []).append(on_a_clean_disk(torch_thread) - alone)
     return times
 
 
