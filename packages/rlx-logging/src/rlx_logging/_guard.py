@@ -1,32 +1,36 @@
-"""One backend's failures kept from training and from the other backends."""
+"""The failures of one backend or logger kept from training and from the others."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Generic, TypeVar
 
-from rlx_logging._backend import Backend
 from rlx_logging._errors import DroppedRowsWarning
 from rlx_logging._warn import warn
 
+Target = TypeVar("Target")
 
-class Guard:
-    """Calls a backend; a failure costs one warning, later ones are only counted.
+
+class Guard(Generic[Target]):
+    """Calls a backend or logger; a failure costs one warning, later ones are only counted.
 
     Args:
-        backend: What is called.
+        target: What is called.
+        name: What warnings call it.
         reraise: Let failures through, for those who want training to stop.
     """
 
-    def __init__(self, backend: Backend, *, reraise: bool = False) -> None:
-        self.backend = backend
+    def __init__(self, target: Target, name: str, *, reraise: bool = False) -> None:
+        self.target = target
+        self.name = name
         self.dropped = 0
         self._reraise = reraise
         self._warned = False
 
-    def __call__(self, what: str, call: Callable[[Backend], object]) -> None:
-        """Call `call` with the backend."""
+    def __call__(self, what: str, call: Callable[[Target], object]) -> None:
+        """Call `call` with the target."""
         try:
-            call(self.backend)
+            call(self.target)
         except Exception as error:  # noqa: BLE001 - logging must not end training
             self.failed(what, error)
 
@@ -38,7 +42,7 @@ class Guard:
         if not self._warned:
             self._warned = True
             warn(
-                f"{self.backend.name}: could not {what} ({type(error).__name__}: {error}); training goes on. "
+                f"{self.name}: could not {what} ({type(error).__name__}: {error}); training goes on. "
                 "What is dropped is counted and reported when the logger is finalized.",
                 DroppedRowsWarning,
             )
@@ -46,5 +50,5 @@ class Guard:
     def report(self) -> None:
         """Warn of everything that was dropped since the last report."""
         if self.dropped > 1:
-            warn(f"{self.backend.name}: {self.dropped} calls were dropped in all.", DroppedRowsWarning)
+            warn(f"{self.name}: {self.dropped} calls were dropped in all.", DroppedRowsWarning)
         self.dropped = 0

@@ -17,8 +17,16 @@ class LazyLogger(BaseLogger):
     The arguments are those of :class:`BaseLogger` and change nothing.
     """
 
-    def prepare_dict_for_logging(self, log_data: dict[str, Any]) -> dict[str, LogValue]:
-        """Return `log_data` as it is: preparing what nobody reads would cost time."""
+    def prepare_dict_for_logging(
+        self,
+        log_data: dict[str, Any],
+        *,
+        parent_key: str = "",
+        delimiter: str = "/",
+        exclude_arrays: bool | None = None,
+    ) -> dict[str, LogValue]:
+        """Return `log_data` as it is, whatever else is asked: preparing what nobody reads would cost time."""
+        del parent_key, delimiter, exclude_arrays
         return log_data
 
     def write(self, step_type: str, step: int, data: Mapping[str, Any]) -> None:

@@ -1,7 +1,8 @@
-"""What a value offers, asked in one place: tensors of any library have no common base class."""
+"""What a value offers, asked in one place: tensors and loggers of any library have no common base class."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 
@@ -19,3 +20,15 @@ def item_of(value: Any) -> object:
         return value.item()
     except (AttributeError, TypeError, ValueError, RuntimeError):
         return None
+
+
+def method_of(value: object, name: str) -> Callable[..., Any] | None:
+    """Return a method by its name, None if `value` has none."""
+    method = getattr(value, name, None)
+    return method if callable(method) else None
+
+
+def count_of(value: object, name: str) -> int:
+    """Return a whole number by its name, -1 if `value` has none."""
+    count = getattr(value, name, None)
+    return count if isinstance(count, int) else -1

@@ -62,21 +62,21 @@ class RunLogger(BaseLogger):
         on_failure: Literal["warn", "raise"] = "warn",
     ) -> None:
         super().__init__(train_interval, test_interval, update_interval, info_interval, exclude_arrays)
-        _check_choice("durability", durability, ("fsync", "flush"))
-        _check_choice("on_failure", on_failure, ("warn", "raise"))
+        check_choice("durability", durability, ("fsync", "flush"))
+        check_choice("on_failure", on_failure, ("warn", "raise"))
         check_interval("save_interval", save_interval)
         self.save_interval = save_interval
         self.last_save_step = -1
         self.folder = folder if isinstance(folder, LogFolder) else LogFolder(folder)
         self._durability = durability
-        self._guards = [Guard(backend, reraise=on_failure == "raise") for backend in backends]
+        self._guards = [Guard(backend, backend.name, reraise=on_failure == "raise") for backend in backends]
         self._rows = RowBuilder()
         self._left_out: set[str] = set()
 
     @property
     def backends(self) -> tuple[Backend, ...]:
         """Where rows go."""
-        return tuple(guard.backend for guard in self._guards)
+        return tuple(guard.target for guard in self._guards)
 
     def prepare_dict_for_logging(
         self,
@@ -121,7 +121,7 @@ class RunLogger(BaseLogger):
         row = self._rows.build(step_type, step, data)
         for guard in self._guards:
             try:
-                guard.backend.write(row)
+                guard.target.write(row)
             except Exception as error:  # noqa: BLE001 - logging must not end training
                 guard.failed("write a row", error)
 
@@ -224,7 +224,7 @@ class RunLogger(BaseLogger):
             "files": positions,
             "ends": self.folder.ends(positions),
             "saved": read_sidecar(self.folder.path),
-            "backends": {guard.backend.name: guard.backend.state_dict() for guard in self._guards},
+            "backends": {guard.target.name: guard.target.state_dict() for guard in self._guards},
         }
 
     def _on_disk(self, what: str, call: Callable[[], object]) -> None:
@@ -286,6 +286,11 @@ def _check_format(state: Mapping[str, Any]) -> None:
         raise ValueError(f"this logger state has format {state['format']}; this version reads {FORMAT}.")
 
 
-def _check_choice(name: str, value: str, choices: Sequence[str]) -> None:
+def check_choice(name: str, value: str, choices: Sequence[str]) -> None:
+    """Refuse a `value` that is none of `choices`.
+
+    Raises:
+        ValueError: If it is none of them.
+    """
     if value not in choices:
         raise ValueError(f"{name} must be one of {', '.join(map(repr, choices))}; got {value!r}.")

@@ -33,9 +33,11 @@ class LoggerWrapper(BaseLogger):
         """Hand a row on."""
         self.to.write(step_type, step, data)
 
-    def prepare_dict_for_logging(self, log_data: dict[str, Any]) -> dict[str, LogValue]:
-        """Let the wrapped logger flatten and filter."""
-        return self.to.prepare_dict_for_logging(log_data)
+    def prepare_dict_for_logging(
+        self, log_data: dict[str, Any], *args: Any, **options: Any
+    ) -> dict[str, LogValue]:
+        """Let the wrapped logger flatten and filter; further arguments are those of the wrapped one."""
+        return self.to.prepare_dict_for_logging(log_data, *args, **options)
 
     def write_media(self, tag: str, step: int, media: Media) -> None:
         """Hand a picture, film or text on."""
