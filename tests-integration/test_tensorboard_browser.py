@@ -24,7 +24,7 @@ WAIT = 60_000  # milliseconds
 
 
 def log_runs(folder: Path) -> None:
-    """Log two runs with numbers, a histogram, a picture and arguments; the second one is resumed."""
+    """Log two runs with numbers, a histogram, a picture, a text and arguments; the second one is resumed."""
     for seed, rate in enumerate((3e-4, 1e-3)):
         random = np.random.default_rng(seed)
         run = folder / f"ppo_{seed}"
@@ -43,6 +43,7 @@ def log_runs(folder: Path) -> None:
         rows, columns = np.mgrid[0:96, 0:160]
         picture = np.stack([columns * 1.6, rows * 2.6, np.full_like(rows, 120)], axis=-1).astype(np.uint8)
         logger.write_image("info/episode", 59, picture)
+        logger.write_text("info/note", 59, "the pole stayed **upright**")
         logger.finalize()
 
 
@@ -126,6 +127,12 @@ def test_pictures(page: Any, address: str) -> None:
         "element => element.naturalWidth === 160 && element.naturalHeight === 96",
         arg=picture.element_handle(),
     )
+
+
+def test_texts(page: Any, address: str) -> None:
+    """A text is shown as Markdown."""
+    open_tab(page, address, "text")
+    page.locator("strong", has_text="upright").first.wait_for(timeout=WAIT)
 
 
 def test_hparams(page: Any, address: str, tmp_path: Path) -> None:
