@@ -7,7 +7,15 @@ from typing import Any
 import numpy as np
 import pytest
 
-from rlx_logging import FanoutLogger, JournalLogger, LazyLogger, LogFolder, TensorboardLogger, make_logger
+from rlx_logging import (
+    FanoutLogger,
+    JournalLogger,
+    LazyLogger,
+    LogFolder,
+    TensorboardLogger,
+    make_logger,
+    read_metrics,
+)
 
 INTERVALS = ("train_interval", "test_interval", "update_interval", "info_interval")
 
@@ -65,3 +73,21 @@ def test_a_folder_that_is_no_path(folder: Any) -> None:
     """Numbers are not taken for file descriptors, nor bytes for names."""
     with pytest.raises(TypeError, match="the folder of a log must be a path; got"):
         JournalLogger(folder)
+
+
+@pytest.mark.parametrize("data", [None, [1.0], "loss", {1.0}])
+def test_a_row_that_is_no_mapping(tmp_path: Path, data: Any) -> None:
+    """The message shows what was handed in."""
+    with pytest.raises(TypeError, match="a row must map names to values; got"):
+        JournalLogger(tmp_path).write("info/epoch", 0, data)
+
+
+def test_a_state_without_names_of_backends(tmp_path: Path) -> None:
+    """It is taken for what it says: where files end."""
+    logger = JournalLogger(tmp_path)
+    logger.write("info/epoch", 0, {"a": 1.0})
+    state = {"files": logger.folder.positions()}
+    logger.write("info/epoch", 1, {"a": 1.0})
+    logger.load_state_dict(state)
+    logger.finalize()
+    assert read_metrics(tmp_path)["info/a"].steps.tolist() == [0]

@@ -1,5 +1,6 @@
 """Disks that are full, folders that cannot be written, backends that fail, several writers at once."""
 
+import gc
 import json
 import subprocess
 import sys
@@ -20,6 +21,7 @@ from rlx_logging import (
 )
 
 NAMES = "csv,jsonl,tensorboard"
+OPEN_FILES = Path("/proc/self/fd")
 
 FULL_DISK = """
 import resource, sys, warnings
@@ -205,3 +207,19 @@ def test_a_record_of_save_data_that_cannot_be_written(tmp_path: Path) -> None:
     with pytest.raises(OSError, match=r"logs\.restore\.json"):
         strict.save_data(2, 2, 3, "epoch {} {} {}".format)
     strict.finalize()
+
+
+@pytest.mark.skipif(not OPEN_FILES.is_dir(), reason="needs a list of open files")
+def test_a_logger_that_is_forgotten_closes_its_files(tmp_path: Path) -> None:
+    """As Python's own files do, so that a sweep of many runs in one process does not run out of them."""
+
+    def log_and_forget() -> None:
+        make_logger("csv,jsonl,tensorboard", log_dir=tmp_path).write("info/epoch", 0, {"value": 1.0})
+
+    log_and_forget()
+    gc.collect()
+    before = len(list(OPEN_FILES.iterdir()))
+    for _ in range(5):
+        log_and_forget()
+    gc.collect()
+    assert len(list(OPEN_FILES.iterdir())) == before

@@ -26,6 +26,7 @@ class AppendFile:
 
     def __init__(self, path: Path, *, exclusive: bool = False) -> None:
         self.path = path
+        self._fd = -1
         self._fd = os.open(path, _FLAGS | (os.O_EXCL if exclusive else 0), 0o644)
 
     def append(self, piece: bytes) -> None:
@@ -63,6 +64,10 @@ class AppendFile:
     def sync(self) -> None:
         """Wait until what was appended is on the disk."""
         os.fsync(self._fd)
+
+    def __del__(self) -> None:
+        """Close the file of a logger that was forgotten."""
+        self.close()
 
     def close(self) -> None:
         """Close the file; calling it twice is allowed."""

@@ -13,7 +13,8 @@ from rlx_logging._warn import warn
 def warn_of_gaps(backends: Iterable[Backend], state: Mapping[str, Any]) -> None:
     """Warn of every backend that keeps rows and was not there when those before `state` were logged."""
     for backend in backends:
-        if backend.keeps_rows and state.get("files") and backend.name not in state["backends"]:
+        known = state.get("backends", (backend.name,))
+        if backend.keeps_rows and state.get("files") and backend.name not in known:
             warn(
                 f"{backend.name} was not among the backends that logged the rows before this snapshot, and does "
                 "not get them now; the journal has them (read_metrics, rlx-logging export).",

@@ -62,10 +62,13 @@ class RowBuilder:
             ValueError: If `step_type` is not ``"scope/name"``, if the key of the step is in
                 `data` with another value, if two keys are spelled alike, or if the step
                 does not fit into 64 bits.
-            TypeError: If `step` is not an integer.
+            TypeError: If `step` is not an integer, or `data` no mapping.
         """
-        layout = self._layouts.get((step_type, tuple(data)))
-        values = tuple(data.values())
+        try:
+            keys, values = tuple(data), tuple(data.values())
+        except (TypeError, AttributeError) as error:
+            raise TypeError(f"a row must map names to values; got {data!r}.") from error
+        layout = self._layouts.get((step_type, keys))
         if layout is None or type(step) is not int or not self._plain.issuperset(map(type, values)):
             return self._build_with_care(step_type, step, data)
         return Row(layout, step, time.time(), values, {})
