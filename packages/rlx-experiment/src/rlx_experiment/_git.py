@@ -76,7 +76,8 @@ def run_git(root: Path, command: Sequence[str], paths: Sequence[str] = ()) -> by
             cwd=root,
             env=_environment(),
             stdin=subprocess.DEVNULL,
-            capture_output=True,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,  # `complaint` asks for it
             check=False,
         )
     except OSError:

@@ -4,7 +4,6 @@ import json
 import os
 import time
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
@@ -13,20 +12,21 @@ from rlx_experiment._record import ARGUMENTS_FILE, read_arguments
 from rlx_experiment._status import RunState, RunStatus, read_status
 
 INDEX_FILE: Final = ".rlx-index.json"
-_VERSION: Final = 1
+_VERSION: Final = 2
 _RACY_NS: Final = 2 * 10**9
 """A folder that changed just now may change again at what its file system counts as the same time."""
 _SETTLED: Final = ("finished", "failed", "stopped", "crashed")
 
 
-@dataclass(frozen=True, kw_only=True)
-class RunSummary:
+class RunSummary(NamedTuple):
     """What a list of runs shows of one."""
 
     folder: str
     experiment: str
     status: RunStatus
     arguments: Mapping[str, Any]
+    changed_ns: int
+    """When the folder last changed; as long as it does not, this summary is good."""
 
     @property
     def path(self) -> Path:
@@ -37,15 +37,6 @@ class RunSummary:
     def state(self) -> RunState:
         """The state of the run."""
         return self.status.state
-
-
-class _Known(NamedTuple):
-    """A run as the index remembers it; good as long as its folder has not changed."""
-
-    changed_ns: int
-    experiment: str
-    status: dict[str, Any]
-    arguments: dict[str, Any]
 
 
 def find_runs(root: str | Path, *, remember: bool = True) -> list[RunSummary]:
@@ -63,68 +54,63 @@ def find_runs(root: str | Path, *, remember: bool = True) -> list[RunSummary]:
         raise FileNotFoundError(f"there is no folder {top}")
     index = _read_index(top) if remember else {}
     settled_before = time.time_ns() - _RACY_NS
-    kept: dict[str, _Known] = {}
+    kept: dict[str, RunSummary] = {}
     runs: list[RunSummary] = []
     for folder, changed_ns in _run_folders(str(top), top.stat().st_mtime_ns, index):
         known = index.get(folder)
         if known is None or known.changed_ns != changed_ns:
             known = _read_run(folder, changed_ns)
-        if known.status["state"] in _SETTLED and changed_ns < settled_before:
+        if known.status.state in _SETTLED and changed_ns < settled_before:
             kept[folder] = known
-        runs.append(_summary(folder, known))
+        runs.append(known)
     if remember and kept != index:
         _write_index(top, kept)
     return sorted(runs, key=lambda run: (run.status.started, run.folder))
 
 
-def _run_folders(folder: str, changed_ns: int, index: Mapping[str, _Known]) -> Iterator[tuple[str, int]]:
+def _run_folders(top: str, changed_ns: int, index: Mapping[str, RunSummary]) -> Iterator[tuple[str, int]]:
     """Yield run folders and their times of change; nothing inside a run is looked at."""
-    known = index.get(folder)
-    unchanged = known is not None and known.changed_ns == changed_ns
-    if unchanged or os.path.exists(f"{folder}/{ARGUMENTS_FILE}"):  # noqa: PTH110 - a Path for each takes longer
-        yield folder, changed_ns
-        return
-    with os.scandir(folder) as entries:
-        inner = [
-            (entry.path, entry.stat().st_mtime_ns)
-            for entry in entries
-            if entry.name[0] != "." and entry.is_dir(follow_symlinks=False)
-        ]
-    for path, changed in inner:
-        yield from _run_folders(path, changed, index)
+    waiting = [(top, changed_ns)]
+    while waiting:
+        folder, changed = waiting.pop()
+        known = index.get(folder)
+        unchanged = known is not None and known.changed_ns == changed
+        if unchanged or os.path.exists(f"{folder}/{ARGUMENTS_FILE}"):  # noqa: PTH110 - a Path for each takes longer
+            yield folder, changed
+            continue
+        with os.scandir(folder) as entries:
+            waiting += [
+                (entry.path, entry.stat().st_mtime_ns)
+                for entry in entries
+                if entry.name[0] != "." and entry.is_dir(follow_symlinks=False)
+            ]
 
 
-def _read_run(folder: str, changed_ns: int) -> _Known:
+def _read_run(folder: str, changed_ns: int) -> RunSummary:
     path = Path(folder)
     try:
         arguments, identity = read_arguments(path) or ({}, {})
         status = read_status(path)
     except ValueError as error:
-        return _Known(0, "", {"state": "unknown", "error": str(error)}, {})
-    return _Known(changed_ns, str(identity.get("experiment", "")), status._asdict(), arguments)
+        return RunSummary(folder, "", RunStatus("unknown", error=str(error)), {}, changed_ns)
+    return RunSummary(folder, str(identity.get("experiment", "")), status, arguments, changed_ns)
 
 
-def _summary(folder: str, known: _Known) -> RunSummary:
-    return RunSummary(
-        folder=folder,
-        experiment=known.experiment,
-        status=RunStatus(**known.status),
-        arguments=known.arguments,
-    )
-
-
-def _read_index(top: Path) -> dict[str, _Known]:
+def _read_index(top: Path) -> dict[str, RunSummary]:
     try:
         record = json.loads((top / INDEX_FILE).read_bytes())
         if record["version"] != _VERSION:
             return {}
-        return {folder: _Known(*known) for folder, known in record["runs"].items()}
+        return {
+            folder: RunSummary(folder, experiment, RunStatus(*status), arguments, changed_ns)
+            for folder, experiment, status, arguments, changed_ns in record["runs"]
+        }
     except (OSError, ValueError, KeyError, TypeError):  # none, or not ours: it is only a memory
         return {}
 
 
-def _write_index(top: Path, kept: Mapping[str, _Known]) -> None:
+def _write_index(top: Path, kept: Mapping[str, RunSummary]) -> None:
     try:
-        write_json(top / INDEX_FILE, {"version": _VERSION, "runs": kept})
+        write_json(top / INDEX_FILE, {"version": _VERSION, "runs": list(kept.values())})
     except OSError:  # a folder that cannot be written can still be listed
         return
