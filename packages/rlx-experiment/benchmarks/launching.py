@@ -23,9 +23,11 @@ import json, os, resource, statistics, sys, time
 from pathlib import Path
 from rlx_experiment import wrap_experiment
 
+started = []
+
 @wrap_experiment(log_dir=sys.argv[1] + "/exp")
 def exp(ctxt):
-    pass
+    started.append((time.perf_counter(), cpu()))
 
 def cpu():
     return sum(sum(resource.getrusage(who)[:2]) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
@@ -35,13 +37,14 @@ warnings.simplefilter("ignore")
 began, used = time.perf_counter(), cpu()
 exp()
 cold = time.perf_counter() - began, cpu() - used
-took, spent = [], []
+took, whole, spent = [], [], []
 for _ in range(int(sys.argv[2])):
     began, used = time.perf_counter(), cpu()
     exp()
-    took.append(time.perf_counter() - began)
-    spent.append(cpu() - used)
-print(json.dumps([cold, statistics.median(took), min(took), statistics.median(spent)]))
+    took.append(started[-1][0] - began)
+    whole.append(time.perf_counter() - began)
+    spent.append(started[-1][1] - used)
+print(json.dumps([cold, *map(statistics.median, (took, spent, whole)), min(took)]))
 """
 TRIVIAL = """
 from rlx_experiment import wrap_experiment
@@ -53,6 +56,7 @@ def exp(ctxt):
 exp()
 """
 SWEEP = """
+import sys
 import torch
 from rlx_experiment import grid, wrap_experiment
 
@@ -61,7 +65,7 @@ def exp(ctxt, seed):
     torch.ones(3).sum()
 
 if __name__ == "__main__":
-    exp.sweep(grid(seed=range(100)), jobs=2, progress=False)
+    exp.sweep(grid(seed=range(int(sys.argv[1]))), jobs=2, progress=False)
 """
 
 
@@ -134,14 +138,17 @@ def make_repository(root: Path, files: int, size: int) -> Path:
 def bench_launch(root: Path, files: int) -> None:
     """Measure launches from a repository."""
     bare, bare_cpu = measure(lambda: run("git", "status", "--porcelain", cwd=root))
-    cold, warm, best, warm_cpu = json.loads(run(sys.executable, "launch.py", "runs", "30", cwd=root))
+    cold, warm, warm_cpu, whole, best = json.loads(run(sys.executable, "launch.py", "runs", "30", cwd=root))
     print(f"| bare `git status`, {files} files | {bare:.1f} ms | {bare_cpu:.1f} ms | 1 |")
     print(
         f"| first launch, {files} files (builds the archive) | {cold[0] * 1e3:.0f} ms | {cold[1] * 1e3:.0f} ms | |"
     )
     print(
-        f"| later launch, {files} files | {warm * 1e3:.1f} ms (best {best * 1e3:.1f}) | {warm_cpu * 1e3:.1f} ms "
-        f"| {warm * 1e3 / bare:.1f} |"
+        f"| later launch until the function runs, {files} files | {warm * 1e3:.1f} ms (best {best * 1e3:.1f}) "
+        f"| {warm_cpu * 1e3:.1f} ms | {warm * 1e3 / bare:.1f} |"
+    )
+    print(
+        f"| the same with its end, which is synced to the disk | {whole * 1e3:.1f} ms | | {whole * 1e3 / bare:.1f} |"
     )
     names = run("git", "ls-files", "-co", "--exclude-standard", cwd=root)
     list_file = root.parent / "names"
@@ -155,7 +162,7 @@ def bench_launch(root: Path, files: int) -> None:
         "--file",
         str(root.parent / "garage.tar.xz"),
     )
-    took, used = measure(lambda: run(*tar, cwd=root), times=2)
+    took, used = measure(lambda: run(*tar, cwd=root), times=1)
     print(
         f"| archive as garage makes it at every launch, {files} files | {took:.0f} ms | {used:.0f} ms | {took / bare:.0f} |"
     )
@@ -189,30 +196,56 @@ def bench_process(root: Path) -> None:
     )
 
 
+FORK = """
+import gc, os, resource, time, torch
+gc.freeze()
+cpu = lambda: sum(sum(resource.getrusage(who)[:2]) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
+before = cpu()
+for _ in range(50):
+    if (child := os.fork()) == 0:
+        os._exit(0)
+    os.waitpid(child, 0)
+print((cpu() - before) / 50 * 1e3)
+"""
+
+
 def bench_sweep(root: Path) -> None:
-    """Measure a sweep of runs that need torch."""
+    """Measure a sweep of runs that need torch, and the bare fork that each of them is."""
     importing = measure(lambda: run(sys.executable, "-c", "import torch", cwd=root), times=3)[1]
-    took, used = measure(lambda: run(sys.executable, "sweep.py", cwd=root), times=1)
-    print(
-        f"\nimport torch {importing:.0f} ms CPU; sweep of 100 runs {took / 1e3:.1f} s, {used / 1e3:.1f} s CPU"
-    )
-    print(f"added a run beyond two imports: {(used - 2 * importing) / 100:.1f} ms CPU")
+    added: list[float] = []
+    for repeat in range(3):
+        used: list[float] = []
+        for count in (1, 101):
+            before = cpu()
+            run(sys.executable, "../sweep.py", str(count), cwd=fresh(root / f"sweep_{repeat}_{count}"))
+            used.append(cpu() - before)
+        added.append((used[1] - used[0]) * 10)
+    fork = float(run(sys.executable, "-c", FORK, cwd=root))
+    print(f"import torch {importing:.0f} ms CPU; a bare fork of a process that has it {fork:.1f} ms CPU")
+    print(f"CPU added a run, sweeps of 101 runs less sweeps of one: {[round(ms, 1) for ms in added]} ms")
+
+
+def fresh(folder: Path) -> Path:
+    """Make `folder` and return it."""
+    folder.mkdir()
+    return folder
 
 
 def main() -> None:
     """Measure all."""
     parser = argparse.ArgumentParser()
-    parser.add_argument("--torch", action="store_true")
+    parser.add_argument("--torch", action="store_true", help="the sweep of runs that need torch instead")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as temporary:
+        if options.torch:
+            bench_sweep(make_repository(Path(temporary, "torch", "root"), 50, 4000))
+            return
         print("| what | time | CPU | ratio to git status |\n|---|---|---|---|")
         small = make_repository(Path(temporary, "small", "root"), 50, 4000)
         bench_launch(small, 50)
         bench_launch(make_repository(Path(temporary, "large", "root"), 2000, 25_000), 2000)
         bench_disk(small)
         bench_process(small)
-        if options.torch:
-            bench_sweep(make_repository(Path(temporary, "torch", "root"), 50, 4000))
 
 
 if __name__ == "__main__":

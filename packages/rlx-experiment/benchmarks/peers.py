@@ -16,8 +16,10 @@ import time
 from pathlib import Path
 from typing import Final
 
-LISTED: Final = 1000
+LISTED: Final = 300
 """Runs in the lists; not more, because MLflow takes minutes to write them."""
+
+REPEATS: Final = 5
 
 TRIVIAL: Final = {
     "rlx": """
@@ -74,8 +76,11 @@ for number in range(COUNT):
     with mlflow.start_run():
         mlflow.log_param("lr", number)
 """,
-        'import mlflow; mlflow.set_tracking_uri("sqlite:///mlflow.db"); '
-        "work = lambda: mlflow.search_runs(max_results=COUNT)",
+        """
+import mlflow
+mlflow.set_tracking_uri("sqlite:///mlflow.db")
+work = lambda: mlflow.search_runs(max_results=COUNT)
+""",
     ),
 }
 INTERVALS: Final = {
@@ -126,7 +131,7 @@ def main() -> None:
         if name in pythons:
             with tempfile.TemporaryDirectory() as folder:
                 run(pythons[name], source, Path(folder))  # what is compiled and created once
-                found = [run(pythons[name], source, Path(folder)) for _ in range(7)]
+                found = [run(pythons[name], source, Path(folder)) for _ in range(REPEATS)]
                 took, used = (statistics.median(values) for values in list(zip(*found, strict=True))[:2])
                 print(f"| process of a trivial run | {name} | {took:.0f} ms | {used:.0f} ms |", flush=True)
     for name, (make, work) in LISTS.items():
