@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from rlx_protocols.testing import CountingEnv, CountingSampler
+from rlx_protocols.testing import CountingEnv, CountingSampler, MemoryLogger
 from rlx_runner import Evaluation, LocalRunner, PlotWarning
 from rlx_runner._display import Pace, PlainDisplay, SilentDisplay, choose_display, summary
 from rlx_runner._progress import Progress
@@ -87,6 +87,24 @@ def _read(descriptor: int) -> bytes:
         return b""
 
 
+class DrawingSampler(CountingSampler):
+    """Draws from NumPy's global generator when it is built, as a factory of random environments does."""
+
+    @classmethod
+    def from_worker_factory(cls, *args: Any, **options: Any) -> Any:
+        np.random.random()
+        return super().from_worker_factory(*args, **options)
+
+
+class DemandingSampler(CountingSampler):
+    """Cannot be built without an argument of its own."""
+
+    @classmethod
+    def from_worker_factory(cls, *args: Any, **options: Any) -> Any:
+        del options["demanded"]
+        return super().from_worker_factory(*args, **options)
+
+
 class TestEvaluation:
     def test_runs_every_k_epochs_with_numbers_of_its_own(self, make_run: Any) -> None:
         """Two evaluations in four epochs; the second is the best."""
@@ -122,6 +140,35 @@ class TestEvaluation:
         best = [row["BestReturn"] for scope, _, row in run.logger.rows if scope == "evaluation/epoch"]
         assert best[-1] == 15.0
 
+    def test_leaves_training_as_it_was(self, make_run: Any) -> None:
+        """A sampler that draws from the global generator when it is built changes no number of training."""
+        totals: list[float] = []
+        for evaluation in (None, Evaluation(every=2)):
+            np.random.seed(7)
+            runner = make_run(evaluation=evaluation).setup(sampler_cls=DrawingSampler)
+            np.random.seed(7)
+            runner.train(6, batch_size=10)
+            totals.append(runner.algo.total)
+        assert totals[0] == totals[1]
+
+    def test_resumed_run_ends_like_an_unbroken_one(self, make_run: Any, tmp_path: Path) -> None:
+        """Also where the evaluation's sampler has to be built again, in the midst of training."""
+        unbroken = make_run("unbroken", evaluation=Evaluation(every=2)).setup(sampler_cls=DrawingSampler)
+        np.random.seed(7)
+        unbroken.train(6, batch_size=10)
+        np.random.seed(7)
+        make_run(evaluation=Evaluation(every=2)).setup(sampler_cls=DrawingSampler).train(3, batch_size=10)
+        resumed = make_run(evaluation=Evaluation(every=2)).runner
+        resumed.restore(str(tmp_path / "run"))
+        resumed.resume(n_epochs=6)
+        assert resumed.algo.total == unbroken.algo.total
+
+    def test_samples_with_the_arguments_of_the_run(self, make_run: Any) -> None:
+        """A sampler that cannot be built without them is built for evaluation, too."""
+        run = make_run(evaluation=Evaluation(every=1))
+        run.setup(sampler_cls=DemandingSampler, sampler_args={"demanded": 1}).train(1, batch_size=10)
+        assert [scope for scope, _, _ in run.logger.rows] == ["evaluation/epoch", "info/epoch"]
+
     def test_needs_a_sampler(self, make_run: Any) -> None:
         """The error says what to pass."""
         with pytest.raises(ValueError, match="pass sampler_cls"):
@@ -151,6 +198,17 @@ class Leaning:
             self.drawn = float(np.random.random())
 
 
+class FilmLogger(MemoryLogger):
+    """Keeps films."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.films: list[tuple[str, int, Any]] = []
+
+    def write_video(self, tag: str, step: int, frames: Any) -> None:
+        self.films.append((tag, step, frames))
+
+
 class TestPlots:
     def test_writes_an_animation_an_epoch(self, tmp_path: Path) -> None:
         """The picture shows the environment: frames that differ, in a GIF that pillow reads."""
@@ -178,6 +236,36 @@ class TestPlots:
             drawn.append(algo.drawn)
         assert drawn[0] == drawn[1]
 
+    def test_frames_go_to_a_logger_that_takes_films(self, tmp_path: Path) -> None:
+        """One film an epoch, (frames, height, width, 3), at that epoch."""
+        gymnasium = pytest.importorskip("gymnasium", reason="gymnasium is not installed here")
+        pytest.importorskip("pygame", reason="pygame renders CartPole and is not installed here")
+        logger = FilmLogger()
+        runner = LocalRunner(SnapshotConfig(str(tmp_path), "none", 1), logger=logger, progress=False)
+        runner.setup(Leaning(), gymnasium.make("CartPole-v1"))
+        runner.train(2, plot=True)
+        assert [(tag, step) for tag, step, _ in logger.films] == [("info/episode", 0), ("info/episode", 1)]
+        assert logger.films[0][2].shape[1:] == (400, 600, 3)
+
+    def test_custom_wrapper_is_told_how_to_be_rendered(self, tmp_path: Path) -> None:
+        """The warning names the way out, and following it gives the picture."""
+        gymnasium = pytest.importorskip("gymnasium", reason="gymnasium is not installed here")
+        pytest.importorskip("pygame", reason="pygame renders CartPole and is not installed here")
+
+        class Silent(gymnasium.Wrapper):  # type: ignore[misc, name-defined, unused-ignore]
+            """Records nothing of how it was made."""
+
+        def train(**options: Any) -> None:
+            runner = LocalRunner(SnapshotConfig(str(tmp_path), "none", 1), progress=False)
+            runner.setup(Leaning(), Silent(gymnasium.make("CartPole-v1", **options)))
+            runner.train(1, plot=True)
+
+        with pytest.warns(PlotWarning, match="render_mode='rgb_array'"):
+            train()
+        assert not (tmp_path / "plots" / "epoch_0.gif").exists()
+        train(render_mode="rgb_array")
+        assert (tmp_path / "plots" / "epoch_0.gif").exists()
+
     def test_failing_renderer_does_not_end_training(self, make_run: Any) -> None:
         """The warning names the epoch and the reason; the run is complete."""
         run = make_run()
@@ -191,6 +279,56 @@ def test_counting_parts_are_enough_to_train() -> None:
     """The kit's sampler and environment need no library but NumPy."""
     assert CountingSampler(3).obtain_samples(0, 7, None).n_steps == 9
     assert CountingEnv().reset(seed=1)[0].shape == (2,)
+
+
+class TestPause:
+    def test_waits_for_enter_at_a_terminal(self, tmp_path: Path) -> None:
+        """Training goes on when Enter is pressed, once an epoch."""
+        primary, secondary = pty.openpty()
+        with subprocess.Popen(
+            [sys.executable, "-c", PAUSING, str(tmp_path)],
+            stdin=secondary,
+            stdout=secondary,
+            stderr=secondary,
+        ) as process:
+            os.close(secondary)
+            os.write(primary, b"\n\n")
+            said = b"".join(iter(lambda: _read(primary), b""))
+        os.close(primary)
+        assert process.returncode == 0
+        assert said.count(b"Press Enter") == 2
+
+    def test_does_not_wait_where_nobody_can_press_it(self, tmp_path: Path) -> None:
+        """Without a terminal, a run that was asked to pause runs through."""
+        done = subprocess.run(
+            [sys.executable, "-c", PAUSING, str(tmp_path)],
+            stdin=subprocess.PIPE,
+            capture_output=True,
+            check=True,
+        )
+        assert b"Press Enter" not in done.stdout + done.stderr
+
+
+PAUSING = """
+import sys
+import warnings
+
+from rlx_protocols.testing import CountingEnv
+from rlx_runner import LocalRunner, PlotWarning
+from rlx_snapshot import SnapshotConfig
+
+warnings.simplefilter("ignore", PlotWarning)  # the environment renders nothing
+
+class Algo:
+    policy = None
+
+    def train(self, loop):
+        list(loop.step_epochs())
+
+runner = LocalRunner(SnapshotConfig(sys.argv[1], "none", 1), progress=False)
+runner.setup(Algo(), CountingEnv())
+runner.train(2, plot=True, pause_for_plot=True)
+"""
 
 
 class TestWindow:

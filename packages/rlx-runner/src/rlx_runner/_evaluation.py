@@ -10,6 +10,7 @@ from rlx_runner._checks import check_count
 from rlx_runner._metrics import EpochMetrics
 from rlx_runner._offers import evaluation_policy_of
 from rlx_runner._plan import plan_sampling
+from rlx_runner._random import undisturbed_random
 from rlx_runner._sampling import Sampling
 
 EVALUATION_STREAM = 1
@@ -17,11 +18,12 @@ EVALUATION_STREAM = 1
 
 @dataclass(frozen=True, kw_only=True)
 class Evaluation:
-    """Runs the policy without exploration every few epochs, on random streams of its own.
+    """Judges the policy every few epochs, on random streams of its own.
 
-    What it finds is logged in the scope ``evaluation``, apart from the rows of training.
-
-    The algorithm's `evaluation_policy` is judged where it has one, else its `policy`.
+    What it finds is logged in the scope ``evaluation``, apart from the rows of training. The
+    algorithm's `evaluation_policy` is judged, which is the place for one without exploration;
+    where there is none, its `policy`, with the exploration that it has. Whole episodes are run,
+    by the default worker of the run's sampler.
 
     Args:
         every: Epochs from one evaluation to the next; the first is after epoch ``every - 1``.
@@ -54,15 +56,23 @@ class Evaluator:
         algo: Where the policy comes from.
         env: Environment to judge in.
         sampler_cls: Class of the sampler.
+        sampler_args: Further arguments for it.
         seed: Root seed of the run; the evaluation's streams are derived from it.
     """
 
     def __init__(
-        self, evaluation: Evaluation, algo: Any, env: Any, *, sampler_cls: Any, seed: int | None
+        self,
+        evaluation: Evaluation,
+        algo: Any,
+        env: Any,
+        *,
+        sampler_cls: Any,
+        sampler_args: Mapping[str, Any] | None = None,
+        seed: int | None,
     ) -> None:
         self._evaluation = evaluation
         root = np.random.SeedSequence(seed, spawn_key=(EVALUATION_STREAM,)).generate_state(1)[0]
-        plan = plan_sampling(algo, sampler_cls, seed=int(root), n_workers=1)
+        plan = plan_sampling(algo, sampler_cls, seed=int(root), n_workers=1, sampler_args=sampler_args)
         self._sampling = Sampling(plan, algo, env, evaluation_policy_of)
         self._best: float | None = None
 
@@ -71,7 +81,11 @@ class Evaluator:
         return (epoch + 1) % self._evaluation.every == 0
 
     def run(self, epoch: int) -> dict[str, float]:
-        """Judge the policy; return the numbers for the log."""
+        """Judge the policy; return the numbers for the log. Training finds the global generators as they were."""
+        with undisturbed_random():
+            return self._judge(epoch)
+
+    def _judge(self, epoch: int) -> dict[str, float]:
         metrics = EpochMetrics()
         metrics.add_batch(self._sampling.obtain_exact(epoch, self._evaluation.n_episodes))
         average = metrics.average_return

@@ -5,15 +5,14 @@ import inspect
 import os
 import sys
 import warnings
-from collections.abc import Callable, Generator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from rlx_runner._offers import evaluation_policy_of, method, offered
-from rlx_runner._random import capture_random, restore_random
+from rlx_runner._random import undisturbed_random
 from rlx_snapshot import exact_copy
 
 MAX_FRAMES = 200
@@ -42,7 +41,7 @@ class EpisodePlotter:
     def plot(self, algo: Any, env: Any, epoch: int, *, max_steps: int) -> None:
         """Render one episode; warn where that is impossible."""
         try:
-            with _undisturbed_random():
+            with undisturbed_random():
                 frames = _episode_frames(algo, env, epoch, max_steps)
             self._keep(frames, epoch)
         except Exception as error:  # noqa: BLE001  # whatever a renderer raises, training goes on
@@ -73,15 +72,6 @@ def has_display() -> bool:
     )
 
 
-@contextmanager
-def _undisturbed_random() -> Generator[None]:
-    states = capture_random()
-    try:
-        yield
-    finally:
-        restore_random(states)
-
-
 def _episode_frames(algo: Any, env: Any, epoch: int, max_steps: int) -> list[Any]:
     """Return the frames of one episode, every n-th so that there are at most `MAX_FRAMES`."""
     stage = _renderable(env)
@@ -108,7 +98,10 @@ def _renderable(env: Any) -> Any:
         return exact_copy(env)
     import gymnasium
 
-    return gymnasium.make(spec, render_mode="rgb_array")
+    try:
+        return gymnasium.make(spec, render_mode="rgb_array")
+    except ValueError as error:
+        raise ValueError(f"{error} Make the environment with render_mode='rgb_array'.") from error
 
 
 def _actor(policy: Any, epoch: int) -> Callable[[Any], Any]:

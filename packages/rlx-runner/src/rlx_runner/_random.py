@@ -6,7 +6,8 @@ once, before anything of the run exists that could hold it.
 
 import random
 import sys
-from collections.abc import Mapping
+from collections.abc import Generator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -74,6 +75,16 @@ def restore_random(states: Mapping[str, Any]) -> None:
     np.random.set_state((name, np.frombuffer(keys, dtype="<u4").copy(), position, has_gauss, gauss))
     if "torch" in states:
         _restore_torch(states)
+
+
+@contextmanager
+def undisturbed_random() -> Generator[None]:
+    """Put the global generators back, whatever draws from them meanwhile."""
+    states = capture_random()
+    try:
+        yield
+    finally:
+        restore_random(states)
 
 
 def _restore_torch(states: Mapping[str, Any]) -> None:

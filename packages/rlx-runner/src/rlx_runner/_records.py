@@ -76,4 +76,11 @@ def changes_of(
     pause_for_plot: bool | None,
 ) -> dict[str, Any]:
     """Return the arguments that are given: None means as before, 0 and False are values."""
-    return {name: value for name, value in locals().items() if value is not None}
+    given = {
+        "n_epochs": n_epochs,
+        "batch_size": batch_size,
+        "plot": plot,
+        "store_episodes": store_episodes,
+        "pause_for_plot": pause_for_plot,
+    }
+    return {name: value for name, value in given.items() if value is not None}

@@ -124,7 +124,14 @@ def set_up(
         if choice.sampler_cls is None:
             raise ValueError("an evaluation needs a sampler: pass sampler_cls to setup().")
         stage = exact_copy(first_of(env)) if evaluation.env is None else evaluation.env
-        evaluator = Evaluator(evaluation, algo, stage, sampler_cls=choice.sampler_cls, seed=seed)
+        evaluator = Evaluator(
+            evaluation,
+            algo,
+            stage,
+            sampler_cls=choice.sampler_cls,
+            sampler_args=choice.sampler_args,
+            seed=seed,
+        )
     return Setup(
         algo=algo,
         env=env,
