@@ -3,6 +3,7 @@
 import csv
 import math
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -205,3 +206,12 @@ def test_runs_are_told_apart_by_what_differs() -> None:
     assert short_names(["data/a/run", "data/b/run"]) == [str(Path("a/run")), str(Path("b/run"))]
     assert short_names(["data/run"]) == ["run"]
     assert short_names(["run", "run"]) == ["run", "run"]
+
+
+def test_an_axis_has_the_name_of_its_step(run: Path, tmp_path: Path) -> None:
+    """Also where the step itself is not among the tags that are drawn."""
+    matplotlib: Any = pytest.importorskip("matplotlib", reason="needs matplotlib")
+    picture = tmp_path / "curves.svg"
+    with matplotlib.rc_context({"svg.fonttype": "none"}):
+        assert main(["plot", str(run), "-t", "update/loss", "-o", str(picture)]) == 0
+    assert "gradient step" in picture.read_text(encoding="utf-8")

@@ -73,15 +73,22 @@ def _command(add: Callable[..., argparse.ArgumentParser], name: str, text: str) 
     return command
 
 
-def _read(options: argparse.Namespace) -> dict[str, Metrics]:
+def _read(options: argparse.Namespace) -> tuple[dict[str, Metrics], list[str]]:
+    """Return the runs by name, and the tags that are wanted of them."""
     patterns: list[str] = options.tags or ["*"]
-    whole = {str(path): read_metrics(path) for path in options.runs}
-    kept = [tag for tag in _tags(whole) if any(fnmatchcase(tag, pattern) for pattern in patterns)]
-    if options.tags and not kept:
-        raise ValueError(f"no tag matches {', '.join(patterns)}; there are: {', '.join(_tags(whole))}.")
+    runs = {str(path): read_metrics(path) for path in options.runs}
+    wanted = [tag for tag in _tags(runs) if any(fnmatchcase(tag, pattern) for pattern in patterns)]
+    if options.tags and not wanted:
+        raise ValueError(f"no tag matches {', '.join(patterns)}; there are: {', '.join(_tags(runs))}.")
+    return runs, wanted
+
+
+def _read_wanted(options: argparse.Namespace) -> dict[str, Metrics]:
+    """Return the runs with the wanted tags alone."""
+    runs, wanted = _read(options)
     return {
-        name: replace(metrics, series={tag: metrics[tag] for tag in kept if tag in metrics})
-        for name, metrics in whole.items()
+        name: replace(metrics, series={tag: metrics[tag] for tag in wanted if tag in metrics})
+        for name, metrics in runs.items()
     }
 
 
@@ -91,7 +98,7 @@ def _tags(runs: Mapping[str, Metrics]) -> list[str]:
 
 
 def _show(options: argparse.Namespace) -> None:
-    for name, metrics in _read(options).items():
+    for name, metrics in _read_wanted(options).items():
         print(
             f"{name}: {len(metrics)} tags"
             + (f", {metrics.damaged} damaged records" if metrics.damaged else "")
@@ -131,20 +138,22 @@ def _tail(options: argparse.Namespace) -> None:
 
 
 def _plot(options: argparse.Namespace) -> None:
-    runs = _read(options)
-    if options.output is not None:
-        steps = {
-            row
-            for metrics in runs.values()
-            for row in metrics
-            if (metrics[row].steps == metrics[row].values).all()
-        }
-        tags = [tag for tag in _tags(runs) if tag not in steps or options.tags]
-        plot(runs, tags, options.output, weight=options.smooth, over_time=options.time)
-        print(options.output)
+    if options.output is None:
+        _plot_in_terminal(_read_wanted(options))
         return
-    tags = _tags(runs)
-    wide = max(map(len, tags), default=0)
+    runs, wanted = _read(options)
+    if not options.tags:  # the steps are on the axes already
+        wanted = [tag for tag in wanted if not any(_is_step(metrics, tag) for metrics in runs.values())]
+    plot(runs, wanted, options.output, weight=options.smooth, over_time=options.time)
+    print(options.output)
+
+
+def _is_step(metrics: Metrics, tag: str) -> bool:
+    return tag in metrics and bool((metrics[tag].steps == metrics[tag].values).all())
+
+
+def _plot_in_terminal(runs: Mapping[str, Metrics]) -> None:
+    wide = max(map(len, _tags(runs)), default=0)
     room = max(10, shutil.get_terminal_size().columns - wide - 30)
     for name, metrics in runs.items():
         print(name)
@@ -154,5 +163,5 @@ def _plot(options: argparse.Namespace) -> None:
 
 
 def _export(options: argparse.Namespace) -> None:
-    export(_read(options), options.output)
+    export(_read_wanted(options), options.output)
     print(options.output)

@@ -103,8 +103,8 @@ def _dress(panel: Any, tag: str, x_label: str) -> None:
     panel.grid(visible=True, color="#E6E6E6", linewidth=0.8)
     panel.set_axisbelow(True)
     panel.margins(x=0.02)
-    panel.xaxis.set_major_locator(MaxNLocator(5, steps=_ROUND, integer=x_label != "minutes"))
-    panel.yaxis.set_major_locator(MaxNLocator(5, steps=_ROUND))
+    panel.xaxis.set_major_locator(MaxNLocator(6, steps=_ROUND, integer=x_label != "minutes"))
+    panel.yaxis.set_major_locator(MaxNLocator(6, steps=_ROUND))
     if x_label != "minutes":
         panel.xaxis.set_major_formatter(EngFormatter(sep=""))
     low, high = panel.get_ylim()
