@@ -436,6 +436,26 @@ def torch(session: nox.Session) -> None:
     run_pytest(session, "-m", "not slow", "--ignore", INTEGRATION / "clients", *files, INTEGRATION)
 
 
+@nox.session(
+    python=PYTHONS[0],
+    venv_backend="uv",
+    requires=["wheels"],
+    allow_parallel=True,
+    default=False,
+    tags=["ci"],
+)
+def portability(session: nox.Session) -> None:
+    """What is saved on the newest NumPy loads on 1.26.0 without rlx, and the other way round."""
+    program = ROOT / "packages" / "rlx-snapshot" / "tests" / "portable_values.py"
+    numpys = ["numpy==1.26.0", "numpy"]
+    for number, (saving, loading) in enumerate([numpys, numpys[::-1]]):
+        file = pathlib.Path(session.create_tmp()) / f"{number}.pkl"
+        for action, numpy, needs in (("save", saving, [wheel_of("rlx-snapshot")]), ("check", loading, [])):
+            session.install(numpy, *map(str, needs))
+            session.run("python", "-I", program, action, file)
+            uv(session, "pip", "uninstall", "-q", *sorted(installed(session)))
+
+
 @nox.session(python=TORCH_PYTHON, venv_backend="uv", requires=["wheels"], default=False, tags=["ci"])
 @nox.parametrize("version", ["1.2.0", "2.0.1"], ids=["1.2", "2.0"])
 def tianshou(session: nox.Session, version: str) -> None:

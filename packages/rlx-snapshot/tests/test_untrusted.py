@@ -86,6 +86,12 @@ class TestData:
             np.arange(3).astype("M8[s]"),
             np.array(["a", "é"]),
             np.float32(3),
+            np.zeros(2, dtype=np.dtype([("a", "i1"), ("b", "f8")], align=True)),
+            np.array([(1, 2.5)], dtype=[("a", "i4"), ("b", "f8")])[0],
+            np.datetime64("2020-01-02"),
+            np.float64("nan"),
+            np.bool_(True),
+            np.str_("é"),
         ]
         for loaded, array in zip(reread(tmp_path, arrays), arrays, strict=True):
             assert (loaded.dtype, loaded.shape) == (array.dtype, array.shape)
@@ -129,6 +135,20 @@ class TestRefusal:
         np: Any = pytest.importorskip("numpy", reason="needs numpy")
         with pytest.raises(UntrustedSnapshotError, match=f"method {name!r}"):
             reread(tmp_path, Call(operator.methodcaller(name, "target"), np.ones(3)))
+
+    def test_elements_of_other_things_are_refused(self, tmp_path: Path) -> None:
+        """What makes a scalar reaches into nothing else."""
+        import operator
+
+        with pytest.raises(UntrustedSnapshotError, match="not a single NumPy value"):
+            reread(tmp_path, Call(operator.getitem, {"a": 1}, "a"))
+
+    @pytest.mark.parametrize(("name", "value"), [("float32", "1"), ("bytes_", 10**12)])
+    def test_scalars_of_other_things_are_refused(self, tmp_path: Path, name: str, value: object) -> None:
+        """A number is made of a number, a text of a text."""
+        np: Any = pytest.importorskip("numpy", reason="needs numpy")
+        with pytest.raises(UntrustedSnapshotError, match=r"it makes a (number|text) of a"):
+            reread(tmp_path, Call(getattr(np, name), value))
 
     def test_object_arrays_are_refused(self, tmp_path: Path) -> None:
         """Bytes are never taken for pointers."""

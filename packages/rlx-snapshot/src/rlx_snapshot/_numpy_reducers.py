@@ -10,20 +10,26 @@ from collections.abc import Callable
 from typing import Any, Final
 
 from rlx_snapshot._calls import Call, Reduced, Reducer, built_then, class_of, method
-from rlx_snapshot._numpy_arrays import array
+from rlx_snapshot._numpy_arrays import array, array_by_state, scalar, structure
 
 _BIT_GENERATORS: Final = frozenset({"MT19937", "PCG64", "PCG64DXSM", "Philox", "SFC64"})
+_OF_SCALARS: Final = frozenset({"numpy", "numpy.rec"})
 
 
 def numpy_reducer(cls: type) -> Reducer | None:
-    """The reducer for exactly this class of NumPy, None where NumPy's own will do."""
-    if cls.__module__ == "numpy" and cls.__name__ == "ndarray":
-        return array
-    if not cls.__module__.startswith("numpy.random"):
+    """The reducer for instances of this class, None where it is not NumPy's or NumPy's own will do."""
+    if cls.__module__.startswith("numpy.random"):
+        return _bit_generator if cls.__name__ in _BIT_GENERATORS else _OTHERS.get(cls.__name__)
+    numpy = sys.modules.get("numpy")
+    if numpy is None:
         return None
-    if cls.__name__ in _BIT_GENERATORS:
-        return _bit_generator
-    return _OTHERS.get(cls.__name__)
+    if cls is numpy.ndarray:
+        return array
+    if issubclass(cls, numpy.ndarray):
+        return array_by_state
+    if issubclass(cls, numpy.dtype) and cls.__name__ == "VoidDType":
+        return structure
+    return scalar if issubclass(cls, numpy.generic) and cls.__module__ in _OF_SCALARS else None
 
 
 def _bit_generator(generator: Any) -> Reduced:

@@ -12,6 +12,7 @@ from rlx_snapshot._cloud import CloudPickler
 from rlx_snapshot._culprit import REFUSALS, unpicklable
 from rlx_snapshot._environment_reducers import EnvironmentReducers
 from rlx_snapshot._main_module import by_name_or_copy, lives_in_main
+from rlx_snapshot._numpy_names import numpy_name
 from rlx_snapshot._numpy_reducers import numpy_reducer
 from rlx_snapshot._torch_reducers import TorchReducers
 
@@ -64,6 +65,8 @@ class ExactPickler(CloudPickler):
             return NotImplemented
         if lives_in_main(obj):
             return by_name_or_copy(obj)
+        if isinstance(obj, type) and _has_module(obj):
+            return numpy_name(obj) or super().reducer_override(obj)
         return super().reducer_override(obj)
 
 

@@ -1,12 +1,14 @@
 """Rebuilding NumPy arrays and torch tensors from descriptions, every argument checked."""
 
+import functools
 import importlib
 import operator
 import re
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, Final
+from typing import Any, Final, cast
 
 from rlx_snapshot._inert import Named, NotInertError
+from rlx_snapshot._numpy_arrays import NUMBERS
 
 _PLAIN_TYPE: Final = re.compile(r"[<>|=]?[?biufcmMSUV]\d{0,9}")
 _TORCH_TYPE: Final = re.compile(r"(b?float|u?int|complex)(8|16|32|64|128)|bool|float8_\w+")
@@ -66,10 +68,19 @@ class _DType:
         )
 
 
-def _dtype(code: object, _align: object = False, _copy: object = True, *, state: Any = None) -> Any:
+def _dtype(code: Any, _align: object = False, _copy: object = True, *, state: Any = None) -> Any:
+    if isinstance(code, _DType):
+        return code
+    if isinstance(code, dict):  # an aligned structure
+        return _laid_out(**cast("dict[str, Any]", code))
     if not isinstance(code, str) or not _PLAIN_TYPE.fullmatch(code):
         raise NotInertError(f"it holds an array of type {code!r}")
     return _DType(code, state)
+
+
+def _laid_out(names: list[str], formats: list[Any], offsets: list[int], itemsize: int) -> _DType:
+    fields = dict(zip(names, zip(formats, offsets, strict=True), strict=True))
+    return _DType("V", (3, "|", None, names, fields, itemsize))
 
 
 def _type(value: object) -> Any:
@@ -88,6 +99,25 @@ def _ndarray(
 
 def _scalar(dtype: object, data: bytes) -> Any:
     return _numpy().frombuffer(data, _type(dtype), 1)[0]
+
+
+def _number(name: str, value: object) -> Any:
+    if not isinstance(value, int | float | complex):
+        raise NotInertError(f"it makes a number of a {type(value).__name__}")
+    return operator.attrgetter(name)(_numpy())(value)
+
+
+def _text(name: str, value: object = "") -> Any:
+    if not isinstance(value, str | bytes):
+        raise NotInertError(f"it makes a text of a {type(value).__name__}")
+    return operator.attrgetter(name)(_numpy())(value)
+
+
+def _element(array: Any, key: object) -> Any:
+    """A scalar is written as the only element of an array without dimensions."""
+    if type(array) is not _numpy().ndarray or key != ():
+        raise NotInertError("it takes an element of something that is not a single NumPy value")
+    return array[()]
 
 
 class _Torch:
@@ -185,10 +215,13 @@ _METHODS: Final[dict[object, Callable[..., object]]] = {
 }
 _STANDINS: Final[Mapping[Named, object]] = {Named("operator", "methodcaller"): _Method}
 ARRAY_MAKERS: Final[Mapping[Named, Callable[..., object]]] = {
+    **{Named("numpy", name): functools.partial(_number, name) for name in NUMBERS},
+    **{Named("numpy", name): functools.partial(_text, name) for name in ("str_", "bytes_")},
     Named("numpy", "dtype"): _dtype,
     Named("numpy", "ndarray"): _ndarray,
     Named("numpy._core.multiarray", "scalar"): _scalar,
     Named("numpy.core.multiarray", "scalar"): _scalar,
+    Named("_operator", "getitem"): _element,
     Named("operator", "methodcaller"): _Method,
     Named("functools", "partial"): _partial,
     Named("importlib", "import_module"): _import,
