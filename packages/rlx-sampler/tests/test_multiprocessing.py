@@ -1,6 +1,7 @@
 """Sampling in worker processes: the same batches, whatever happens to the workers."""
 
 import gc
+import importlib.util
 import os
 import pickle
 import select
@@ -13,6 +14,7 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 
+import cloudpickle
 import numpy as np
 import pytest
 from sampler_worlds import (
@@ -373,3 +375,30 @@ class TestScripts:
 
 def _line(script: "subprocess.Popen[str]") -> str:
     return "" if script.stdout is None else script.stdout.readline()
+
+
+@on_linux
+class TestUnfindableModules:
+    MODULE = """
+        import numpy as np
+        from sampler_worlds import Gaussian, Walk
+
+        LONGEST = 4
+
+        class Mine(Walk):
+            def __init__(self):
+                super().__init__(LONGEST)
+    """
+
+    @pytest.mark.parametrize("name", ["a_module_loaded_by_path", "no_package.module_loaded_by_path"])
+    def test_travel_by_value(self, name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        """What a module defines that was loaded from a file reaches workers, which could not import it."""
+        path = tmp_path / "mine.py"
+        path.write_text(textwrap.dedent(self.MODULE))
+        spec: Any = importlib.util.spec_from_file_location(name, path)
+        module = importlib.util.module_from_spec(spec)
+        monkeypatch.setitem(sys.modules, name, module)
+        spec.loader.exec_module(module)
+        with processes(env=module.Mine, n_workers=2) as sampler:
+            assert sampler.obtain_samples(0, 60, None).lengths.max() <= 4
+        assert name not in cloudpickle.list_registry_pickle_by_value()

@@ -8,6 +8,8 @@ from typing import Any, TypeVar
 
 import cloudpickle
 
+from rlx_sampler._unfindable import unfindable_by_value
+
 ThingT = TypeVar("ThingT")
 
 
@@ -18,7 +20,8 @@ def packed(thing: object, role: str) -> bytes:
         TypeError: If it cannot be pickled.
     """
     try:
-        return bytes(cloudpickle.dumps(thing))  # pyright: ignore[reportUnknownMemberType]  # untyped library
+        with unfindable_by_value():
+            return bytes(cloudpickle.dumps(thing))  # pyright: ignore[reportUnknownMemberType]  # untyped library
     except Exception as error:
         way_out = ": pass a function that builds it" if role == "environment" else ""
         raise TypeError(

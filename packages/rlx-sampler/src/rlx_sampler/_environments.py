@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from rlx_sampler._copies import copy_of
+from rlx_sampler._copies import packed, unpacked
 from rlx_sampler._exactness import histories_of, load_exactly, save_exactly
 from rlx_sampler._offers import changes_environment, is_environment, is_list, needs
 from rlx_sampler._trees import is_tuple, rows
@@ -105,8 +105,9 @@ class Environments:
         """
         if not self._all:
             raise RuntimeError("the worker has no environment: call update_env first.")
-        while len(self._all) < count:
-            self._all.append(copy_of(self._all[0], "environment"))
+        if len(self._all) < count:
+            data = packed(self._all[0], "environment")
+            self._all.extend(unpacked(data) for _ in range(count - len(self._all)))
         return self._all[:count]
 
     def __len__(self) -> int:
