@@ -98,15 +98,18 @@ def test_a_call_that_returned_is_on_file(tmp_path: Path) -> None:
     logger.finalize()
 
 
-def test_twenty_bytes_a_scalar(tmp_path: Path) -> None:
-    """With tags of twelve characters a scalar takes at most twenty-four bytes, step and checksums included."""
+@pytest.mark.parametrize("letters", [3, 5, 30])
+def test_a_row_takes_a_head_and_nine_bytes_and_the_tag_a_scalar(tmp_path: Path, letters: int) -> None:
+    """So twenty scalars with tags of eight characters are below twenty bytes each; with longer ones they cannot be."""
     logger = TensorboardLogger(tmp_path)
-    row = {f"k{index:06d}": 0.5 for index in range(20)}
+    row = {f"{index:02d}".rjust(letters, "k"): 0.5 for index in range(20)}
     logger.write("info/epoch", 0, row)
     (path,) = tmp_path.glob("events*")
     before = path.stat().st_size
     logger.write("info/epoch", 1, row)
-    assert path.stat().st_size - before <= 24 * 21
+    written = path.stat().st_size - before
+    assert written == 33 + (9 + len("info/epoch")) + 20 * (9 + len("info/") + letters)
+    assert (written < 20 * 20) == (letters == 3)
     logger.finalize()
 
 
