@@ -49,6 +49,13 @@ class TestRunExperiment:
         assert (note["from"], note["gap"]) == (["d", None], 4)
         assert json.loads(Path("data/local/experiment/a/variant.json").read_text()) == note["variant"]
 
+    def test_a_credential_reaches_the_call_only(self) -> None:
+        """A variant's credentials are no part of the record."""
+        run_experiment(make_call(), variant={"hf_token": "unheard"}, exp_name="a")
+        assert notes()[0]["variant"]["hf_token"] == "unheard"
+        records = [path for path in Path("data").rglob("*") if path.is_file() and path.name != "note.json"]
+        assert not [path for path in records if b"unheard" in path.read_bytes()]
+
     def test_a_large_closure_travels(self) -> None:
         """A call of 300 kB, more than a command line holds, arrives."""
         run_experiment(make_call("x" * 300_000))

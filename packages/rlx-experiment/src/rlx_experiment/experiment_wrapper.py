@@ -13,6 +13,7 @@ from rlx_experiment._attempt import RunPlan, run_attempt
 from rlx_experiment._context import SNAPSHOT_MODES
 from rlx_experiment._git import default_store
 from rlx_experiment._identity import experiment_identity
+from rlx_experiment._secrets import public_arguments
 
 
 def run_experiment(argv: Sequence[str]) -> None:
@@ -26,7 +27,7 @@ def run_experiment(argv: Sequence[str]) -> None:
     call, variant = _read_call(args)
     if args.seed is not None:
         _seed(args.seed)
-    parameters: dict[str, Any] = dict(variant or {})
+    parameters = public_arguments(variant or {})
     folder = Path(args.log_dir or Path("data", "local", "experiment", args.exp_name)).absolute()
     plan = RunPlan(
         experiment=experiment_identity(call),
