@@ -194,7 +194,7 @@ exp()
 """
 
 
-@pytest.mark.parametrize("limit", [0, 20, 100, 250, 1500])
+@pytest.mark.parametrize("limit", [0, 20, 100, 250, 600])
 def test_a_full_disk_during_the_launch(run_script: RunScript, limit: int) -> None:
     """Wherever in the launch writing fails, there is an error, the function did not run, and no folder is left."""
     subprocess.run(("git", "init", "-q"), check=True)
