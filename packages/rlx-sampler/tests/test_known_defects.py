@@ -49,16 +49,18 @@ class TestEpisodes:
         sampler = make_local(seed=SEED, worker_class=worker_class)
         assert is_right(sampler.obtain_exact_episodes(EPISODES, None), fault)
 
-    def test_of_worker_processes_are_right(self, fault: str) -> None:
-        """The same of what comes through shared memory."""
-        sampler = MultiprocessingSampler(make_factory(seed=SEED, n_workers=2), Gaussian(), Walk())
-        assert is_right(sampler.obtain_exact_episodes(EPISODES // 2, None), fault)
-        sampler.shutdown_worker()
-
     def test_of_a_faulty_worker_are_noticed(self, fault: str) -> None:
         """The check fails for a worker with the fault."""
         sampler = make_local(seed=SEED, worker_class=FaultyWorker, worker_args={"fault": fault})
         assert not is_right(sampler.obtain_exact_episodes(EPISODES, None), fault)
+
+
+def test_episodes_of_worker_processes_are_right() -> None:
+    """What comes through shared memory has none of these faults."""
+    sampler = MultiprocessingSampler(make_factory(seed=SEED, n_workers=2), Gaussian(), Walk())
+    batch = sampler.obtain_exact_episodes(EPISODES // 2, None)
+    assert [fault for fault in KINDS if not is_right(batch, fault)] == []
+    sampler.shutdown_worker()
 
 
 class TestSeeds:

@@ -12,7 +12,7 @@ import registered_environments as environments
 
 pytestmark = pytest.mark.filterwarnings("ignore")  # some ids warn that they are old
 
-FEW = 3
+FEW = 2
 LIMIT = 1500
 
 
@@ -52,7 +52,7 @@ def spread_over(env_ids: list[str]) -> list[str]:
 
 @pytest.mark.parametrize("family", environments.FAMILIES)
 def test_a_few_of_each_family_go_on(family: str, tmp_path: Path) -> None:
-    """Three of each family that is installed."""
+    """Two of each family that is installed."""
     env_ids = spread_over(environments.registered(family))
     if not env_ids or not can_be_made(env_ids[0]):
         pytest.skip(f"the libraries of {family} are not installed")
