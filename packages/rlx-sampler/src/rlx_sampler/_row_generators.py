@@ -65,7 +65,7 @@ class _Ahead:
     """Noise of one kind for all rows; each row is as far in its own as it has steps."""
 
     def __init__(self, n_rows: int, shape: tuple[int, ...], kind: Kind) -> None:
-        self._kind = kind
+        self._kind: Kind = kind
         self._noise = np.empty((n_rows, AHEAD, *shape))
         self._rows = np.arange(n_rows)
         self._used = np.full(n_rows, AHEAD)
