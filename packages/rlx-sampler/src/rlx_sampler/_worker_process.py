@@ -144,6 +144,8 @@ class _Service:
         self._parameter_layout: ParameterLayout | None = None
         self._call: CallKey | None = None
         self._queue: deque[int] = deque()
+        self._leased: set[int] = set()
+        """Indices that came since the call began, or since an episode broke: none is run twice."""
         self._has_asked = False
         self._is_over = True
         self._exits = False
@@ -166,6 +168,7 @@ class _Service:
                 if not self._is_over:
                     self._publisher.publish(call.call, harvest)
         except EpisodeError as error:
+            self._drop_lease()  # the sampler gives everything it sent out anew
             if not self._is_over:
                 send_object(self._connection, describe(call.call, error))
 
@@ -201,7 +204,7 @@ class _Service:
     def _take(self, message: Any) -> None:
         match message:
             case (Kind.LEASE, indices):
-                self._queue.extend(indices)
+                self._lease(indices)
                 self._has_asked = False
             case (Kind.STOP | Kind.EXIT as kind, _):
                 self._stop()
@@ -222,9 +225,17 @@ class _Service:
             case _:
                 raise TypeError(f"a worker cannot read {message!r}.")
 
+    def _lease(self, indices: list[int]) -> None:
+        self._queue.extend(index for index in indices if index not in self._leased)
+        self._leased.update(indices)
+
+    def _drop_lease(self) -> None:
+        self._queue.clear()
+        self._leased.clear()
+
     def _stop(self) -> None:
         self._is_over = True
-        self._queue.clear()
+        self._drop_lease()
 
     def _change(self, agent_update: Any, env_update: Any) -> None:
         self._worker.update_agent(agent_update)
@@ -238,5 +249,7 @@ class _Service:
         self._publisher.rewind()
         if start.has_parameters and self._parameters is not None and self._parameter_layout is not None:
             self._worker.update_agent(read_parameters(self._parameters, self._parameter_layout))
-        self._call, self._queue = start.key, deque(start.indices)
+        self._call = start.key
+        self._drop_lease()
+        self._lease(start.indices)
         self._has_asked = self._is_over = False
