@@ -79,6 +79,11 @@ def shorten(_: Any) -> Walk:
     return Walk(6)
 
 
+def lengthen(env: Walk) -> Walk:
+    """Change an environment for one of twice the length."""
+    return Walk(2 * env.longest)
+
+
 def count_descriptors() -> int:
     """Return how many files this process has open."""
     return len(list(Path("/proc/self/fd").iterdir()))
@@ -233,21 +238,43 @@ class TestFaults:
 
     def test_a_worker_killed_between_calls_is_replaced(self) -> None:
         """The replacement has the newest parameters and environment."""
-        update, env_update = {"gain": np.float32(0.6)}, Walk(5)
+        updates = [({"gain": np.float32(0.6)}, Walk(2)), (None, lengthen), (None, lengthen)]
         wanted = make_local()
-        wanted.obtain_samples(0, 60, update, env_update)
         with processes(n_workers=2) as sampler:
-            sampler.obtain_samples(0, 60, update, env_update)
+            for update, env_update in updates:
+                wanted.obtain_samples(0, 60, update, env_update)
+                sampler.obtain_samples(0, 60, update, env_update)
             for pid in sampler.pids:
                 os.kill(pid, signal.SIGKILL)
             assert wait_for_end(sampler.pids)
             assert sampler.obtain_samples(0, 60, None).digest() == wanted.obtain_samples(0, 60, None).digest()
 
+    @pytest.mark.parametrize(
+        "updates",
+        [
+            [({"gain": np.float32(0.5)}, lengthen)],
+            [({"gain": np.float32(0.5)}, lengthen), (Gaussian(0.7), lengthen)],
+        ],
+        ids=["parameters", "parameters and policy"],
+    )
+    def test_updates_reach_workers_that_were_not_ready(self, updates: list[tuple[Any, Any]]) -> None:
+        """What comes in calls that end before a killed worker is replaced is there when it runs again."""
+        with processes(env=Walk(3), n_workers=3) as sampler:
+            wanted = make_local(env=Walk(3))
+            assert digests(sampler, calls=1, steps=300) == digests(wanted, calls=1, steps=300)
+            for pid in sampler.pids[1:]:
+                os.kill(pid, signal.SIGKILL)
+            assert wait_for_end(sampler.pids[1:])
+            calls = [(1, None, None), *((1, *update) for update in updates), (3000, None, None)]
+            for steps, agent_update, env_update in calls:
+                batch = sampler.obtain_samples(0, steps, agent_update, env_update)
+                assert batch.digest() == wanted.obtain_samples(0, steps, agent_update, env_update).digest()
+
     def test_workers_that_always_die_are_an_error(self, tmp_path: Path) -> None:
         """A policy or environment that kills every worker does not keep the sampler busy for ever."""
         with (
             processes(env=Killer(str(tmp_path), 99), n_workers=1) as sampler,
-            pytest.raises(WorkerError, match=r"exit code -9.*It had episodes \["),
+            pytest.raises(WorkerError, match=r"exit code -9.*: 3 deaths in a row.*It had episodes \["),
         ):
             sampler.obtain_samples(0, 5000, None)
 

@@ -85,6 +85,38 @@ def test_updates_reach_all_actors() -> None:
     assert digests(resumed, calls=1) == digests(sampler, calls=1)
 
 
+def twice(env: Walk) -> Walk:
+    """Change a walk for one of twice the length."""
+    return Walk(2 * env.longest)
+
+
+def test_updates_wait_for_actors_that_had_nothing_to_do() -> None:
+    """What came with calls too small for all actors is there when they run again."""
+    half = {"gain": np.float32(0.5)}
+    updates: list[list[tuple[Any, Any]]] = [
+        [({"gain": np.float32(0.1)}, None)],
+        [(Gaussian(0.7), None), (half, None)],
+        [(half, None), (Gaussian(0.2), None)],
+        [(None, twice), (None, twice)],
+    ]
+    sampler, wanted = RaySampler(make_factory(n_workers=4), Gaussian(), Walk(3)), make_local(env=Walk(3))
+    for few, several in zip((1, 5, 1, 1), updates, strict=True):
+        for steps, *update in ((300, None, None), *((few, *each) for each in several), (300, None, None)):
+            batch = sampler.obtain_samples(0, steps, *update)
+            assert batch.digest() == wanted.obtain_samples(0, steps, *update).digest()
+    sampler.shutdown_worker()
+
+
+def test_an_update_that_raises_is_an_error_of_the_worker() -> None:
+    """It has the kind and the words that it has elsewhere, and the next policy helps."""
+    sampler = RaySampler(make_factory(n_workers=2), Gaussian(), Walk())
+    with pytest.raises(WorkerError, match=r"worker \d raised KeyError\('gain'\)(.|\n)*set_param_values"):
+        sampler.obtain_samples(0, 60, {"loss": 1.0})
+    wanted = make_local().obtain_samples(0, 60, Gaussian(0.7))
+    assert sampler.obtain_samples(0, 60, Gaussian(0.7)).digest() == wanted.digest()
+    sampler.shutdown_worker()
+
+
 def test_a_killed_actor_is_replaced(tmp_path: Path) -> None:
     """Kill -9 in mid-episode changes no bit of the batch."""
     sampler = RaySampler(make_factory(n_workers=2), Gaussian(), Killer(str(tmp_path)))
@@ -95,7 +127,9 @@ def test_a_killed_actor_is_replaced(tmp_path: Path) -> None:
 def test_actors_that_always_die_are_an_error(tmp_path: Path) -> None:
     """The third death in a row ends the call."""
     sampler = RaySampler(make_factory(), Gaussian(), Killer(str(tmp_path), 99))
-    with pytest.raises(WorkerError, match=r"worker 0 died, the 3th"):
+    with pytest.raises(
+        WorkerError, match=r"worker 0 died: 3 deaths in a row without a finished episode. It had"
+    ):
         sampler.obtain_samples(0, 5000, None)
     sampler.shutdown_worker()
 

@@ -4,7 +4,6 @@ import multiprocessing
 import signal
 import sys
 import threading
-import time
 from collections.abc import Generator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import replace
@@ -14,6 +13,7 @@ from typing import Any, Final
 from rlx_sampler._arena import Arena
 from rlx_sampler._errors import WorkerError
 from rlx_sampler._messages import Kind, encoded, send_numbers
+from rlx_sampler._patience import LifeSigns
 from rlx_sampler._shared_memory import SharedMemory
 from rlx_sampler._worker_process import ENDING_SIGNALS, Assignment, serve
 
@@ -51,10 +51,10 @@ class WorkerProcess:
         self.n_lanes = 1
         self.live: list[bytes] | None = None
         """Live environments that the worker has sent."""
-        self.has_begun = False
-        """Whether the worker has taken a step in the present call."""
-        self._last_pulse = 0
-        self._last_sign = time.monotonic()
+        self.signs = LifeSigns()
+        """What the process has shown of itself since the present call began."""
+        self.lacks_parameters = False
+        """Whether it has yet to take the parameters in the shared block."""
 
     @property
     def sentinel(self) -> int:
@@ -73,28 +73,15 @@ class WorkerProcess:
         code: int | None = self._process.exitcode
         return code
 
-    def saw_life(self) -> None:
-        """Note that the process has just shown that it is not stuck."""
-        self._last_sign = time.monotonic()
-
     def begin_call(self) -> None:
         """Note that the process is about to be told of a new call."""
-        self._last_pulse, self.has_begun = self.arena.pulse(), False
-        self.saw_life()
-
-    @property
-    def seconds_silent(self) -> float:
-        """Seconds since the last sign of life."""
-        return time.monotonic() - self._last_sign
+        self.signs.begin(self.arena.pulse())
 
     def is_stuck(self, timeout: float) -> bool:
         """Whether the process has work, and has given no sign of life for `timeout` seconds."""
-        pulse = self.arena.pulse()
-        if pulse != self._last_pulse:
-            self._last_pulse, self.has_begun = pulse, True
-            self.saw_life()
+        self.signs.look(self.arena.pulse())
         is_at_work = bool(self.out) or not self.is_ready
-        return is_at_work and self.seconds_silent > timeout
+        return is_at_work and self.signs.seconds_silent > timeout
 
     def send(self, message: object, timeout: float) -> None:
         """Send a message, unless the process is dead; a large one waits until it is read.

@@ -40,7 +40,6 @@ class ProcessEngine:
         self._timeout = worker_timeout
         self._memory = SharedMemory() if shared_memory else None
         self._writer = None if self._memory is None else ParameterWriter(self._memory)
-        self._has_parameters = False
         self.is_in_process = False
         self.pickled_episodes = 0
         """Episodes that held something shared memory cannot, and came pickled."""
@@ -82,13 +81,14 @@ class ProcessEngine:
             WorkerError: If a worker dies or is stuck meanwhile.
         """
         processes = list(self._pool.processes)
+        self._pool.patience.renew()
         for process in processes:
             process.live = None
             process.begin_call()
         self._pool.send_all([SaveLive()] * len(processes))
         while any(process.live is None for process in processes):
             self._pool.wait(None)
-            silent = any(process.seconds_silent > self._timeout for process in processes)
+            silent = any(process.signs.seconds_silent > self._timeout for process in processes)
             if silent or processes != self._pool.processes:
                 raise WorkerError("a worker died, or was stuck, while its live environments were saved.")
         return [process.live or [] for process in processes]
@@ -103,6 +103,8 @@ class ProcessEngine:
         agents = list(updates.agents)
         if self._write_parameters(agents):
             agents = [None] * len(agents)
+        for process, agent in zip(self._pool.processes, agents, strict=True):
+            process.lacks_parameters = process.lacks_parameters and agent is None
         pairs = list(zip(agents, updates.envs, strict=True))
         if any(update is not None for pair in pairs for update in pair):
             self._pool.send_all([Change(packed(pair, "update")) for pair in pairs])
@@ -116,7 +118,8 @@ class ProcessEngine:
             is_new_layout = self._writer.write(first)
         except TypeError:  # not plain numbers
             return False
-        self._has_parameters = True
+        for process in self._pool.processes:
+            process.lacks_parameters = True
         if is_new_layout:
             self._pool.send_all([self._writer.layout] * len(agents))
         return True
@@ -128,7 +131,8 @@ class ProcessEngine:
             EpisodeError: If an environment or a policy raised in an episode that is needed.
             WorkerError: If workers die again and again, or one does nothing for too long.
         """
-        current = Round(call, ledger, self._has_parameters, self._timeout)
+        current = Round(call, ledger, self._pool.patience)
+        self._pool.patience.renew()
         try:
             for process in self._pool.processes:
                 process.out.clear()
@@ -138,7 +142,6 @@ class ProcessEngine:
                 current.feed(self._pool.processes)
                 self._pool.wait(current)
         finally:
-            self._has_parameters = False
             self.pickled_episodes += current.pickled_episodes
             for process in self._pool.processes:
                 process.send_numbers(Kind.STOP)

@@ -1,19 +1,15 @@
 """The worker processes of one sampler, kept at full strength."""
 
-import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from typing import Any, Final
+from typing import Any
 
-from rlx_sampler._errors import WorkerError
 from rlx_sampler._exactness import WorkerProfile
 from rlx_sampler._messages import Failure, Kind, Live, NewLayout, Ready, UseRows, receive
+from rlx_sampler._patience import LONGEST_WAIT, Patience
 from rlx_sampler._process import WorkerProcess
 from rlx_sampler._readiness import ready
-from rlx_sampler._round import Round, rebuilt
-
-MAX_DEATHS: Final = 3
-LONGEST_WAIT: Final = 1.0
+from rlx_sampler._round import Round, raised_by
 
 
 class ProcessPool:
@@ -39,8 +35,8 @@ class ProcessPool:
         self._start = start
         self._greet = greet
         self._timeout = timeout
-        self._deaths = 0
-        self._next_check = 0.0
+        self.patience = Patience(timeout)
+        """What is counted of those that die."""
         self.profile = WorkerProfile()
         """What is known of the workers."""
         self.has_lost = False
@@ -81,12 +77,11 @@ class ProcessPool:
                     self._replace(process, current)
             except (EOFError, ConnectionResetError, BrokenPipeError):
                 self._replace(process, current)
-        if time.monotonic() > self._next_check:
-            self._next_check = time.monotonic() + LONGEST_WAIT
+        if self.patience.is_time_to_look():
             self._check_life(current)
 
     def _read_all(self, process: WorkerProcess, current: Round | None) -> None:
-        process.saw_life()
+        process.signs.renew()
         while True:
             message = receive(process.connection)
             if current is None or not current.take(process, message):
@@ -105,12 +100,9 @@ class ProcessPool:
                 if current is not None:
                     current.start(process)
             case Failure(call=None):
-                raise WorkerError(
-                    f"worker {process.number} raised {message.text}.\n\n"
-                    f"In the worker:\n{message.remote_traceback}"
-                ) from rebuilt(message)
+                raise raised_by(process.number, message)
             case _:
-                process.saw_life()  # it is about a call that is over
+                process.signs.renew()  # it is about a call that is over
 
     def _welcome(self, process: WorkerProcess, profile: WorkerProfile) -> None:
         process.is_ready, process.n_lanes = True, profile.n_lanes
@@ -122,17 +114,10 @@ class ProcessPool:
 
     def _replace(self, process: WorkerProcess, current: Round | None) -> None:
         """Start another process in the place of a dead one; its episodes go to whoever asks first."""
-        exit_code = process.exit_code
-        self._deaths = 1 + (self._deaths if current is None else current.deaths)
-        if self._deaths >= MAX_DEATHS:
-            raise WorkerError(
-                f"worker {process.number} died (exit code {exit_code}; -9 is a kill, by the system if memory is "
-                f"short), the {self._deaths}th without an episode in between. It had episodes "
-                f"{sorted(process.out)}: replay() of the sampler runs one in this process."
-            )
+        how = f" (exit code {process.exit_code}; -9 is a kill, by the system if memory is short)"
+        self.patience.note_death(process.number, process.out, how=how)
         self.has_lost = self.has_lost or (process.is_ready and self.profile.steps_per_key is not None)
         if current is not None:
-            current.deaths = self._deaths
             current.ledger.give_back(process.out)
         process.close()
         self.processes[process.number] = self._start(process.number)
@@ -142,17 +127,12 @@ class ProcessPool:
         stuck = [process for process in self.processes if process.is_stuck(self._timeout)]
         for process in stuck:
             process.kill()
-        at_work = [process for process in stuck if process.has_begun]
+        at_work = [process for process in stuck if process.signs.has_begun]
         for process in stuck:
             if process not in at_work:
                 self._replace(process, current)
         if at_work and current is not None:
-            raise WorkerError(
-                f"worker {at_work[0].number} took no step for {self._timeout:g} s in episodes "
-                f"{sorted(at_work[0].out)} of call {current.call.call}, and was ended. Pass a larger "
-                f"worker_timeout if that is how long a step can take; replay() of the sampler runs an "
-                f"episode in this process."
-            )
+            raise self.patience.stuck(at_work[0].number, at_work[0].out, current.call.call)
 
     def shutdown(self) -> None:
         """End all processes. Calling it twice is allowed."""

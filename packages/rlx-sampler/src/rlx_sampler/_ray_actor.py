@@ -4,7 +4,7 @@ import sys
 import threading
 from collections import deque
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Final
 
 from rlx_sampler._copies import unpacked
 from rlx_sampler._engine import build_worker
@@ -14,6 +14,17 @@ from rlx_sampler._keys import CallKey, EpisodeKey
 from rlx_sampler._messages import Failure
 from rlx_sampler._recorded import Harvest
 from rlx_sampler._worker_process import describe
+
+UNKNOWN: Final = -1
+"""The version of a worker in which an update failed half way."""
+
+
+@dataclass(frozen=True, slots=True)
+class News:
+    """What brings a worker to a version: the last update, or all where it may lack more."""
+
+    version: int
+    is_whole: bool = False
 
 
 @dataclass(slots=True)
@@ -42,6 +53,8 @@ class _Stoppable:
 class Outcome:
     """What came of a lease: the episodes that were finished, and what broke, if something did."""
 
+    version: int
+    """What the worker has of the updates."""
     harvests: list[Harvest] = field(default_factory=list[Harvest])
     failure: Failure | None = None
 
@@ -49,7 +62,9 @@ class Outcome:
 class RayActor:
     """One worker; one thread runs episodes, others answer."""
 
-    def __init__(self, blueprint: bytes, number: int, probe: EpisodeKey, inference_rows: int | None) -> None:
+    def __init__(
+        self, blueprint: bytes, number: int, probe: EpisodeKey, inference_rows: int | None, version: int
+    ) -> None:
         factory, setup = unpacked(blueprint)
         self._worker = build_worker(factory, setup, number)
         torch: Any = sys.modules.get("torch")
@@ -57,7 +72,7 @@ class RayActor:
             torch.set_num_threads(1)
         self._worker.use_inference_rows(inference_rows)
         self._worker.prepare(probe)
-        self._version = 0
+        self._version = version
         self._turn = threading.Lock()
         self._stopped_round = -1
         self._lease = _Stoppable(-1, CallKey(0, 0, 0), deque())
@@ -71,27 +86,43 @@ class RayActor:
         self._worker.use_inference_rows(inference_rows)
 
     def run(
-        self, round_number: int, call: CallKey, indices: list[int], version: int, update: bytes | None
+        self, round_number: int, call: CallKey, indices: list[int], news: News, content: bytes | None
     ) -> Outcome:
-        """Run episodes, with the updates of `version` first where they are new."""
+        """Run episodes, with the updates in `content` first where they are new."""
         with self._turn:  # a run that is not wanted any more may still be ending
-            return self._run(round_number, call, indices, version, update)
+            is_old = round_number <= self._stopped_round or round_number < self._lease.round_number
+            try:
+                is_ready = not is_old and self._catch_up(news, content)
+            except Exception as error:  # noqa: BLE001 - it is raised again in the sampler
+                return Outcome(self._version, failure=describe(None, error))
+            return self._run(round_number, call, indices) if is_ready else Outcome(self._version)
 
-    def _run(
-        self, round_number: int, call: CallKey, indices: list[int], version: int, update: bytes | None
-    ) -> Outcome:
-        if update is not None and version != self._version:
-            agent_update, env_update = unpacked(update)
+    def _catch_up(self, news: News, content: bytes | None) -> bool:
+        """Bring the worker to the version of `news`; return whether that was possible."""
+        if news.version == self._version:
+            return True
+        if content is None or not (news.is_whole or news.version == self._version + 1):
+            return False  # the sampler does not know yet that an update failed here
+        self._version = UNKNOWN
+        if news.is_whole:
+            unpacked(content).apply(self._worker)
+        else:
+            agent_update, env_update = unpacked(content)
             self._worker.update_agent(agent_update)
             self._worker.update_env(env_update)
-        self._version = version
+        self._version = news.version
+        return True
+
+    def _run(self, round_number: int, call: CallKey, indices: list[int]) -> Outcome:
         self._lease = _Stoppable(round_number, call, deque(indices), steps=self._lease.steps)
         self._lease.is_stopped = round_number <= self._stopped_round
-        outcome = Outcome()
+        outcome = Outcome(self._version)
         try:
             outcome.harvests.extend(self._worker.run(self._lease))
         except EpisodeError as error:
-            return Outcome(outcome.harvests, describe(call.call, error))
+            return Outcome(self._version, outcome.harvests, describe(call.call, error))
+        except Exception as error:  # noqa: BLE001 - it is raised again in the sampler
+            return Outcome(self._version, outcome.harvests, describe(None, error))
         return outcome
 
     def stop(self, round_number: int) -> None:

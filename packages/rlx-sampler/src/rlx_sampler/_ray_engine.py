@@ -1,7 +1,6 @@
 """Running workers as actors of Ray, on one machine or many."""
 
-import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from importlib import import_module
@@ -15,12 +14,14 @@ from rlx_sampler._exactness import WorkerProfile
 from rlx_sampler._global_generators import generators_kept
 from rlx_sampler._keys import CallKey, EpisodeKey
 from rlx_sampler._ledger import Ledger
-from rlx_sampler._ray_actor import Outcome, RayActor
-from rlx_sampler._round import rebuilt
+from rlx_sampler._messages import Failure
+from rlx_sampler._patience import LONGEST_WAIT, LifeSigns, Patience
+from rlx_sampler._ray_actor import News, Outcome, RayActor
+from rlx_sampler._round import raised_by, rebuilt
 from rlx_sampler._setups import Setup
 
-MAX_DEATHS: Final = 3
-LONGEST_WAIT: Final = 2.0
+SECONDS_TO_START: Final = 60.0
+"""Ray is allowed so much at least, whatever the workers are."""
 
 
 @dataclass(slots=True)
@@ -29,10 +30,22 @@ class _Seat:
 
     number: int
     actor: Any
+    version: int = 0
+    """The last update that the actor is known to have, and all before it."""
     update: Any = None
+    """Reference to the newest update."""
     out: list[int] = field(default_factory=list[int])
-    pulse: int = -1
-    last_sign: float = 0.0
+    signs: LifeSigns = field(default_factory=LifeSigns)
+    has_answered: bool = False
+    """Whether the actor has started."""
+
+    def look(self, pulse: int) -> None:
+        """Note that the actor has taken `pulse` steps by now."""
+        if self.has_answered:
+            self.signs.look(pulse)
+        else:
+            self.has_answered = True
+            self.signs.begin(pulse)
 
 
 def connected(options: Mapping[str, Any]) -> Any:
@@ -70,13 +83,12 @@ class RayEngine:
         self._factory = factory
         self._setups = setups
         self._probe = probe
-        self._timeout = worker_timeout
+        self._patience = Patience(worker_timeout)
         share = min(1.0, self._ray.cluster_resources().get("CPU", 1.0) / factory.n_workers)
         options = {"num_cpus": share, "scheduling_strategy": "SPREAD", **actor_options}
         self._actor_class = self._ray.remote(max_concurrency=4, **options)(RayActor)
         self._version = 0
         self._round = 0
-        self._deaths = 0
         self.profile = WorkerProfile()
         """What is known of the workers."""
         self.is_in_process = False
@@ -91,7 +103,8 @@ class RayEngine:
 
     def _start(self, number: int) -> Any:
         blueprint = packed((self._factory, self._setups[number]), "worker")
-        return self._actor_class.remote(blueprint, number, self._probe, self.profile.inference_rows)
+        rows = self.profile.inference_rows
+        return self._actor_class.remote(blueprint, number, self._probe, rows, self._version)
 
     def _ask_all(self, method: str, arguments: Sequence[Sequence[Any]] | None = None) -> list[Any]:
         """Call a method of every actor and wait for the answers.
@@ -100,15 +113,16 @@ class RayEngine:
             WorkerError: If there is no answer, or an error instead of one.
         """
         each = arguments or [()] * len(self._seats)
+        timeout = max(self._patience.timeout, SECONDS_TO_START)
         asked = [
             getattr(seat.actor, method).remote(*given) for seat, given in zip(self._seats, each, strict=True)
         ]
         try:
-            answers: list[Any] = self._ray.get(asked, timeout=self._timeout)
+            answers: list[Any] = self._ray.get(asked, timeout=timeout)
         except self._ray.exceptions.RayError as error:
-            raise WorkerError(
-                f"a worker did not answer {method}() within {self._timeout:g} s: {error}"
-            ) from error
+            raise WorkerError(f"a worker did not answer {method}() within {timeout:g} s: {error}") from error
+        for seat in self._seats:
+            seat.has_answered = True
         return answers
 
     def use_inference_rows(self, inference_rows: int | None) -> None:
@@ -130,8 +144,6 @@ class RayEngine:
         self._setups = updates.setups
         pairs = list(zip(updates.agents, updates.envs, strict=True))
         if all(update is None for pair in pairs for update in pair):
-            for seat in self._seats:
-                seat.update = None
             return
         self._version += 1
         stored: dict[tuple[int, int], Any] = {}
@@ -148,7 +160,7 @@ class RayEngine:
             EpisodeError: If an environment or a policy raised in an episode that is needed.
             WorkerError: If actors die again and again, or one does nothing for too long.
         """
-        self._deaths = 0
+        self._patience.renew()
         self._round += 1
         running: dict[Any, _Seat] = {}
         try:
@@ -157,7 +169,7 @@ class RayEngine:
                 ready, _ = self._ray.wait(list(running), num_returns=1, timeout=LONGEST_WAIT)
                 for reference in ready:
                     self._take(running.pop(reference), reference, ledger)
-                if not ready:
+                if self._patience.is_time_to_look():
                     self._check_life(call, running.values())
         finally:
             for seat in self._seats:
@@ -170,9 +182,19 @@ class RayEngine:
                 continue
             seat.out = ledger.lease_many(seat.number, self.profile.n_lanes)
             if seat.out:
-                seat.last_sign = time.monotonic()
-                task = seat.actor.run.remote(self._round, call, seat.out, self._version, seat.update)
+                seat.signs.renew()
+                task = seat.actor.run.remote(self._round, call, seat.out, *self._news(seat))
                 running[task] = seat
+
+    def _news(self, seat: _Seat) -> tuple[News, Any]:
+        """Return what an actor may lack: nothing, the newest update, or all that led to it."""
+        news = News(self._version, is_whole=seat.version < self._version - 1)
+        if seat.version == self._version:
+            return news, None
+        if not news.is_whole:
+            return news, seat.update
+        self.has_lost = self.has_lost or self.profile.steps_per_key is not None
+        return news, self._ray.put(packed(self._setups[seat.number], "worker"))
 
     def _take(self, seat: _Seat, reference: Any, ledger: Ledger) -> None:
         try:
@@ -180,51 +202,54 @@ class RayEngine:
         except self._ray.exceptions.RayActorError:
             self._replace(seat, ledger)
             return
-        self._deaths = 0
+        except self._ray.exceptions.RayError as problem:
+            raise WorkerError(f"worker {seat.number} gave no answer: {problem}") from problem
+        self._patience.renew()
+        seat.version, seat.has_answered = outcome.version, True
         left = set(seat.out)
         for harvest in outcome.harvests:
             ledger.add_all(harvest)
             left.difference_update(harvest.indices)
-        error = None if outcome.failure is None else rebuilt(outcome.failure)
-        if isinstance(error, EpisodeError):
-            left.discard(error.keys[0].episode)
-            ledger.fail(error.keys[0].episode, error)
-        elif error is not None:
-            raise error
+        if outcome.failure is not None:
+            left.discard(_fail(seat, outcome.failure, ledger))
         ledger.give_back(left)
 
     def _replace(self, seat: _Seat, ledger: Ledger) -> None:
-        self._deaths += 1
-        if self._deaths >= MAX_DEATHS:
-            raise WorkerError(
-                f"worker {seat.number} died, the {self._deaths}th without an episode in between. It had "
-                f"episodes {seat.out}: replay() of the sampler runs one in this process."
-            )
+        self._patience.note_death(seat.number, seat.out)
         self.has_lost = self.has_lost or self.profile.steps_per_key is not None
         ledger.give_back(seat.out)
-        seat.actor, seat.update = self._start(seat.number), None
+        self._seat_anew(seat)
 
-    def _check_life(self, call: CallKey, busy: Any) -> None:
+    def _seat_anew(self, seat: _Seat) -> None:
+        seat.actor, seat.version, seat.has_answered = self._start(seat.number), self._version, False
+
+    def _check_life(self, call: CallKey, busy: Iterable[_Seat]) -> None:
         for seat in busy:
             with suppress(self._ray.exceptions.RayError):
-                pulse = self._ray.get(seat.actor.pulse.remote(), timeout=LONGEST_WAIT)
-                if pulse != seat.pulse:
-                    seat.pulse, seat.last_sign = pulse, time.monotonic()
-            if time.monotonic() - seat.last_sign > self._timeout:
+                seat.look(self._ray.get(seat.actor.pulse.remote(), timeout=2 * LONGEST_WAIT))
+            least = 0.0 if seat.has_answered else SECONDS_TO_START
+            if seat.signs.seconds_silent > max(self._patience.timeout, least):
                 self._ray.kill(seat.actor)
-                seat.actor = self._start(seat.number)
-                raise WorkerError(
-                    f"worker {seat.number} took no step for {self._timeout:g} s in episodes {seat.out} of call "
-                    f"{call.call}, and was ended. Pass a larger worker_timeout if that is how long a step can take."
-                )
+                self._seat_anew(seat)
+                raise self._patience.stuck(seat.number, seat.out, call.call)
 
     def shutdown(self) -> None:
         """End all actors. Calling it twice is allowed; Ray itself stays as it is."""
         seats, self._seats = self._seats, []
-        if not self._ray.is_initialized():
+        if not seats or not self._ray.is_initialized():
             return
         closing = [seat.actor.close.remote() for seat in seats]
         with suppress(self._ray.exceptions.RayError):
-            self._ray.wait(closing, num_returns=len(closing), timeout=LONGEST_WAIT) if closing else None
+            self._ray.wait(closing, num_returns=len(closing), timeout=2 * LONGEST_WAIT)
         for seat in seats:
             self._ray.kill(seat.actor)
+
+
+def _fail(seat: _Seat, failure: Failure, ledger: Ledger) -> int:
+    """Tell `ledger` which episode failed, and return its index."""
+    error = rebuilt(failure)
+    if not isinstance(error, EpisodeError):
+        raise raised_by(seat.number, failure)
+    index = error.keys[0].episode
+    ledger.fail(index, error)
+    return index

@@ -6,10 +6,11 @@ from dataclasses import dataclass
 from typing import Any
 
 from rlx_sampler._arena import read_pickled
-from rlx_sampler._errors import EpisodeError
+from rlx_sampler._errors import EpisodeError, WorkerError
 from rlx_sampler._keys import CallKey
 from rlx_sampler._ledger import Ledger
 from rlx_sampler._messages import Failure, Kind, PickledHarvest, StartCall
+from rlx_sampler._patience import Patience
 from rlx_sampler._process import WorkerProcess
 from rlx_sampler._recorded import Harvest
 
@@ -20,17 +21,15 @@ class Round:
 
     call: CallKey
     ledger: Ledger
-    has_parameters: bool
-    timeout: float
-    deaths: int = 0
-    """Workers that died since the last episode came back."""
+    patience: Patience
     pickled_episodes: int = 0
 
     def start(self, process: WorkerProcess) -> None:
         """Tell a process that is ready of the call, with its first episodes."""
         indices = self._lease(process)
         process.begin_call()
-        process.send(StartCall(self.call, indices, self.has_parameters), self.timeout)
+        process.send(StartCall(self.call, indices, process.lacks_parameters), self.patience.timeout)
+        process.lacks_parameters = False
 
     def feed(self, processes: Sequence[WorkerProcess]) -> None:
         """Give more to those that asked, where there is more."""
@@ -66,7 +65,7 @@ class Round:
         return True
 
     def _add(self, process: WorkerProcess, harvest: Harvest) -> None:
-        self.deaths = 0
+        self.patience.renew()
         process.out.difference_update(harvest.indices)
         self.ledger.add_all(harvest)
 
@@ -90,4 +89,13 @@ def rebuilt(failure: Failure) -> Exception:
     if isinstance(error, EpisodeError):
         error = EpisodeError(error.where, error.keys, error.reason, failure.remote_traceback)
     error.__cause__ = cause
+    return error
+
+
+def raised_by(worker: int, failure: Failure) -> WorkerError:
+    """Return the error that says what a worker raised outside of an episode."""
+    error = WorkerError(
+        f"worker {worker} raised {failure.text}.\n\nIn the worker:\n{failure.remote_traceback}"
+    )
+    error.__cause__ = rebuilt(failure)
     return error

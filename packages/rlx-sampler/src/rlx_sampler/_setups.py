@@ -1,4 +1,4 @@
-"""What each worker works with: its policy, its environment, and the latest change of each."""
+"""What each worker works with: its policy, its environment, and how they were changed since."""
 
 import copy
 from dataclasses import dataclass, replace
@@ -6,7 +6,7 @@ from typing import Any
 
 from rlx_sampler._copies import copy_of
 from rlx_sampler._noise import is_tensor
-from rlx_sampler._offers import is_environment, is_list, is_policy
+from rlx_sampler._offers import changes_environment, is_environment, is_list, is_policy, needs
 from rlx_sampler._trees import map_leaves
 from rlx_sampler._worker import Worker
 
@@ -18,7 +18,8 @@ class Setup:
     agent: Any
     environment: Any
     parameters: Any = None
-    env_update: Any = None
+    env_updates: tuple[Any, ...] = ()
+    """Functions of the environment, each of what the one before it gave."""
 
     def updated(self, agent_update: Any, env_update: Any) -> "Setup":
         """Return the setup after both updates; None keeps what there is."""
@@ -28,10 +29,10 @@ class Setup:
             setup = replace(setup, agent=agent_update, parameters=None)
         elif agent_update is not None:
             setup = replace(setup, parameters=agent_update)
-        if is_environment(env_update) or is_list(env_update):
-            setup = replace(setup, environment=env_update, env_update=None)
+        if is_environment(env_update) or is_list(env_update) or _builds(env_update):
+            setup = replace(setup, environment=env_update, env_updates=())
         elif env_update is not None:
-            setup = replace(setup, env_update=env_update)
+            setup = replace(setup, env_updates=(*setup.env_updates, env_update))
         return setup
 
     def apply(self, worker: Worker) -> None:
@@ -39,7 +40,13 @@ class Setup:
         worker.update_agent(own(self.agent, "policy"))
         worker.update_agent(own(self.parameters, "policy"))
         worker.update_env(own(self.environment, "environment"))
-        worker.update_env(self.env_update)
+        for env_update in self.env_updates:
+            worker.update_env(env_update)
+
+
+def _builds(env_update: Any) -> bool:
+    """Whether it gives a new environment, whatever the old one was."""
+    return callable(env_update) and (needs(env_update, "seed") or not changes_environment(env_update))
 
 
 def own(value: Any, role: str) -> Any:
