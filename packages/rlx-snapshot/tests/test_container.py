@@ -175,16 +175,26 @@ class TestDamage:
         with pytest.raises(DamagedSnapshotError, match="its end is missing or changed"):
             Snapshotter(tmp_path).load(tmp_path)
 
-    def test_nothing_is_unpickled_before_the_check(self, tmp_path: Path) -> None:
-        """A damaged file runs none of the code it names."""
+    @pytest.mark.parametrize(
+        "part", ["head", "pickle", "padding", "buffer", "end", "index", "footer", "mark"]
+    )
+    def test_nothing_is_unpickled_before_the_check(self, tmp_path: Path, part: str) -> None:
+        """Wherever a bit has changed, a damaged file runs none of the code it names."""
         ran = tmp_path / "ran"
-        path = saved(tmp_path / "run", [_Touch(str(ran)), np.zeros(20_000)])
+        path = saved(tmp_path / "run", [_Touch(str(ran)), np.zeros(20_000), "end"])
         data = bytearray(path.read_bytes())
-        data[-FOOTER_BYTES - 1] ^= 1
+        data[_place_in(path, part)] ^= 1
         path.write_bytes(data)
-        with pytest.raises(DamagedSnapshotError, match="index has changed"):
+        with pytest.raises(DamagedSnapshotError, match=r"params\.pkl is damaged"):
             Snapshotter(tmp_path).load(tmp_path / "run")
         assert not ran.exists()
+
+    def test_intact_file_runs_what_it_names(self, tmp_path: Path) -> None:
+        """So the tests above would see it run."""
+        saved(tmp_path / "run", [_Touch(str(tmp_path / "ran"))])
+        for opened in Snapshotter(tmp_path).load(tmp_path / "run"):
+            opened.close()
+        assert (tmp_path / "ran").exists()
 
     def test_quick_check_leaves_large_arrays_to_a_thread(self, tmp_path: Path) -> None:
         """With verify='index' a flip inside an array is raised by wait, and names the place."""
@@ -256,6 +266,27 @@ class _Touch:
 
     def __reduce__(self) -> tuple[Any, ...]:
         return open, (self._path, "w")
+
+
+def _place_in(path: Path, part: str) -> int:
+    """The offset of a byte in one part of a file with one buffer."""
+    container = open_container(path)
+    footer, index = container.footer, container.index
+    assert footer is not None
+    assert index is not None
+    (buffer,) = index.buffers
+    size = path.stat().st_size
+    places = {
+        "head": 5,
+        "pickle": len(HEAD) + 20,
+        "padding": buffer.gap + 100,
+        "buffer": buffer.offset + 1000,
+        "end": buffer.end + 1,
+        "index": footer.stream_length + 3,
+        "footer": size - FOOTER_BYTES + 33,
+        "mark": size - 3,
+    }
+    return places[part]
 
 
 def _plain(item: Any) -> object:

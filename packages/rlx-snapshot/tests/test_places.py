@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from rlx_snapshot import SnapshotFallbackWarning, SnapshotNotFoundError, Snapshotter
+from rlx_snapshot import DamagedSnapshotError, SnapshotFallbackWarning, SnapshotNotFoundError, Snapshotter
 
 fsspec: Any = pytest.importorskip("fsspec", reason="needs fsspec")
 
@@ -85,6 +85,33 @@ def test_later_snapshots_are_put_away(url: str) -> None:
             ["itr_4.pkl", "params.pkl"],
         )
     assert snapshotter.load(f"{url}/discarded/1") == (1, 4)
+
+
+@pytest.mark.parametrize("itr", ["foo", "-1", "1.0", None, 2.0, b"last"])
+def test_anything_but_a_number_first_or_last_is_a_value_error(url: str, itr: Any) -> None:
+    """A URL takes what a directory takes."""
+    snapshotter = Snapshotter(url, "gap_and_last", 2)
+    for saved in range(3):
+        snapshotter.save_itr_params(saved, saved)
+    with pytest.raises(ValueError, match=r"itr is .*: it must be an iteration number, 'first' or 'last'"):
+        snapshotter.load(url, itr)
+
+
+def test_messages_name_the_url(url: str) -> None:
+    """Errors and warnings say where the file is, not where it was copied to."""
+    snapshotter = Snapshotter(url, "gap_and_last", 2)
+    for saved in range(4):
+        snapshotter.save_itr_params(saved, saved)
+    with pytest.raises(SnapshotNotFoundError, match=f"iteration 1 in {url} "):
+        snapshotter.load(url, 1)
+    files, root = fsspec.core.url_to_fs(url)
+    files.pipe_file(f"{root}/params.pkl", files.cat_file(f"{root}/params.pkl")[:-1])
+    with pytest.warns(SnapshotFallbackWarning, match=rf"loaded {url}/itr_2\.pkl, .*{url}/params") as caught:
+        assert snapshotter.load(url) == 2
+    assert caught[0].filename == __file__
+    files.pipe_file(f"{root}/itr_2.pkl", files.cat_file(f"{root}/itr_2.pkl")[:-1])
+    with pytest.raises(DamagedSnapshotError, match=rf"{url}/itr_2\.pkl is damaged"):
+        snapshotter.load(url, 2)
 
 
 def test_missing_fsspec_names_the_extra(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -2,6 +2,7 @@
 
 import os
 import pickle
+import socket
 import threading
 from pathlib import Path
 from typing import Any
@@ -171,6 +172,17 @@ class TestLoad:
         os.mkfifo(tmp_path / "params.pkl")
         with pytest.raises(NotAFileError, match="is a pipe"):
             Snapshotter(tmp_path).load(tmp_path)
+
+    @pytest.mark.skipif(not hasattr(socket, "AF_UNIX"), reason="sockets with a name are a POSIX thing")
+    def test_socket_in_place_of_the_file_is_not_a_file(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """A socket of the wanted name raises NotAFileError."""
+        monkeypatch.chdir(tmp_path)  # a socket's name may have only a hundred characters
+        with socket.socket(socket.AF_UNIX) as listening:
+            listening.bind("itr_3.pkl")
+            with pytest.raises(NotAFileError, match=r"itr_3\.pkl is a socket"):
+                Snapshotter(tmp_path).load(tmp_path, 3)
 
     @pytest.mark.skipif(os.name == "nt", reason="links need rights on Windows")
     def test_link_to_nothing_is_not_a_file(self, tmp_path: Path) -> None:

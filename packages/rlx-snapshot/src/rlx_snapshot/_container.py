@@ -44,7 +44,7 @@ class Container:
     the file itself.
     """
 
-    path: Path
+    path: str | Path
     data: memoryview
     pristine: memoryview
     footer: Footer | None = None
@@ -174,5 +174,10 @@ def _checked_index(path: Path, data: memoryview, footer: Footer) -> Index:
 def _foreign(container: Container) -> Any:
     try:
         return pickle.loads(container.data)
-    except (pickle.UnpicklingError, EOFError) as error:
-        raise DamagedSnapshotError(container.path, str(error)) from error
+    except Exception as error:
+        # Without checksums, a changed byte and a class that is not installed look alike.
+        problem = (
+            f"loading it raised {type(error).__name__} ({error}). Or it is intact, and its classes "
+            "are missing here: then install the module that this names"
+        )
+        raise DamagedSnapshotError(container.path, problem) from error

@@ -70,16 +70,20 @@ class Downloads:
         self._older: list[int] = sorted(itr for itr in map(iteration_of, self._names) if itr is not None)
 
     def fetch(self, itr: int | str) -> None:
-        """Download what `itr` may mean; SnapshotNotFoundError if there is nothing."""
+        """Download what a `selection` may mean; SnapshotNotFoundError if there is nothing."""
         wanted = [LATEST] if LATEST in self._names else []
-        if self._older and itr in {"first", "last"}:
+        if isinstance(itr, int):
+            wanted = [numbered(itr)] if itr in self._older else wanted
+        elif self._older:
             wanted.append(numbered(self._older.pop(0 if itr == "first" else -1)))
-        elif isinstance(itr, int) or itr.isdigit():
-            wanted = [numbered(int(itr))] if int(itr) in self._older else wanted
         if not wanted:
-            raise SnapshotNotFoundError(itr, self._url, self._names)
+            raise self.missing(itr)
         for name in wanted:
             self._download(name)
+
+    def missing(self, itr: int | str) -> SnapshotNotFoundError:
+        """The error of an iteration that is not there."""
+        return SnapshotNotFoundError(itr, self._url, self._names)
 
     def fetch_older(self, damage: DamagedSnapshotError) -> None:
         """Download the next older numbered file; raises `damage` if there is none."""

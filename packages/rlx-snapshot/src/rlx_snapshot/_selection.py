@@ -3,6 +3,7 @@
 import operator
 import os
 from pathlib import Path
+from typing import SupportsIndex
 
 from rlx_snapshot._container import iteration_in
 from rlx_snapshot._errors import SnapshotNotFoundError
@@ -10,11 +11,22 @@ from rlx_snapshot._files import latest_path, numbered_iterations
 from rlx_snapshot._modes import numbered
 
 
+def selection(itr: object) -> int | str:
+    """What may be asked for: 'first', 'last', or a number, of which the digits will do; anything else is a ValueError."""
+    if isinstance(itr, str):
+        if itr in {"first", "last"}:
+            return itr
+        if itr.isascii() and itr.isdigit():
+            return int(itr)
+    elif isinstance(itr, SupportsIndex):
+        return operator.index(itr)
+    raise ValueError(f"itr is {itr!r}: it must be an iteration number, 'first' or 'last'")
+
+
 def candidates(directory: Path, itr: int | str) -> list[Path]:
-    """The files to try for `itr`, the wanted one first; more than one only for 'last'.
+    """The files to try for a `selection`, the wanted one first; more than one only for 'last'.
 
     Raises:
-        ValueError: If `itr` is neither a whole number (or its digits) nor 'first' nor 'last'.
         SnapshotNotFoundError: If there is none.
     """
     found = _candidates(directory, itr)
@@ -24,22 +36,10 @@ def candidates(directory: Path, itr: int | str) -> list[Path]:
 
 
 def _candidates(directory: Path, itr: int | str) -> list[Path]:
-    if itr == "last":
-        return _newest_first(directory)
-    if itr == "first":
-        return _newest_first(directory)[-1:]
-    return _of_iteration(directory, _number(itr))
-
-
-def _number(itr: int | str) -> int:
-    try:
-        if not isinstance(itr, str):
-            return operator.index(itr)
-        if itr.isascii() and itr.isdigit():
-            return int(itr)
-    except TypeError:
-        pass
-    raise ValueError(f"itr is {itr!r}: it must be an iteration number, 'first' or 'last'")
+    if isinstance(itr, int):
+        return _of_iteration(directory, itr)
+    found = _newest_first(directory)
+    return found if itr == "last" else found[-1:]
 
 
 def _of_iteration(directory: Path, itr: int) -> list[Path]:
