@@ -376,6 +376,16 @@ class TestScripts:
         assert (done, errors, script.returncode) == ("done", "", 0)
         assert wait_for_end([int(pid) for pid in pids.split()])
 
+    @pytest.mark.parametrize("way", [["-"], ["-i", "-q"]])
+    def test_may_be_typed_in(self, way: list[str]) -> None:
+        """What an interpreter reads from its input, as a notebook's does, samples with its own classes too."""
+        code = textwrap.dedent(SCRIPT).format(tests=str(Path(__file__).parent), steps=100)
+        ran = subprocess.run(
+            [sys.executable, *way], input=code, capture_output=True, text=True, timeout=60, check=True
+        )
+        assert ran.stdout.splitlines()[-1] == "done"
+        assert "Error" not in ran.stderr
+
     @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM])
     def test_that_are_killed_leave_no_workers(self, number: signal.Signals) -> None:
         """When the sampler's process is killed in mid-batch, its workers end."""
