@@ -29,20 +29,16 @@ def _records(path: Path) -> Iterator[bytes]:
             yield b"".join(parts)
 
 
-def _history(folder: Path) -> list[dict[str, Any]]:
-    """Return the logged rows of all offline runs below a folder, in the order of their files."""
+def _logged(folder: Path, kind: str) -> list[Any]:
+    """Return the records of a kind of all offline runs below a folder, in the order of their files."""
     wandb_internal_pb2 = import_module("wandb.proto.wandb_internal_pb2")
-
-    rows: list[dict[str, Any]] = []
-    for path in sorted(folder.rglob("*.wandb")):
-        for data in _records(path):
-            record = wandb_internal_pb2.Record.FromString(data)
-            if record.WhichOneof("record_type") == "history":
-                items = record.history.item
-                rows.append(
-                    {item.key or "/".join(item.nested_key): json.loads(item.value_json) for item in items}
-                )
-    return rows
+    import_module("wandb").teardown()  # its service writes the last records after `finish` has returned
+    records = [
+        wandb_internal_pb2.Record.FromString(data)
+        for path in sorted(folder.rglob("*.wandb"))
+        for data in _records(path)
+    ]
+    return [getattr(record, kind) for record in records if record.WhichOneof("record_type") == kind]
 
 
 @pytest.fixture
@@ -50,9 +46,16 @@ def wandb_rows() -> Callable[[Path], list[dict[str, Any]]]:
     """Return a function that gives the rows of all offline runs below a folder, without what W&B adds."""
 
     def rows(folder: Path) -> list[dict[str, Any]]:
-        import_module("wandb").teardown()  # its service writes the last records after `finish` has returned
-        return [
-            {key: value for key, value in row.items() if not key.startswith("_")} for row in _history(folder)
+        whole = [
+            {item.key or "/".join(item.nested_key): json.loads(item.value_json) for item in history.item}
+            for history in _logged(folder, "history")
         ]
+        return [{key: value for key, value in row.items() if not key.startswith("_")} for row in whole]
 
     return rows
+
+
+@pytest.fixture
+def wandb_artifacts() -> Callable[[Path], list[Any]]:
+    """Return a function that gives the artifacts of all offline runs below a folder."""
+    return lambda folder: _logged(folder, "artifact")

@@ -11,7 +11,7 @@ import pytest
 from rlx_logging import JournalLogger, TensorboardLogger, read_metrics
 from rlx_logging._cli import main
 from rlx_logging._journal_tail import JournalTail
-from rlx_logging._plot import short_names, smooth, sparkline
+from rlx_logging._plot import short_names, smooth, sparkline, step_tags
 
 
 @pytest.fixture
@@ -72,6 +72,23 @@ def test_plot_makes_a_picture(run: Path, ending: str) -> None:
     content = picture.read_bytes()
     assert content.startswith(b"\x89PNG" if ending == "png" else b"<?xml")
     assert len(content) > 5000
+
+
+def test_a_curve_that_runs_along_the_steps_is_drawn(run: Path, tmp_path: Path) -> None:
+    """Only the steps themselves are left out: of each scope the tag that names them."""
+    matplotlib: Any = pytest.importorskip("matplotlib", reason="needs matplotlib")
+    metrics = read_metrics(run)
+    assert (metrics["info/AverageReturn"].values == metrics["info/AverageReturn"].steps).all()
+    assert sorted(step_tags(metrics)) == ["info/epoch", "update/gradient_step"]
+    picture = tmp_path / "curves.svg"
+    with matplotlib.rc_context({"svg.fonttype": "none"}):
+        assert main(["plot", str(run), "-o", str(picture)]) == 0
+    drawn = picture.read_text(encoding="utf-8")
+    assert [tag for tag in metrics if f">{tag}<" in drawn] == [
+        "update/loss",
+        "info/AverageReturn",
+        "info/odd",
+    ]
 
 
 def test_plot_in_the_terminal(run: Path, capsys: pytest.CaptureFixture[str]) -> None:

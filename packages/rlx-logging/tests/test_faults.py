@@ -1,10 +1,14 @@
 """Disks that are full, folders that cannot be written, backends that fail, several writers at once."""
 
+import errno
 import gc
 import json
+import os
+import shutil
 import subprocess
 import sys
 import warnings
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -91,6 +95,50 @@ def test_a_folder_that_cannot_be_made(tmp_path: Path) -> None:
     with pytest.warns(DroppedRowsWarning, match="5 calls were dropped in all") as caught:
         logger.finalize()
     assert len(caught) == 4
+
+
+@pytest.fixture
+def read_only_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """Return a folder on a disk that is mounted for reading: a real one where that is allowed, else a likeness."""
+    folder = tmp_path / "disk"
+    folder.mkdir()
+    mounted = _mount(["-t", "tmpfs", "-o", "ro", "tmpfs", str(folder)])
+    if not mounted:
+        _refuse_to_write_below(folder, monkeypatch)
+    yield folder
+    if mounted:
+        subprocess.run(["umount", str(folder)], check=True, timeout=30)
+
+
+def _mount(arguments: list[str]) -> bool:
+    command = shutil.which("mount")
+    if command is None:
+        return False
+    return subprocess.run([command, *arguments], check=False, capture_output=True, timeout=30).returncode == 0
+
+
+def _refuse_to_write_below(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    real = os.open
+
+    def refuse(path: str | os.PathLike[str], flags: int, *arguments: int, **options: int) -> int:
+        if folder in Path(path).parents and flags & (os.O_WRONLY | os.O_RDWR | os.O_CREAT):
+            raise OSError(errno.EROFS, "Read-only file system", str(path))
+        return real(path, flags, *arguments, **options)
+
+    monkeypatch.setattr(os, "open", refuse)
+
+
+def test_a_disk_that_is_mounted_for_reading(read_only_disk: Path) -> None:
+    """One warning for each backend that says so, and training goes on."""
+    logger = make_logger(NAMES, log_dir=read_only_disk)
+    with pytest.warns(DroppedRowsWarning, match="Read-only file system") as caught:
+        write_rows(logger, 5)
+    assert len(caught) == 4
+    logger.state_dict()
+    with pytest.warns(DroppedRowsWarning, match="5 calls were dropped in all") as caught:
+        logger.finalize()
+    assert len(caught) == 4
+    assert list(read_only_disk.iterdir()) == []
 
 
 class Failing(Backend):

@@ -119,17 +119,24 @@ def test_the_console_prints_texts(tmp_path: Path) -> None:
     assert stream.getvalue() == "info/note 3: halved the rate\n"
 
 
-def test_a_summary_writer_takes_pictures_and_texts(tmp_path: Path) -> None:
-    """Torch's writer, in torch's way of naming texts."""
+def test_a_summary_writer_takes_pictures_and_texts(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """Torch's writer, in torch's way of naming texts; films are left out, which is said once."""
     tensorboard = pytest.importorskip("torch.utils.tensorboard", reason="needs torch")
     logger = TensorboardLogger(tensorboard.SummaryWriter(str(tmp_path)))
     logger.write_text("info/note", 1, "hello")
     logger.write_image("info/grey", 1, np.full((2, 3), 7, np.uint8))
     logger.write_image("info/clear", 1, np.full((2, 3, 4), 7, np.uint8))
-    logger.write_video("info/film", 1, np.zeros((2, 4, 4, 3), np.uint8))
+    for step in (1, 2):
+        logger.write_video("info/film", step, np.zeros((2, 4, 4, 3), np.uint8))
+    logger.log_hparams({"lr": 0.1})
     logger.finalize()
+    assert [record.getMessage() for record in caplog.records if record.name == "rlx_logging"] == [
+        "not logged: the film 'info/film'; hand in a folder rather than a SummaryWriter"
+    ]
     reader = _accumulated(tmp_path)
     assert reader.Tensors("info/note/text_summary")[0].tensor_proto.string_val == [b"hello"]
+    arguments = reader.Tensors("hparams/text_summary")[0].tensor_proto.string_val
+    assert arguments == [b"|argument|value|\n|---|---|\n|lr|0.1|"]
     assert sorted(reader.Tags()["images"]) == ["info/clear", "info/grey"]
 
 

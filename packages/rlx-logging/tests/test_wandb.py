@@ -4,6 +4,7 @@ import json
 import os
 import subprocess
 import sys
+import traceback
 import urllib.request
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -104,36 +105,114 @@ def test_the_outbox_holds_rows_until_their_snapshot_is_committed(tmp_path: Path,
     assert [row["info/epoch"] for row in wandb_rows(tmp_path)] == [0, 1, 2, 3, 4]
 
 
-def test_pictures_films_and_checkpoints_go_along(tmp_path: Path, wandb_rows: Rows) -> None:
-    """Media are logged with the next row; a checkpoint is an artifact."""
-    pytest.importorskip("PIL", reason="needs pillow")
+def test_pictures_films_and_texts_go_along(tmp_path: Path, wandb_rows: Rows) -> None:
+    """Media are logged with the next row, as files in the run's folder that show what was logged."""
+    image: Any = pytest.importorskip("PIL.Image", reason="needs pillow")
+    logger = WandbLogger(tmp_path, exclude_arrays=False)
+    frames = np.zeros((3, 16, 24, 3), np.uint8)
+    frames[1] = 255
+    logger.write_image("info/episode", 0, np.full((4, 6, 3), 7, np.uint8))
+    logger.write_video("info/film", 0, frames, fps=10)
+    logger.write_text("info/note", 0, "a < b")
+    logger.log_info_data({"w": np.arange(10.0)}, 0)
+    logger.finalize()
+    (row,) = wandb_rows(tmp_path)
+    assert row["info/w/_type"] == "histogram"
+    assert [row[f"info/{tag}/_type"] for tag in ("episode", "film", "note")] == [
+        "image-file", "video-file", "html-file"
+    ]  # fmt: skip
+    (episode,) = tmp_path.rglob("episode_*.png")
+    (film,) = tmp_path.rglob("film_*.gif")
+    (note,) = tmp_path.rglob("note_*.html")
+    with image.open(episode) as picture:
+        assert (np.asarray(picture) == np.full((4, 6, 3), 7)).all()
+    with image.open(film) as moving:
+        assert (moving.size, moving.n_frames, moving.info["duration"]) == ((24, 16), 3, 100)
+        moving.seek(1)
+        assert (np.asarray(moving.convert("RGB")) == 255).all()
+    assert "a &lt; b" in note.read_text(encoding="utf-8")
+
+
+def test_a_checkpoint_is_an_artifact(
+    tmp_path: Path, wandb_artifacts: Callable[[Path], list[Any]], wandb_rows: Rows
+) -> None:
+    """A model of the run's name, with the file and the three counts; a path that is no file is none."""
     checkpoint = tmp_path / "policy.pt"
     checkpoint.write_bytes(b"weights")
-    logger = WandbLogger(tmp_path / "run", exclude_arrays=False)
-    logger.write_image("info/episode", 0, np.zeros((4, 6, 3), np.uint8))
-    logger.log_info_data({"w": np.arange(10.0)}, 0)
+    logger = WandbLogger(tmp_path / "run", run_id="abc")
     logger.save_data(0, 1, 2, lambda epoch, env_step, gradient_step: str(checkpoint))
+    logger.save_data(1, 2, 3, save)
     logger.finalize()
-    row = wandb_rows(tmp_path / "run")[0]
-    assert row["info/episode/_type"] == "image-file"
-    assert row["info/w/_type"] == "histogram"
+    (artifact,) = wandb_artifacts(tmp_path / "run")
+    assert (artifact.type, artifact.name) == ("model", "run_abc_checkpoint")
+    assert json.loads(artifact.metadata) == {"epoch": 0, "env_step": 1, "gradient_step": 2}
+    (stored,) = artifact.manifest.contents
+    assert (stored.path, Path(stored.local_path).read_bytes()) == ("policy.pt", b"weights")
+    assert len(wandb_rows(tmp_path / "run")) == 6
 
 
-def test_a_key_never_reaches_a_warning(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Where an error of W&B holds the key, the warning does not."""
-    monkeypatch.setenv("WANDB_API_KEY", "secret-0123")
+KEY = "0123456789abcdef0123456789abcdef01234567"
 
-    class Run:
-        def log(self, *_: object, **__: object) -> None:
-            raise ConnectionError("denied for key secret-0123")
 
-        def define_metric(self, *_: object, **__: object) -> None:
-            return
+class Denied:
+    """A run whose server says the key in its errors."""
 
-    logger = WandbLogger(tmp_path, run=Run())
+    def log(self, *_: object, **__: object) -> None:
+        """Fail."""
+        raise ConnectionError(f"denied for key {KEY}")
+
+    def define_metric(self, *_: object, **__: object) -> None:
+        """Do nothing."""
+
+
+def tell_by_variable(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Give W&B the key by its variable."""
+    monkeypatch.setenv("WANDB_API_KEY", KEY)
+
+
+def tell_by_netrc(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Give W&B the key as `wandb login` stores it."""
+    path = home / "netrc"
+    path.write_text(f"machine api.wandb.ai\n  login user\n  password {KEY}\n")
+    path.chmod(0o600)
+    monkeypatch.setenv("NETRC", str(path))
+
+
+def tell_by_home(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Give W&B the key in the home folder's netrc."""
+    path = home / (".netrc" if os.name != "nt" else "_netrc")
+    path.write_text(f"machine wandb.example\n  login user\n  password {KEY}\n")
+    path.chmod(0o600)
+    monkeypatch.setenv("HOME", str(home))
+    monkeypatch.setenv("USERPROFILE", str(home))
+
+
+def tell_by_login(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Give W&B the key as `wandb.login(key=...)` does for the session."""
+    monkeypatch.setattr(wandb.setup().settings, "api_key", KEY)
+
+
+@pytest.mark.parametrize("tell", [tell_by_variable, tell_by_netrc, tell_by_home, tell_by_login])
+def test_a_key_never_reaches_a_warning(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, tell: Callable[[Path, pytest.MonkeyPatch], None]
+) -> None:
+    """Where an error of W&B holds the key, the warning does not, wherever W&B has it from."""
+    monkeypatch.delenv("WANDB_API_KEY", raising=False)
+    tell(tmp_path, monkeypatch)
+    logger = WandbLogger(tmp_path, run=Denied())
     logger.write("info/epoch", 0, {"r": 1.0})
     with pytest.warns(DroppedRowsWarning, match=r"ConnectionError: denied for key \[key\]"):
         logger.finalize()
+
+
+def test_a_key_never_reaches_a_traceback(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where failures are let through, neither the error nor what led to it tells the key."""
+    monkeypatch.setenv("WANDB_API_KEY", KEY)
+    logger = WandbLogger(tmp_path, run=Denied(), on_failure="raise")
+    logger.write("info/epoch", 0, {"r": 1.0})
+    with pytest.raises(RuntimeError, match=r"denied for key \[key\]") as caught:
+        logger.finalize()
+    assert KEY not in "".join(traceback.format_exception(caught.value))
 
 
 ONLINE = """
@@ -166,6 +245,11 @@ class Server:
             [sys.executable, str(script)], stdout=subprocess.PIPE, stdin=subprocess.DEVNULL, text=True
         )
         self.port = int(self._process.stdout.readline()) if self._process.stdout else 0
+
+    @property
+    def process(self) -> int:
+        """Number of the process."""
+        return self._process.pid
 
     def received(self) -> list[dict[str, Any]]:
         """Return the rows that arrived."""
@@ -216,24 +300,55 @@ def test_a_resumed_run_has_each_row_once_on_the_server(tmp_path: Path, server: S
 
 
 OUTAGE = """
-import sys, time, warnings
+import os, signal, sys, time, warnings
 from rlx_logging import make_logger
-logger = make_logger("wandb", log_dir=sys.argv[1], project="p", entity="e", finish_seconds=2)
+logger = make_logger("wandb", log_dir=sys.argv[1], project="p", entity="e", finish_seconds=int(sys.argv[3]))
 slowest = 0.0
+
+def end_service():
+    import psutil
+    for child in psutil.Process().children(recursive=True):
+        if "wandb-core" in child.name():
+            child.kill()
+            child.wait()
+            print("killed", flush=True)
+
 with warnings.catch_warnings(record=True) as caught:
     warnings.simplefilter("always")
     for epoch in range(50):
         start = time.perf_counter()
         logger.write("info/epoch", epoch, {"r": 1.0})
         slowest = max(slowest, time.perf_counter() - start)
+        if epoch == 25 and sys.argv[2] != "never there":
+            assert logger.backends[1].run is not None
+            end_service() if sys.argv[2] == "crash" else os.kill(int(sys.argv[2]), signal.SIGKILL)
     logger.finalize()
 print(len(caught), slowest < 1.0)
+for one in caught:
+    print(one.message, file=sys.stderr)
 """
 
 
 def test_a_server_that_is_not_there_costs_one_warning(tmp_path: Path, server: Server) -> None:
-    """No call is held up; the journal has every row."""
+    """No call is held up, and finalizing gives up long before its limit; the journal has every row."""
     server.stop()
-    done = server.client(OUTAGE, str(tmp_path))
+    done = server.client(OUTAGE, str(tmp_path), "never there", "1000")
     assert done.stdout.split() == ["1", "True"], done.stderr
+    assert len(read_metrics(tmp_path)["info/r"]) == 50
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="needs SIGKILL")
+def test_a_server_that_goes_away_costs_one_warning(tmp_path: Path, server: Server) -> None:
+    """It is there when the run starts, and killed in its midst."""
+    done = server.client(OUTAGE, str(tmp_path), str(server.process), "5")
+    assert done.stdout.split()[:2] == ["1", "True"], done.stderr  # W&B's exit hook speaks last
+    assert "W&B cannot be reached; what it has is in its own folder" in done.stderr
+    assert len(read_metrics(tmp_path)["info/r"]) == 50
+
+
+def test_a_crash_of_wandbs_service_costs_one_warning(tmp_path: Path, server: Server) -> None:
+    """The process that W&B sends from is killed in the midst of a run."""
+    pytest.importorskip("psutil", reason="needs psutil")
+    done = server.client(OUTAGE, str(tmp_path), "crash", "1000")
+    assert done.stdout.split() == ["killed", "1", "True"], done.stderr
     assert len(read_metrics(tmp_path)["info/r"]) == 50

@@ -1,5 +1,7 @@
 """Loggers round loggers."""
 
+import importlib
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -114,6 +116,54 @@ def test_system_metrics(tmp_path: Path) -> None:
     assert metrics["system/process_memory_mib"].steps.tolist() == [0, 2]
     assert (metrics["system/process_memory_mib"].values > 1).all()
     assert np.isfinite(metrics["system/cpu_percent"].values).all()
+
+
+NVML = """
+class NVMLError(Exception):
+    pass
+
+def nvmlInit():
+    if {broken}:
+        raise NVMLError("Driver Not Loaded")
+
+def nvmlDeviceGetCount():
+    return 2
+
+def nvmlDeviceGetHandleByIndex(index):
+    return index
+
+class Answer:
+    def __init__(self, **values):
+        self.__dict__.update(values)
+
+def nvmlDeviceGetUtilizationRates(handle):
+    return Answer(gpu=40 + handle)
+
+def nvmlDeviceGetMemoryInfo(handle):
+    return Answer(used=(handle + 1) * 2**30)
+"""
+
+
+@pytest.mark.parametrize("broken", [False, True], ids=["two GPUs", "no driver"])
+def test_gpus(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, broken: bool) -> None:
+    """Percent and MiB of every GPU; nothing where there is no driver. The library stands in for NVIDIA's."""
+    pytest.importorskip("psutil", reason="needs psutil")
+    (tmp_path / "pynvml.py").write_text(NVML.replace("{broken}", str(broken)))
+    monkeypatch.delitem(sys.modules, "pynvml", raising=False)
+    monkeypatch.setattr(sys, "path", [str(tmp_path), *sys.path])
+    importlib.invalidate_caches()
+    sample = SystemMetricsLogger(LazyLogger()).sample()
+    monkeypatch.delitem(sys.modules, "pynvml")
+    assert {key: value for key, value in sample.items() if key.startswith("gpu")} == (
+        {}
+        if broken
+        else {
+            "gpu0_percent": 40.0,
+            "gpu0_memory_mib": 1024.0,
+            "gpu1_percent": 41.0,
+            "gpu1_memory_mib": 2048.0,
+        }
+    )
 
 
 def test_wrappers_stack_and_resume(tmp_path: Path) -> None:

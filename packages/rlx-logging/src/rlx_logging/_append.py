@@ -4,17 +4,25 @@ from __future__ import annotations
 
 import os
 import sys
+from contextlib import suppress
+from itertools import pairwise
 from pathlib import Path
-from typing import Final
+from typing import Final, TypeAlias
 
 if sys.platform == "win32":
     _FLAGS: Final = os.O_CREAT | os.O_WRONLY | os.O_APPEND | os.O_BINARY | os.O_NOINHERIT
 else:
     _FLAGS: Final = os.O_CREAT | os.O_WRONLY | os.O_APPEND | os.O_CLOEXEC
 
+Span: TypeAlias = tuple[int, int]
+_FILLER: Final = b"\n"  # an empty line to those who read text, no record to those who read a journal
+
 
 class AppendFile:
     """Appends pieces to a file; several processes may append to the same one.
+
+    Everyone who has the file open holds a shared lock on it, so that who repairs it
+    knows whether others may be writing.
 
     Args:
         path: The file; made if it is not there.
@@ -28,9 +36,13 @@ class AppendFile:
         self.path = path
         self._fd = -1
         self._fd = os.open(path, _FLAGS | (os.O_EXCL if exclusive else 0), 0o644)
+        _share(self._fd)
 
     def append(self, piece: bytes) -> None:
         """Write `piece` whole, or raise and leave no part of it behind.
+
+        A part that stands before what another process wrote cannot be cut off: empty
+        lines are left in its place.
 
         Raises:
             OSError: If the system does not take it, as on a full disk.
@@ -41,12 +53,39 @@ class AppendFile:
 
     def _complete(self, piece: bytes, written: int) -> None:
         """Write the rest after a short write; if there is no room for it, take the part back."""
+        spans = [self._span(written)]
         try:
             while written < len(piece):
-                written += os.write(self._fd, piece[written:])
+                count = os.write(self._fd, piece[written:])
+                spans.append(self._span(count))
+                written += count
         except OSError:
-            os.ftruncate(self._fd, os.fstat(self._fd).st_size - written)
+            self._take_back(spans)
             raise
+        if not _joined(spans):  # another process wrote between the parts
+            self._blank(spans)
+            self.append(piece)
+
+    def _span(self, count: int) -> Span:
+        """Return where the last `count` bytes that were written here are; the file's position is their end."""
+        end = os.lseek(self._fd, 0, os.SEEK_CUR)
+        return end - count, end
+
+    def _take_back(self, spans: list[Span]) -> None:
+        alone = _take_alone(self._fd)
+        try:
+            if alone and _joined([*spans, (self.size, self.size)]):
+                os.ftruncate(self._fd, spans[0][0])
+            else:
+                self._blank(spans)
+        finally:
+            _share(self._fd)
+
+    def _blank(self, spans: list[Span]) -> None:
+        with suppress(OSError), self.path.open("r+b") as file:
+            for start, end in spans:
+                file.seek(start)
+                file.write(_FILLER * (end - start))
 
     def end_last_line(self) -> None:
         """Close a line of text that a power failure tore, so that the next one starts on its own."""
@@ -74,3 +113,29 @@ class AppendFile:
         fd, self._fd = self._fd, -1  # never append to whatever gets this number next
         if fd >= 0:
             os.close(fd)
+
+
+def _joined(spans: list[Span]) -> bool:
+    return all(first[1] == second[0] for first, second in pairwise(spans))
+
+
+def _share(fd: int) -> None:
+    """Lock a file together with others; wait while someone repairs it, which takes microseconds."""
+    if sys.platform != "win32":
+        import fcntl
+
+        with suppress(OSError):  # a file system without locks
+            fcntl.flock(fd, fcntl.LOCK_SH)
+
+
+def _take_alone(fd: int) -> bool:
+    """Lock a file against others; return whether none has it open."""
+    if sys.platform == "win32":
+        return False
+    import fcntl
+
+    try:
+        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        return False
+    return True

@@ -17,7 +17,7 @@ from rlx_logging._errors import MissingBackendError
 from rlx_logging._export import export
 from rlx_logging._journal_tail import JournalTail
 from rlx_logging._metrics import Metrics
-from rlx_logging._plot import plot, sparkline
+from rlx_logging._plot import plot, sparkline, step_tags
 from rlx_logging._read import read_metrics
 
 
@@ -143,13 +143,10 @@ def _plot(options: argparse.Namespace) -> None:
         return
     runs, wanted = _read(options)
     if not options.tags:  # the steps are on the axes already
-        wanted = [tag for tag in wanted if not any(_is_step(metrics, tag) for metrics in runs.values())]
+        steps = {tag for metrics in runs.values() for tag in step_tags(metrics)}
+        wanted = [tag for tag in wanted if tag not in steps]
     plot(runs, wanted, options.output, weight=options.smooth, over_time=options.time)
     print(options.output)
-
-
-def _is_step(metrics: Metrics, tag: str) -> bool:
-    return tag in metrics and bool((metrics[tag].steps == metrics[tag].values).all())
 
 
 def _plot_in_terminal(runs: Mapping[str, Metrics]) -> None:

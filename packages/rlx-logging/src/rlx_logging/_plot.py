@@ -142,13 +142,19 @@ def _minutes(series: Series, metrics: Metrics) -> NDArray[np.float64]:
 
 
 def _step_name(runs: Mapping[str, Metrics], tag: str) -> str:
-    """Return the name of the step of a tag's scope: the tag of it whose values are its own steps."""
+    """Return the name of the step of a tag's scope."""
     scope = tag.partition("/")[0]
     for metrics in runs.values():
-        for other, series in metrics.items():
-            if other.startswith(f"{scope}/") and (series.steps == series.values).all():
+        for other in step_tags(metrics):
+            if other.startswith(f"{scope}/"):
                 return other.removeprefix(f"{scope}/").replace("_", " ")
     return "step"
+
+
+def step_tags(metrics: Metrics) -> list[str]:
+    """Return the tags of the steps: of each scope the first that was logged, if its values are its steps."""
+    first = {tag.partition("/")[0]: tag for tag in reversed(list(metrics)) if "/" in tag}
+    return [tag for tag in first.values() if (metrics[tag].steps == metrics[tag].values).all()]
 
 
 def sparkline(values: NDArray[Any], width: int) -> str:

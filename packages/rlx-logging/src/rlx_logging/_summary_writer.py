@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import logging
 import os
 from collections.abc import Mapping
-from typing import Any, Protocol
+from typing import Any, Final, Protocol
 
 from rlx_logging._backend import Backend
 from rlx_logging._folder import LogFolder
 from rlx_logging._media import Image, Media, Text, Video
 from rlx_logging._rows import Row
+
+_log: Final = logging.getLogger("rlx_logging")
 
 
 class SummaryWriterLike(Protocol):
@@ -65,6 +68,7 @@ class SummaryWriterBackend(Backend):
         self._writer = writer
         self._folder = folder
         self._write_flush = write_flush
+        self._left_out: set[str] = set()
 
     def write(self, row: Row) -> None:
         """Add every value as a scalar, every array as a histogram."""
@@ -76,14 +80,19 @@ class SummaryWriterBackend(Backend):
             self._writer.flush()
 
     def write_media(self, tag: str, step: int, time: float, media: Media) -> None:
-        """Add a picture or a text; films are left out, as writers need another library for them."""
+        """Add a picture or a text; films are left out, as writers need another library for them, and warned of once."""
         match media:
             case Image(pixels):
                 self._writer.add_image(tag, pixels, step, time, dataformats="HWC")
             case Text(text):
                 self._writer.add_text(tag, text, step)
             case Video():
-                pass
+                self._leave_out(tag)
+
+    def _leave_out(self, tag: str) -> None:
+        if tag not in self._left_out:
+            self._left_out.add(tag)
+            _log.warning("not logged: the film %r; hand in a folder rather than a SummaryWriter", tag)
 
     def log_hparams(self, hparams: Mapping[str, Any]) -> None:
         """Add the arguments of the run as text; `add_hparams` would start a run of its own."""

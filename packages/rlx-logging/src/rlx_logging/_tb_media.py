@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import io
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from rlx_logging._media import Image, Media, Text, Video
 from rlx_logging._missing import require
+from rlx_logging._pictures import gif, png
 
 if TYPE_CHECKING:
-    import numpy as np
     from numpy.typing import NDArray
 
 
@@ -51,38 +50,22 @@ def media_event(tag: str, step: int, time: float, media: Media) -> bytes:
     """Return the event of a picture, of a film as an animated picture, or of a text."""
     match media:
         case Image(pixels):
-            return _image_event(tag, step, time, [_picture(pixels)], format="PNG")
-        case Video(frames, fps):
-            pictures = [_picture(frame) for frame in frames]
-            moving = {
-                "save_all": True,
-                "append_images": pictures[1:],
-                "duration": round(1000 / fps),
-                "loop": 0,
-            }
-            return _image_event(tag, step, time, pictures, format="GIF", **moving)
+            return _image_event(tag, step, time, pixels.shape, png(media, extra="tensorboard"))
+        case Video(frames):
+            return _image_event(tag, step, time, frames.shape[1:], gif(media, extra="tensorboard"))
         case Text(text):
             return _text_event(tag, step, time, text)
 
 
-def _image_event(tag: str, step: int, time: float, pictures: list[Any], **how: Any) -> bytes:
-    proto, buffer = _summary(), io.BytesIO()
-    width, height = pictures[0].size
-    pictures[0].save(buffer, **how)
-    image = proto.Summary.Image(
-        height=height, width=width, colorspace=3, encoded_image_string=buffer.getvalue()
-    )
+def _image_event(tag: str, step: int, time: float, shape: tuple[int, ...], encoded: bytes) -> bytes:
+    proto = _summary()
+    image = proto.Summary.Image(height=shape[0], width=shape[1], colorspace=3, encoded_image_string=encoded)
     return _event(step, time, proto.Summary(value=[proto.Summary.Value(tag=tag, image=image)]))
 
 
 def _text_event(tag: str, step: int, time: float, text: str) -> bytes:
     plugin = require("tensorboard.plugins.text.summary_v2", extra="tensorboard", used_by="logging texts")
     return _event(step, time, _summary().Summary.FromString(plugin.text_pb(tag, text).SerializeToString()))
-
-
-def _picture(pixels: NDArray[np.uint8]) -> Any:
-    module = require("PIL.Image", extra="tensorboard", used_by="logging pictures")
-    return module.fromarray(pixels[:, :, 0] if pixels.shape[2] == 1 else pixels)
 
 
 def hparams_events(hparams: Mapping[str, Any], time: float) -> Iterable[bytes]:

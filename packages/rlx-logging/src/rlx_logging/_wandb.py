@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import html
+import io
 import os
 import secrets
 from collections.abc import Mapping
@@ -17,11 +18,14 @@ from rlx_logging._missing import require
 from rlx_logging._numbers import plain
 from rlx_logging._options import LoggerOptions
 from rlx_logging._outbox import Outbox
+from rlx_logging._pictures import gif
 from rlx_logging._rows import Row
 from rlx_logging._run_logger import RunLogger
+from rlx_logging._wandb_keys import without_keys
 from rlx_logging._wandb_sender import Job, Sender
 
 FINISH_SECONDS: Final = 30.0
+_WITHOUT_SERVER: Final = frozenset({"offline", "dryrun", "disabled"})
 
 
 class WandbBackend(Backend):
@@ -30,14 +34,15 @@ class WandbBackend(Backend):
     Each tag is drawn over the step of its scope (``train/loss`` over ``train/env_step``).
     W&B's own step is the number of the row in the whole run: it never goes backwards,
     and where a resumed run logs a row again, W&B already has one of that number and
-    drops it. Nothing here waits for W&B but `close`.
+    drops it. Nothing here waits for W&B but `close` and `run`.
 
     Args:
         folder: Where the files of W&B go.
         settings: Arguments of ``wandb.init``.
         run: A run that is there already, instead; it is not finished here.
         outbox: Send a row only when the snapshot that covers it is committed.
-        finish_seconds: How long `close` waits for W&B.
+        finish_seconds: How long `close` and `run` wait for W&B; `close` waits one second at most
+            for a server that cannot be reached.
     """
 
     name = "wandb"
@@ -62,19 +67,37 @@ class WandbBackend(Backend):
 
     @property
     def run(self) -> Any:
-        """The run of W&B, started if it is not yet; None if it cannot be."""
+        """The run of W&B, waited for until it is started; None if it cannot be."""
         return self._sending().run(self._finish_seconds)
 
     def _sending(self) -> Sender:
         if self._sender is None:
-            self._sender = Sender(self._start, finish=self._given is None)
+            self._sender = Sender(
+                self._start, finish=self._given is None, server=self._server, masked=self._masked
+            )
         return self._sender
+
+    def _server(self) -> str | None:
+        """Return the address of W&B's server; None where no server is asked."""
+        settings = self._wandb.setup().settings
+        mode = self._settings.get("mode") or settings.mode
+        if self._given is not None or mode in _WITHOUT_SERVER:
+            return None
+        address: str = settings.base_url
+        return address
+
+    def _masked(self, text: str) -> str:
+        return without_keys(text, self._wandb)
 
     def _start(self) -> Any:
         if self._given is not None:
             return self._given
         self._folder.path.mkdir(parents=True, exist_ok=True)
-        limits = self._wandb.Settings(init_timeout=self._finish_seconds)
+        limits = self._wandb.Settings(
+            init_timeout=self._finish_seconds,
+            finish_timeout=self._finish_seconds,
+            finish_timeout_raises=True,  # so that whoever waits is told
+        )
         return self._wandb.init(dir=str(self._folder.path), settings=limits, **self._settings)
 
     def write(self, row: Row) -> None:
@@ -110,8 +133,8 @@ class WandbBackend(Backend):
         match media:
             case Image(pixels):
                 return self._wandb.Image(pixels)
-            case Video(frames, fps):  # W&B wants its channels before height and width
-                return self._wandb.Video(frames.transpose(0, 3, 1, 2), fps=round(fps), format="gif")
+            case Video():  # encoded here: W&B needs two further libraries for frames
+                return self._wandb.Video(io.BytesIO(gif(media, extra="wandb")), format="gif")
             case Text(text):
                 return self._wandb.Html(f"<pre>{html.escape(text)}</pre>", inject=False)
 
@@ -207,7 +230,7 @@ class WandbLogger(RunLogger):
         mode: ``"online"``, ``"offline"`` or ``"disabled"``; W&B's own setting by default.
         run: A run that is there already; the arguments above are not looked at then.
         outbox: Send a row only when the snapshot that covers it is committed.
-        finish_seconds: How long `finalize` waits for W&B.
+        finish_seconds: How long `finalize` waits for W&B; one second at most if the server cannot be reached.
         options: Those of :class:`RunLogger`.
     """
 
