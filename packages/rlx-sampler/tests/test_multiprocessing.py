@@ -290,7 +290,7 @@ class TestFaults:
         """When shared memory cannot grow, that is said, and nothing hangs."""
         with (
             processes(env=Starving(longest=9000), longest=9000, n_workers=1) as sampler,
-            pytest.raises(WorkerError, match=r"worker 0 raised OSError.*File too large"),
+            pytest.raises(WorkerError, match=r"worker 0 raised MemoryError.*File too large"),
         ):
             sampler.obtain_samples(0, 50_000, None)
 
@@ -348,6 +348,51 @@ STOPPED_SCRIPT = """
 """
 
 
+SCARCE_SCRIPT = """
+    import gc, os, resource, signal, sys
+    import numpy as np
+    sys.path.insert(0, {tests!r})
+    from rlx_sampler import MultiprocessingSampler
+    from sampler_worlds import Gaussian, Walk, make_factory, make_local
+    from test_multiprocessing import count_descriptors, wait_for_end
+
+    UNLIMITED = resource.getrlimit(resource.RLIMIT_FSIZE)
+
+    def starved(action, n_bytes):
+        resource.setrlimit(resource.RLIMIT_FSIZE, (n_bytes, UNLIMITED[1]))
+        try:
+            action()
+        except MemoryError as error:
+            print("File too large" in str(error) and "shared_memory=False" in str(error))
+        resource.setrlimit(resource.RLIMIT_FSIZE, UNLIMITED)
+
+    def call(update=None):
+        return sampler.obtain_samples(0, {steps}, update).digest()
+
+    factory = make_factory(n_workers=2)
+    sampler, wanted = MultiprocessingSampler(factory, Gaussian(), Walk()), make_local()
+    print(call() == wanted.obtain_samples(0, {steps}, None).digest())
+    before, pids = count_descriptors(), sampler.pids
+
+    large = {{"gain": np.float32(0.5), "more": np.zeros(1 << 20)}}
+    starved(lambda: call(large), 1 << 17)
+    print(call() == wanted.obtain_samples(0, {steps}, None).digest())  # the old parameters everywhere
+
+    starved(lambda: MultiprocessingSampler(factory, Gaussian(), Walk()), 1 << 10)
+    gc.collect()
+    print(count_descriptors() == before, sampler.pids == pids)
+
+    for pid in pids:
+        os.kill(pid, signal.SIGKILL)
+    print(wait_for_end(pids))
+    starved(call, 1 << 10)
+    print(call(large) == wanted.obtain_samples(0, {steps}, large).digest())
+    gc.collect()
+    print(count_descriptors() == before)
+    sampler.shutdown_worker()
+"""
+
+
 def start_script(steps: int, script: str = SCRIPT) -> "subprocess.Popen[str]":
     """Start a script that samples, in a process group of its own."""
     code = textwrap.dedent(script).format(tests=str(Path(__file__).parent), steps=steps)
@@ -399,6 +444,13 @@ class TestScripts:
         with start_script(100, STOPPED_SCRIPT) as script:
             output, errors = script.communicate(timeout=60)
         assert (output, errors, script.returncode) == ("True\n", "", 0)
+
+    def test_go_on_after_a_lack_of_memory(self) -> None:
+        """Without memory for parameters, workers or a successor: an error that says so, nothing left, and on."""
+        with start_script(100, SCARCE_SCRIPT) as script:
+            output, errors = script.communicate(timeout=120)
+        assert (set(output.split()), len(output.split())) == ({"True"}, 10), output + errors
+        assert (errors, script.returncode) == ("", 0)
 
     def test_end_at_once_with_ctrl_c(self) -> None:
         """SIGINT to all processes, as a terminal sends it, ends in one KeyboardInterrupt."""

@@ -161,12 +161,13 @@ class KeyedSampler(ABC):
     def _update(self, agent_update: Any, env_update: Any) -> None:
         agent_updates = spread("agent_update", agent_update, self.n_workers)
         env_updates = spread("env_update", env_update, self.n_workers)
-        self._pinned = self._pinned or isinstance(agent_update, list) or isinstance(env_update, list)
-        self._setups = [
+        setups = [
             setup.updated(agent_change, env_change)
             for setup, agent_change, env_change in zip(self._setups, agent_updates, env_updates, strict=True)
         ]
-        self._open_engine().broadcast(Updates(agent_updates, env_updates, self._setups))
+        self._open_engine().broadcast(Updates(agent_updates, env_updates, setups))
+        self._setups = setups
+        self._pinned = self._pinned or isinstance(agent_update, list) or isinstance(env_update, list)
 
     def replay(self, call: int, episode: int) -> EpisodeBatch:
         """Run one episode again in this process, with the present policy.

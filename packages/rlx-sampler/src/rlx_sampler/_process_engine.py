@@ -99,10 +99,10 @@ class ProcessEngine:
 
     def broadcast(self, updates: Updates) -> None:
         """Bring the updates to every worker: parameters for all through one shared block."""
-        self._setups, self._rows = updates.setups, self.profile.inference_rows
         agents = list(updates.agents)
         if self._write_parameters(agents):
             agents = [None] * len(agents)
+        self._setups, self._rows = updates.setups, self.profile.inference_rows
         for process, agent in zip(self._pool.processes, agents, strict=True):
             process.lacks_parameters = process.lacks_parameters and agent is None
         pairs = list(zip(agents, updates.envs, strict=True))

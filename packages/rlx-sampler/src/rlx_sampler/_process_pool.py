@@ -119,8 +119,9 @@ class ProcessPool:
         self.has_lost = self.has_lost or (process.is_ready and self.profile.steps_per_key is not None)
         if current is not None:
             current.ledger.give_back(process.out)
+        successor = self._start(process.number)  # where there is no memory for it, the dead one is met again
         process.close()
-        self.processes[process.number] = self._start(process.number)
+        self.processes[process.number] = successor
 
     def _check_life(self, current: Round | None) -> None:
         """Replace workers that are stuck in something old; say which episodes others are stuck in."""

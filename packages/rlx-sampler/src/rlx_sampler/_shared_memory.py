@@ -8,7 +8,8 @@ import mmap
 import os
 import sys
 import weakref
-from collections.abc import Sequence
+from collections.abc import Generator, Sequence
+from contextlib import contextmanager
 from multiprocessing import reduction
 from typing import Any, Final
 
@@ -33,28 +34,36 @@ class SharedMemory:
     """
 
     def __init__(self, fd: int | None = None) -> None:
-        self._fd = _create() if fd is None else fd
-        self._close = weakref.finalize(self, os.close, self._fd)
-        self._size = os.fstat(self._fd).st_size
-        self._map = mmap.mmap(self._fd, self._size)
+        with _memory_of(FIRST_SIZE):
+            self._fd = os.memfd_create("rlx-sampler") if fd is None else fd
+            self._close = weakref.finalize(self, os.close, self._fd)
+            if fd is None:
+                os.posix_fallocate(self._fd, 0, FIRST_SIZE)
+            self._size = os.fstat(self._fd).st_size
+            self._map = mmap.mmap(self._fd, self._size)
 
     def reserve(self, n_bytes: int) -> None:
         """Make the block at least `n_bytes` long.
 
         Raises:
-            OSError: If there is not so much memory.
+            MemoryError: If there is not so much; the block stays as it was.
         """
         size = self._size
         while size < n_bytes:
             size *= 2
         if size > self._size:
-            os.posix_fallocate(self._fd, self._size, size - self._size)  # an error now, not a bus error later
+            with _memory_of(size):
+                os.posix_fallocate(
+                    self._fd, self._size, size - self._size
+                )  # an error now, not a bus error later
             self._remap()
 
     def _remap(self) -> None:
         """See what the file has become; arrays in the old mapping stay valid."""
-        self._size = os.fstat(self._fd).st_size
-        self._map = mmap.mmap(self._fd, self._size)
+        size = os.fstat(self._fd).st_size
+        with _memory_of(size):
+            self._map = mmap.mmap(self._fd, size)
+        self._size = size
 
     def array(self, offset: int, shape: Sequence[int], dtype: npt.DTypeLike) -> Array:
         """Return the array that lies at `offset`; another process may have made the block longer."""
@@ -68,10 +77,16 @@ class SharedMemory:
         return _attach, (reduction.DupFd(self._fd),)
 
 
-def _create() -> int:
-    fd = os.memfd_create("rlx-sampler")
-    os.posix_fallocate(fd, 0, FIRST_SIZE)
-    return fd
+@contextmanager
+def _memory_of(n_bytes: int) -> Generator[None]:
+    """Say what was wanted, and the way out, where there is not so much memory."""
+    try:
+        yield
+    except OSError as error:
+        raise MemoryError(
+            f"a block of {n_bytes:,} bytes of shared memory is not to be had: {error}. Free some memory, lower "
+            f"n_workers, or pass shared_memory=False."
+        ) from error
 
 
 def _attach(duplicate: Any) -> SharedMemory:
