@@ -10,14 +10,14 @@ import functools
 import mmap
 import os
 import platform
-import re
 import struct
 import weakref
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Final, Protocol
+from typing import Final, NamedTuple, Protocol
 
 from rlx_snapshot import _platform
+from rlx_snapshot._layout import HEAD
 
 Range = tuple[int, int]
 Piece = tuple[int, int]
@@ -31,7 +31,6 @@ _API, _REGISTER, _UNREGISTER, _SCAN = 0xC018AA3F, 0xC020AA00, 0x8010AA01, 0xC060
 _API_VERSION: Final = 0xAA
 _WP_UNPOPULATED, _WP_ASYNC = 1 << 13, 1 << 15
 _REGISTER_WP: Final = 2
-_OUR_FILES: Final = re.compile(r"/[^/]*(params|itr_[0-9]+)\.pkl[^/]*$")
 _SCAN_REQUEST: Final = struct.Struct("<12Q")
 _PROTECT_AND_CHECK, _WRITTEN = 3, 2
 _RANGES_A_SCAN: Final = 1 << 14
@@ -140,6 +139,44 @@ class KernelTracker:
         return written
 
 
+class _Mapping(NamedTuple):
+    """A line of ``/proc/self/maps``; `file` is device and inode."""
+
+    first: int
+    last: int
+    private: bool
+    offset: int
+    file: tuple[str, str]
+
+
+_ANONYMOUS: Final = ("00:00", "0")
+
+
+def _private_and_shared() -> list[_Mapping]:
+    found: list[_Mapping] = []
+    for line in Path("/proc/self/maps").read_text(encoding="utf-8", errors="replace").splitlines():
+        span, permissions, offset, device, inode, *_ = line.split(maxsplit=5)
+        first, _, last = span.partition("-")
+        private = permissions[3] == "p"
+        found.append(_Mapping(int(first, 16), int(last, 16), private, int(offset, 16), (device, inode)))
+    return found
+
+
+def _is_snapshot(mapping: _Mapping) -> bool:
+    """Whether a mapping shows the beginning of a snapshot."""
+    if mapping.offset or mapping.file == _ANONYMOUS:
+        return False
+    try:
+        # Not through the address: of a file that was cut short that would end this program.
+        memory = os.open("/proc/self/mem", os.O_RDONLY | os.O_CLOEXEC)
+        try:
+            return os.pread(memory, len(HEAD), mapping.first) == HEAD
+        finally:
+            os.close(memory)
+    except (OSError, OverflowError):
+        return False
+
+
 class _Mappings:
     """The mappings of this process, read when first needed."""
 
@@ -147,15 +184,17 @@ class _Mappings:
     def _foreign(self) -> list[Range]:
         """Memory that may change without this process writing to it: shared, or mapped from files.
 
-        Snapshots, from which restored arrays are mapped, are files that never change.
+        Snapshots, from which restored arrays are mapped, are files that never change while they are
+        mapped. They are known by their contents, as a name may be anybody's.
         """
-        found: list[Range] = []
-        for line in Path("/proc/self/maps").read_text(encoding="utf-8", errors="replace").splitlines():
-            span, permissions, _, _, inode, *name = line.split(maxsplit=5)
-            if permissions[3] != "p" or not (inode == "0" or _OUR_FILES.search("".join(name))):
-                first, _, last = span.partition("-")
-                found.append((int(first, 16), int(last, 16)))
-        return found
+        mappings = _private_and_shared()
+        snapshots = {mapping.file for mapping in mappings if mapping.private and _is_snapshot(mapping)}
+        unchanging = {_ANONYMOUS, *snapshots}
+        return [
+            (mapping.first, mapping.last)
+            for mapping in mappings
+            if not (mapping.private and mapping.file in unchanging)
+        ]
 
     def only_ours(self, start: int, end: int) -> bool:
         """Whether all of this memory changes only when this process writes to it."""
