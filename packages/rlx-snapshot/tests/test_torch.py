@@ -1,13 +1,16 @@
 """Tensors: aliases, views and layouts survive; devices that are missing do not stop a load."""
 
+import functools
 import pickle
+import threading
 import warnings
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from rlx_snapshot import Snapshotter
+from rlx_snapshot import Snapshotter, UnpicklableStateError
 
 torch: Any = pytest.importorskip("torch", reason="needs torch, which has no small wheel to test with")
 
@@ -106,6 +109,45 @@ def test_subclass_and_attributes_survive(tmp_path: Path) -> None:
     for loaded in both_ways(tmp_path, [buffer, tagged]):
         assert isinstance(loaded[0], torch.nn.Buffer)
         assert loaded[1].note == "kept"
+
+
+def _doubled(gradient: Any) -> Any:
+    return gradient * 2
+
+
+def _increased_by(amount: int) -> Callable[[Any], Any]:
+    return lambda gradient: gradient + amount
+
+
+@pytest.mark.parametrize("kind", ["tensor", "parameter", "tagged parameter"])
+def test_backward_hooks_survive(tmp_path: Path, kind: str) -> None:
+    """What is done to a gradient on its way is done again after loading, by functions and lambdas."""
+    tensor = torch.ones(3, requires_grad=True) if kind == "tensor" else torch.nn.Parameter(torch.ones(3))
+    if kind == "tagged parameter":
+        tensor.note = "kept"
+    tensor.register_hook(_doubled)
+    tensor.register_hook(_increased_by(1))
+    for loaded in both_ways(tmp_path, [tensor, tensor]):
+        assert loaded[0] is loaded[1]
+        loaded[0].sum().backward()
+        assert loaded[0].grad.tolist() == [3, 3, 3]
+
+
+def test_hooks_marked_as_not_to_be_saved_stay_out(tmp_path: Path) -> None:
+    """Torch's decorator for hooks that belong to this process is respected."""
+    parameter = torch.nn.Parameter(torch.ones(1))
+    parameter.register_hook(torch.utils.hooks.unserializable_hook(_increased_by(5)))
+    for loaded in both_ways(tmp_path, parameter):
+        loaded.sum().backward()
+        assert loaded.grad.tolist() == [1]
+
+
+def test_hook_that_cannot_be_saved_is_named(tmp_path: Path) -> None:
+    """It is an error, not a hook that is silently missing after a resume."""
+    parameter = torch.nn.Parameter(torch.ones(1))
+    parameter.register_hook(functools.partial(print, threading.Lock()))
+    with pytest.raises(UnpicklableStateError, match=r"cannot pickle '_thread\.lock'"):
+        Snapshotter(tmp_path).save_itr_params(0, {"weights": parameter})
 
 
 def test_names_only_public_functions(tmp_path: Path) -> None:

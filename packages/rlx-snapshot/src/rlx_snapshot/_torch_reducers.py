@@ -15,6 +15,7 @@ from collections.abc import Callable
 from typing import Any, Final
 
 from rlx_snapshot._calls import Call, Reduced, Reducer, class_of, method
+from rlx_snapshot._tensor_hooks import with_hooks
 
 _AS_STORAGE: Final = method("untyped_storage")
 _GRADIENTS_ON: Final = method("requires_grad_", True)
@@ -36,9 +37,9 @@ class TorchReducers:
     def __call__(self, cls: type) -> Reducer | None:
         """The reducer for exactly this class, None where torch's own will do."""
         if cls is self._torch.Tensor:
-            return self._tensor
+            return with_hooks(self._tensor)
         if cls is self._torch.nn.Parameter:
-            return self._parameter
+            return with_hooks(self._parameter)
         if cls is self._torch.UntypedStorage:
             return self._storage
         return None
@@ -101,7 +102,6 @@ def _is_plain(tensor: Any) -> bool:
         tensor.device.type in _DEVICES
         and tensor.layout is sys.modules["torch"].strided
         and not (tensor.is_quantized or tensor.is_conj() or tensor.is_neg())
-        and not tensor._backward_hooks  # noqa: SLF001
         and not vars(tensor)
         and tensor.is_leaf
     )
