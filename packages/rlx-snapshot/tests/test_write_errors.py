@@ -37,16 +37,14 @@ def test_failing_fsync_is_reported(tmp_path: Path, monkeypatch: pytest.MonkeyPat
 def test_full_disk_names_the_file_and_the_way_out(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, size: int
 ) -> None:
-    """The error says what could not be saved, that no snapshot is lost, and what to do."""
+    """The error says what could not be saved, and what to do."""
     with Snapshotter(tmp_path, background=True) as snapshotter:
         snapshotter.save_itr_params(1, "old")
         snapshotter.wait()
         with monkeypatch.context() as patch:
             patch.setattr(os, "fsync", _failing(errno.ENOSPC))
             snapshotter.save_itr_params(2, pickle.PickleBuffer(bytearray(size)))
-            with pytest.raises(
-                OSError, match=r"no snapshot is lost: free some space.*params\.pkl'"
-            ) as caught:
+            with pytest.raises(OSError, match=r"while saving: free some space.*params\.pkl'") as caught:
                 snapshotter.wait()
     assert (caught.value.errno, caught.value.filename) == (errno.ENOSPC, str(tmp_path / "params.pkl"))
     assert snapshotter.load(tmp_path) == "old"

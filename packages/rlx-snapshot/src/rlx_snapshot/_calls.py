@@ -17,6 +17,7 @@ Reducer = Callable[[Any], Reduced]
 
 NOTHING: Final[Reduced] = (type(None), ())
 """Stands for an object that is not worth saving: None is loaded in its place."""
+# From `vars`: type stubs do not know the first, and give the second, unbound, no single type.
 _NEW: Final[Callable[..., object]] = vars(copyreg)["__newobj__"]
 _UPDATE: Final[Callable[..., object]] = vars(dict)["update"]
 

@@ -45,7 +45,8 @@ def open_regular(path: Path) -> IO[bytes]:
 
 
 def _flag(name: str) -> int:
-    return int(vars(os).get(name, 0))
+    """A flag of `os.open`, nothing where the platform does not have it."""
+    return int(getattr(os, name, 0))
 
 
 def _refuse_other_kinds(path: Path) -> None:

@@ -30,5 +30,5 @@ def naming_file(target: Path) -> Generator[None, None, None]:
 
 def _explanation(error: OSError) -> str:
     way_out = _WAYS_OUT.get(errno.errorcode.get(error.errno or 0, ""))
-    what = f"{error.strerror} while saving; no snapshot is lost"
+    what = f"{error.strerror} while saving"
     return f"{what}: {way_out}" if way_out else what
