@@ -1,6 +1,7 @@
 """The directory that snapshots are written to: one save, from captured parts to safe files."""
 
-from collections.abc import Sequence
+import functools
+from collections.abc import Callable, Sequence
 
 from rlx_snapshot import _platform
 from rlx_snapshot._arena import Copied
@@ -30,32 +31,43 @@ class Store:
         self.last_committed: int | None = None
 
     def commit(self, itr: int, names: tuple[str, ...], captured: Capture) -> None:
-        """Write `captured` under all `names`; on an error what was there before is still there."""
-        parts = [*captured.parts, *trailer(captured, digests_of(captured), itr, self._settings.key)]
-        self._begin()
-        for name in names:
-            self._replace(name, parts)
-            self._place.publish(name)
-        self._finish(itr)
+        """Write `captured` under all `names`; on an error what was there before is still there.
+
+        Each name gets a file of its own, not a link: damage to one leaves the other intact.
+        """
+        self._commit(itr, names, captured, digests_of(captured), self._replace)
 
     def commit_changes(self, itr: int, names: tuple[str, ...], copied: Copied) -> None:
         """The same for a copied state, of which only the changes are summed and, where possible, written."""
         self._slots.note(copied)
-        captured = copied.captured
-        parts = [*captured.parts, *trailer(captured, self._sums.of(copied), itr, self._settings.key)]
-        self._begin()
-        for name in names:
-            if name == LATEST and self._can_patch and _is_large(captured):
-                with naming_file(self._place.directory / name):
-                    self._slots.write(copied, parts)
-            else:
-                self._replace(name, parts)
-            self._place.publish(name)
-        self._finish(itr)
+        write = functools.partial(self._write_changes, copied)
+        self._commit(itr, names, copied.captured, self._sums.of(copied), write)
 
     def close(self) -> None:
         """Let go of the files that later saves would have used again."""
         self._slots.close()
+
+    def _commit(
+        self,
+        itr: int,
+        names: tuple[str, ...],
+        captured: Capture,
+        digests: Sequence[int],
+        write: Callable[[str, Sequence[Part]], None],
+    ) -> None:
+        parts = [*captured.parts, *trailer(captured, digests, itr, self._settings.key)]
+        self._begin()
+        for name in names:
+            write(name, parts)
+            self._place.publish(name)
+        self._finish(itr)
+
+    def _write_changes(self, copied: Copied, name: str, parts: Sequence[Part]) -> None:
+        if name == LATEST and self._can_patch and _is_large(copied.captured):
+            with naming_file(self._place.directory / name):
+                self._slots.write(copied, parts)
+        else:
+            self._replace(name, parts)
 
     def _begin(self) -> None:
         if not self._swept:
