@@ -17,7 +17,7 @@ from rlx_sampler._lane_worker import DefaultWorker
 from rlx_sampler._ledger import Ledger
 from rlx_sampler._offers import draws_globally
 from rlx_sampler._recorded import assemble
-from rlx_sampler._setups import Setup, own, spread
+from rlx_sampler._setups import Setup, own, spread, updated_each
 from rlx_sampler._worker import Worker
 
 STATE_VERSION: Final = 1
@@ -161,10 +161,7 @@ class KeyedSampler(ABC):
     def _update(self, agent_update: Any, env_update: Any) -> None:
         agent_updates = spread("agent_update", agent_update, self.n_workers)
         env_updates = spread("env_update", env_update, self.n_workers)
-        setups = [
-            setup.updated(agent_change, env_change)
-            for setup, agent_change, env_change in zip(self._setups, agent_updates, env_updates, strict=True)
-        ]
+        setups = updated_each(self._setups, agent_updates, env_updates)
         self._open_engine().broadcast(Updates(agent_updates, env_updates, setups))
         self._setups = setups
         self._pinned = self._pinned or isinstance(agent_update, list) or isinstance(env_update, list)

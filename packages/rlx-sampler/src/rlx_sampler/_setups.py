@@ -1,6 +1,7 @@
 """What each worker works with: its policy, its environment, and how they were changed since."""
 
 import copy
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -22,8 +23,7 @@ class Setup:
     """Functions of the environment, each of what the one before it gave."""
 
     def updated(self, agent_update: Any, env_update: Any) -> "Setup":
-        """Return the setup after both updates; None keeps what there is."""
-        agent_update, env_update = own(agent_update, "policy"), own(env_update, "environment")
+        """Return the setup after both updates, which it keeps; None keeps what there is."""
         setup = self
         if agent_update is not None and is_policy(agent_update):
             setup = replace(setup, agent=agent_update, parameters=None)
@@ -56,6 +56,19 @@ def own(value: Any, role: str) -> Any:
     if role == "environment" and is_list(value):
         return [own(each, role) for each in value]
     return value if value is None or callable(value) else map_leaves(_copy_leaf, value)
+
+
+def updated_each(
+    setups: Sequence[Setup], agent_updates: Sequence[Any], env_updates: Sequence[Any]
+) -> list[Setup]:
+    """Return the setups after an update of both kinds each; those that get the same one share one copy."""
+    agents, envs = _own_each(agent_updates, "policy"), _own_each(env_updates, "environment")
+    return [setup.updated(*updates) for setup, *updates in zip(setups, agents, envs, strict=True)]
+
+
+def _own_each(values: Sequence[Any], role: str) -> list[Any]:
+    copies = {id(value): own(value, role) for value in {id(value): value for value in values}.values()}
+    return [copies[id(value)] for value in values]
 
 
 def _copy_leaf(leaf: Any) -> Any:
