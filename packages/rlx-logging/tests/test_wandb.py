@@ -2,6 +2,7 @@
 
 import json
 import os
+import random
 import subprocess
 import sys
 import traceback
@@ -264,18 +265,27 @@ class Server:
         if self._process.stdout:
             self._process.stdout.close()
 
-    def client(self, *arguments: str) -> subprocess.CompletedProcess[str]:
-        """Run a script that logs to this server."""
+    def _environment(self) -> dict[str, str]:
         # W&B tells child processes by variables to use the parent's service: these are to have their own.
         inherited = {name: value for name, value in os.environ.items() if not name.startswith("WANDB")}
-        environment = {
+        return {
             **inherited, "WANDB_BASE_URL": f"http://127.0.0.1:{self.port}", "WANDB_API_KEY": "0" * 40,
             "WANDB_MODE": "online", "NO_PROXY": "127.0.0.1", "no_proxy": "127.0.0.1",
         }  # fmt: skip
+
+    def client(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+        """Run a script that logs to this server."""
         command = [sys.executable, "-c", *arguments]
         return subprocess.run(
-            command, env=environment, capture_output=True, text=True, check=False, timeout=120
+            command, env=self._environment(), capture_output=True, text=True, check=False, timeout=120
         )
+
+    def start(self, *arguments: str) -> subprocess.Popen[str]:
+        """Start a client that can be killed."""
+        return subprocess.Popen(
+            [sys.executable, *arguments], env=self._environment(), text=True,
+            stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
+        )  # fmt: skip
 
 
 @pytest.fixture
@@ -296,6 +306,60 @@ def test_a_resumed_run_has_each_row_once_on_the_server(tmp_path: Path, server: S
     rows = server.received()
     assert [(row["_step"], row["info/epoch"], row["info/r"]) for row in rows] == [
         (epoch, epoch, epoch / 2) for epoch in range(10)
+    ]
+
+
+ENDLESS = """
+import json, os, pathlib, sys
+from rlx_logging import make_logger
+folder, last = pathlib.Path(sys.argv[1]), int(sys.argv[2])
+logger = make_logger("wandb", log_dir=folder, project="p", entity="e", outbox=sys.argv[3] == "outbox", finish_seconds=100)
+snapshot, temporary = folder / "state.json", folder / "state.tmp"
+state = json.loads(snapshot.read_text()) if snapshot.exists() else {"epoch": 0, "logger": {}}
+logger.load_state_dict(state["logger"])
+for epoch in range(state["epoch"], last):
+    for step in (2 * epoch, 2 * epoch + 1):
+        logger.write("update/gradient_step", step, {"loss": step / 2})
+    logger.write("info/epoch", epoch, {"r": epoch / 2})
+    temporary.write_text(json.dumps({"epoch": epoch + 1, "logger": logger.state_dict()}))
+    temporary.replace(snapshot)
+    logger.committed(epoch)
+    print(epoch, flush=True)
+    if sys.argv[4] == "slow":
+        sys.stdin.readline()
+logger.finalize()
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(300)
+@pytest.mark.skipif(sys.platform == "win32", reason="needs SIGKILL")
+@pytest.mark.parametrize("mode", ["live", "outbox"])
+def test_a_run_killed_at_random_has_each_row_once_on_the_server(
+    tmp_path: Path, server: Server, mode: str
+) -> None:
+    """Killed with W&B's service, as a machine that goes down kills both; what the server lacks is sent again."""
+    psutil: Any = pytest.importorskip("psutil", reason="needs psutil")
+    arguments = ("-c", ENDLESS, str(tmp_path), "40", mode)
+    killed_at = random.randrange(1, 39)
+    with server.start(*arguments, "slow") as client:
+        for line in client.stdout or ():
+            if int(line) == killed_at:
+                break
+            print("on", file=client.stdin, flush=True)
+        victims = psutil.Process(client.pid).children(recursive=True)
+        client.kill()
+        for victim in victims:
+            victim.kill()
+        psutil.wait_procs(victims, timeout=30)
+    before = len(server.received())
+    done = server.client(*arguments[1:], "fast")
+    assert done.returncode == 0, done.stderr
+    rows = server.received()
+    assert [row["_step"] for row in rows] == list(range(120)), (killed_at, before)
+    assert [row["info/r"] for row in rows[2::3]] == [epoch / 2 for epoch in range(40)]
+    assert [row["update/loss"] for row in rows if "update/loss" in row and row["_step"] % 3 < 2] == [
+        step / 2 for step in range(80)
     ]
 
 

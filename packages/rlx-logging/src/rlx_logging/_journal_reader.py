@@ -45,9 +45,9 @@ def read_journal(path: Path) -> Metrics:
     return Metrics(_series(scan), scan.arrays, scan.texts, scan.hparams, scan.damaged + nameless)
 
 
-def last_rows(folder: Path, count: int) -> list[Row]:
-    """Return the last rows of a folder's journal, in order; fewer if there are not so many."""
-    rows = rows_in_order(scan_journal((folder / FILE_NAME).read_bytes()))
+def last_rows(folder: Path, count: int, *, length: int) -> list[Row]:
+    """Return the last rows of the first `length` bytes of a folder's journal, in order; fewer if there are not so many."""
+    rows = rows_in_order(scan_journal((folder / FILE_NAME).read_bytes()[:length]))
     return rows[max(0, len(rows) - count) :]
 
 

@@ -13,6 +13,7 @@ from typing import Any, Final, Unpack
 from rlx_logging._backend import Backend
 from rlx_logging._folder import LogFolder
 from rlx_logging._journal import JournalBackend
+from rlx_logging._journal_format import FILE_NAME
 from rlx_logging._media import Image, Media, Text, Video
 from rlx_logging._missing import require
 from rlx_logging._numbers import plain
@@ -64,6 +65,7 @@ class WandbBackend(Backend):
         self._finish_seconds = finish_seconds
         self._sender: Sender | None = None
         self._scopes: set[str] = set()
+        self._next: int | None = None  # the number of the next row, where the server says it
 
     @property
     def run(self) -> Any:
@@ -98,7 +100,9 @@ class WandbBackend(Backend):
             finish_timeout=self._finish_seconds,
             finish_timeout_raises=True,  # so that whoever waits is told
         )
-        return self._wandb.init(dir=str(self._folder.path), settings=limits, **self._settings)
+        run = self._wandb.init(dir=str(self._folder.path), settings=limits, **self._settings)
+        self._next = None if self._server() is None else run.starting_step
+        return run
 
     def write(self, row: Row) -> None:
         """Send one row, or keep it until its snapshot is committed."""
@@ -123,6 +127,8 @@ class WandbBackend(Backend):
         values: dict[str, Any] = dict(zip(row.layout.tags, map(plain, (row.step, *row.values)), strict=True))
         values.update((tag, self._wandb.Histogram(array)) for tag, array in row.arrays.items())
         run.log({**values, "_timestamp": row.time}, step=number)
+        if self._next is not None:
+            self._next = number + 1
 
     def write_media(self, tag: str, step: int, time: float, media: Media) -> None:
         """Log a picture, film or text, together with the next row."""
@@ -164,9 +170,10 @@ class WandbBackend(Backend):
         return {"run_id": self._settings["id"], "rows": self._outbox.rows, "sent": self._outbox.sent}
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Go on with the same run after the rows of `state`; send again what may not have been sent.
+        """Go on with the same run after the rows of `state`; send again what did not arrive.
 
-        W&B drops the rows it already has, because it knows their numbers.
+        The server says which rows it has, as W&B's service may have been killed with rows
+        that were given to it. An offline run gets those that were not given to W&B.
         """
         if not state:
             self._outbox.restart(0, 0)
@@ -175,14 +182,20 @@ class WandbBackend(Backend):
             self.close()
             self._settings["id"] = state["run_id"]
         self._outbox.restart(state["sent"], state["rows"])
-        missing = state["rows"] - state["sent"]
-        if missing > 0:
-            from rlx_logging._journal_reader import last_rows
-
-            rows = last_rows(self._folder.path, missing)
-            for number, row in enumerate(rows, start=state["rows"] - len(rows)):
-                self._sending().put(self._row_job(number, row))
+        if state["rows"] > 0:
+            journal = self._folder.path / FILE_NAME
+            length = journal.stat().st_size if journal.is_file() else 0
+            self._sending().put(lambda run: self._send_again(run, state["sent"], state["rows"], length))
             self._outbox.sent = state["rows"]
+
+    def _send_again(self, run: Any, sent: int, end: int, length: int) -> None:
+        """Log the rows up to number `end` that W&B lacks, from the first `length` bytes of the journal."""
+        from rlx_logging._journal_reader import last_rows
+
+        missing = end - (sent if self._next is None else self._next)
+        rows = last_rows(self._folder.path, missing, length=length) if missing > 0 else []
+        for number, row in enumerate(rows, start=end - len(rows)):
+            self._log_row(run, number, row)
 
     def discard(self) -> None:
         """Forget what was not sent; the run stays open, it has no file of ours."""
