@@ -11,7 +11,6 @@ import argparse
 import contextlib
 import importlib
 import os
-import pickle
 import shutil
 import statistics
 import tempfile
@@ -25,26 +24,14 @@ from typing import Any
 import cloudpickle
 import numpy as np
 import torch
+from _loads import time_imports, time_loads, time_verification
 from _payloads import MIB, advance, medium, replay, small, tensors_of
+from _timing import Times, milliseconds, on_a_clean_disk, show
 
-from rlx_snapshot import Snapshotter, verify
+from rlx_snapshot import Snapshotter
 from rlx_snapshot._slots import Slots
 
 dcp: Any = importlib.import_module("torch.distributed.checkpoint")
-Times = dict[str, list[float]]
-
-
-def milliseconds(work: Callable[[], object]) -> float:
-    """How long `work` takes."""
-    start = time.perf_counter()
-    work()
-    return (time.perf_counter() - start) * 1e3
-
-
-def on_a_clean_disk(work: Callable[[], object]) -> float:
-    """How long `work` takes with nothing left to write of what others wrote before it."""
-    os.sync()
-    return milliseconds(work)
 
 
 def synced(path: Path) -> None:
@@ -151,52 +138,6 @@ def time_replay(directory: Path, state: dict[str, Any], repeats: int) -> tuple[T
     return times, written[3:]
 
 
-def time_loads(directory: Path, repeats: int) -> Times:
-    """Restore of the replay buffer to the first use of every array, warm and cold."""
-    times: Times = {}
-
-    def first_use(state: dict[str, Any]) -> float:
-        return float(sum(array.flat[0] for array in state.values() if isinstance(array, np.ndarray)))
-
-    def garage() -> Any:
-        with (directory / "garage.pkl").open("rb") as file:
-            return pickle.load(file)
-
-    reader = Snapshotter(directory / "reader")
-    path = directory / "replay/params.pkl"
-    ways: dict[str, tuple[Path, Callable[[], Any]]] = {
-        "rlx, verify='index'": (path, lambda: reader.load(path.parent, verify="index")),
-        "rlx, verify='full'": (path, lambda: reader.load(path.parent)),
-        "pickle.load of cloudpickle.dump": (directory / "garage.pkl", garage),
-    }
-    for _ in range(repeats):
-        for name, (file, load) in ways.items():
-            for cold in (False, True):
-                if cold:
-                    evict(file)
-                took = milliseconds(lambda load=load: first_use(load()))
-                times.setdefault(f"{name}, {'cold' if cold else 'warm'}", []).append(took)
-                reader.wait()
-    return times
-
-
-def evict(path: Path) -> None:
-    """Drop a file from the page cache."""
-    descriptor = os.open(path, os.O_RDONLY)
-    os.posix_fadvise(descriptor, 0, 0, os.POSIX_FADV_DONTNEED)
-    os.close(descriptor)
-
-
-def time_verification(path: Path, repeats: int) -> Times:
-    """Reading memory, and verifying a file in the page cache."""
-    memory = np.ones(path.stat().st_size // 8, dtype="u8")
-    times: Times = {}
-    for _ in range(repeats):
-        times.setdefault("memory read of the same size", []).append(milliseconds(memory.max))
-        times.setdefault("rlx verify", []).append(milliseconds(lambda: verify(path)))
-    return times
-
-
 def time_lost(directory: Path, state: Any, repeats: int) -> Times:
     """How much longer 1,500 steps of training take while one save goes on."""
     network = torch.nn.Linear(256, 256)
@@ -225,16 +166,6 @@ def time_lost(directory: Path, state: Any, repeats: int) -> Times:
             times.setdefault("rlx, background", []).append(on_a_clean_disk(rlx) - alone)
             times.setdefault("torch.save in a thread", []).append(on_a_clean_disk(torch_thread) - alone)
     return times
-
-
-def show(title: str, times: Times, *, base: str | None = None) -> None:
-    """Print a table; with `base`, also as a multiple of that row's best."""
-    print(f"\n### {title}\n\n| | best ms | median ms |{' multiple of ' + base + ' |' if base else ''}")
-    print(f"|---|---|---|{'---|' if base else ''}")
-    for name, measured in times.items():
-        values = measured[1:] if len(measured) > 2 else measured  # the first warms up
-        ratio = f" {min(values) / min(times[base][1:]):.2f} |" if base else ""
-        print(f"| {name} | {min(values):.2f} | {statistics.median(values):.2f} |{ratio}")
 
 
 def main() -> None:
@@ -277,8 +208,9 @@ def _run(directory: Path, options: argparse.Namespace) -> None:
     print(f"\nbytes written per changed byte: {statistics.median(written) / changed:.2f}")
     path = directory / "replay/params.pkl"
     show("Verification of a file just written", time_verification(path, repeats))
-    show("Restore to first use", time_loads(directory, repeats))
+    show("Restore to first use", time_loads(directory, buffer, repeats))
     show("Verification of a file read from the disk before", time_verification(path, repeats))
+    show("Import", time_imports(4 * repeats))
 
 
 if __name__ == "__main__":

@@ -11,15 +11,14 @@ arrays of a 1 MB policy with Adam. Prints a table in Markdown, in milliseconds.
 import argparse
 import importlib
 import shutil
-import statistics
 import sys
 import tempfile
-import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from _timing import Times, milliseconds, show
 
 from rlx_snapshot import Snapshotter
 
@@ -29,7 +28,6 @@ try:
 except ModuleNotFoundError:
     print("orbax-checkpoint is not installed here; give it an environment of its own")
     sys.exit(0)
-Times = dict[str, list[float]]
 
 
 def small() -> dict[str, Any]:
@@ -47,13 +45,6 @@ def medium(mib: int) -> dict[str, Any]:
     """200 arrays of the same size."""
     size = mib * MIB // 200 // 4
     return {f"a{n}": np.random.default_rng(n).random(size, dtype="f4") for n in range(200)}
-
-
-def milliseconds(work: Callable[[], object]) -> float:
-    """How long `work` takes."""
-    start = time.perf_counter()
-    work()
-    return (time.perf_counter() - start) * 1e3
 
 
 def time_saves(directory: Path, state: Any, repeats: int, *, size: int) -> Times:
@@ -78,13 +69,6 @@ def _note(times: Times, name: str, save: Callable[[], object], wait: Callable[[]
     stall = milliseconds(save)
     times.setdefault(f"{name}: stall", []).append(stall)
     times.setdefault(f"{name}: durable", []).append(stall + milliseconds(wait))
-
-
-def show(title: str, times: Times) -> None:
-    """Print a table."""
-    print(f"\n### {title}\n\n| | best ms | median ms |\n|---|---|---|")
-    for name, measured in times.items():
-        print(f"| {name} | {min(measured[1:]):.2f} | {statistics.median(measured[1:]):.2f} |")
 
 
 def main() -> None:

@@ -17,6 +17,16 @@ from rlx_snapshot import Snapshotter
 
 pytestmark = pytest.mark.processes
 
+LARGE = """
+import pickle, sys
+from rlx_snapshot import Snapshotter
+directory, memory = sys.argv[1], bytearray(9 << 20)
+snapshotter = Snapshotter(directory, background=True, durability="rename")
+def save(itr):
+    snapshotter.save_itr_params(itr, (itr, pickle.PickleBuffer(memory)))
+    snapshotter.wait()
+"""
+
 
 @pytest.mark.parametrize(
     "code", [errno.ENOSPC, errno.EIO, errno.EDQUOT if hasattr(errno, "EDQUOT") else errno.EIO]
@@ -91,6 +101,46 @@ def test_two_writers_in_one_directory_never_mix(tmp_path: Path) -> None:
     processes = [subprocess.Popen([sys.executable, "-c", code, str(tmp_path), name]) for name in "ab"]
     assert [process.wait() for process in processes] == [0, 0]
     assert Snapshotter(tmp_path).load(tmp_path) in (["a"] * 500, ["b"] * 500)
+    assert [path.name for path in tmp_path.iterdir()] == ["params.pkl"]
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="file size limits are a POSIX thing")
+def test_file_size_limit_of_a_file_that_is_patched(tmp_path: Path) -> None:
+    """Wherever in a large file the limit lies, the save raises, and the last reported snapshot loads."""
+    code = LARGE + (
+        "import resource, signal; signal.signal(signal.SIGXFSZ, signal.SIG_IGN)\n"
+        "soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)\n"
+        "limits = [soft, soft, soft, 0, 1, 4096, 5 << 20, soft, soft, soft, 9 << 20, (9 << 20) + 5000, soft]\n"
+        "for itr, limit in enumerate(limits):\n"
+        "    memory[:100] = memory[-100:] = bytes([itr]) * 100\n"
+        "    resource.setrlimit(resource.RLIMIT_FSIZE, (limit, hard))\n"
+        "    try: save(itr); assert limit == soft, limit; newest = itr, bytes(memory)\n"
+        "    except OSError: assert limit != soft\n"
+        "    finally: resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))\n"
+        "    found = Snapshotter(directory).load(directory)\n"
+        "    assert (found[0], bytes(found[1])) == newest, (itr, limit)\n"
+        "snapshotter.close(); print(newest[0])\n"
+    )
+    command = [sys.executable, "-c", code, str(tmp_path), "a"]
+    result = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert (result.stdout.strip(), result.stderr.count("AssertionError")) == ("12", 0), result.stderr[-2000:]
+    assert [path.name for path in tmp_path.iterdir()] == ["params.pkl"]
+
+
+def test_two_writers_of_large_states_never_mix(tmp_path: Path) -> None:
+    """Each patches files of its own, though they share one name."""
+    code = LARGE + (
+        "for itr in range(25):\n"
+        "    memory[:] = sys.argv[2].encode() * len(memory) if itr == 0 else memory\n"
+        "    memory[itr << 12 : (itr + 1) << 12] = (sys.argv[2].upper()).encode() * 4096\n"
+        "    save(itr)\n"
+        "snapshotter.close()\n"
+    )
+    processes = [subprocess.Popen([sys.executable, "-c", code, str(tmp_path), name]) for name in "ab"]
+    assert [process.wait() for process in processes] == [0, 0]
+    itr, contents = Snapshotter(tmp_path).load(tmp_path)
+    letters = set(bytes(contents).decode())
+    assert (itr, letters) in ((24, {"a", "A"}), (24, {"b", "B"}))
     assert [path.name for path in tmp_path.iterdir()] == ["params.pkl"]
 
 
