@@ -81,6 +81,7 @@ def check_buffers(container: Container) -> None:
         for chunk, digest in enumerate(chunk_digests(payload)):
             if digest != next(expected):
                 raise DamagedSnapshotError(container.path, f"MiB {chunk} of buffer {number} has changed")
+    _read_ahead_again(container.data)
 
 
 def unpickled(container: Container) -> Any:
@@ -126,7 +127,14 @@ def _bytes_of(path: Path) -> tuple[memoryview, memoryview]:
             contents = memoryview(bytearray(file.read()))
             return contents, contents
         own = mmap.mmap(file.fileno(), size, access=mmap.ACCESS_COPY)
+        own.madvise(mmap.MADV_RANDOM)  # a few small places are wanted first, not what lies behind them
         return memoryview(own), memoryview(mmap.mmap(file.fileno(), size, access=mmap.ACCESS_READ))
+
+
+def _read_ahead_again(data: memoryview) -> None:
+    """End what was asked for when the file was opened: from here on its reader knows best."""
+    if isinstance(data.obj, mmap.mmap):
+        data.obj.madvise(mmap.MADV_NORMAL)
 
 
 def _is_ours(path: Path, data: memoryview) -> bool:
