@@ -47,6 +47,14 @@ def find(module: str, qualname: str) -> object:
         return None
 
 
+def is_importable(function: Function, template: object) -> bool:
+    """Return whether another process finds `template`, made of `function`, by module and name."""
+    module, file = function.__module__, _file(function)
+    if module == "__main__" and not Path(file).is_file():  # typed into a notebook or a shell
+        return False
+    return find(module, qualified_name(function)) is template
+
+
 def _file(function: Function) -> str:
     """Return the file in which `function` itself was written, whatever decorates it; empty if unknown."""
     inner = unwrap(function)

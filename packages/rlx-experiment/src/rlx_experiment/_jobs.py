@@ -7,6 +7,7 @@ from itertools import product
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Literal, NamedTuple, get_args
 
+from rlx_experiment._identity import is_importable
 from rlx_experiment._pickling import dump
 
 if TYPE_CHECKING:
@@ -51,7 +52,7 @@ def state_of(code: int) -> JobState:
 
 def pack_job(template: "ExperimentTemplate", job: Job) -> bytes:
     """Return all that another process needs to run `job`."""
-    identity = None if template.found_by_name() is None else template.place
+    identity = template.place if is_importable(template.wrapped, template) else None
     pickled = dump(template.wrapped) if identity is None else None
     options = {**template.changes(), "log_dir": str(job.folder), "use_existing_dir": True}
     return dump((identity, pickled, options, dict(job.arguments)))

@@ -77,7 +77,7 @@ class ExperimentTemplate:
 
         def __getattr__(
             self, name: str
-        ) -> object:  # not a property, which a class would show as its own signature
+        ) -> object:  # a property would be taken for the signature of the class
             if name == "__signature__" and "function" in vars(self):
                 return public_signature(self.wrapped)
             raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
@@ -181,15 +181,6 @@ class ExperimentTemplate:
     def place(self) -> dict[str, object]:
         """Module, name and file of the function, by which another process finds the experiment."""
         return place(self.wrapped)
-
-    def found_by_name(self) -> str | None:
-        """Return the name under which another process can import this template; None if it cannot."""
-        module, qualname = self.wrapped.__module__, qualified_name(self.wrapped)
-        if (
-            module == "__main__" and not Path(str(self.place["file"])).is_file()
-        ):  # typed into a notebook or a shell
-            return None
-        return qualname if find(module, qualname) is self else None
 
     def changes(self) -> dict[str, Any]:
         """Return the template's own options, but for the function."""
