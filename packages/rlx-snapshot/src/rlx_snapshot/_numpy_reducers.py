@@ -5,6 +5,8 @@ versions; these load on every NumPy from 1.26 on.
 """
 
 import functools
+import importlib
+import operator
 import sys
 from collections.abc import Callable
 from typing import Any, Final
@@ -25,11 +27,19 @@ def numpy_reducer(cls: type) -> Reducer | None:
         return None
     if cls is numpy.ndarray:
         return array
+    if cls is numpy.ufunc:
+        return _ufunc
     if issubclass(cls, numpy.ndarray):
         return array_by_state
     if issubclass(cls, numpy.dtype) and cls.__name__ == "VoidDType":
         return structure
     return scalar if issubclass(cls, numpy.generic) and cls.__module__ in _OF_SCALARS else None
+
+
+def _ufunc(function: Any) -> Reduced:
+    if vars(sys.modules["numpy"]).get(function.__name__) is not function:  # another library's
+        return NotImplemented  # type: ignore[no-any-return]
+    return operator.attrgetter(function.__name__), (Call(importlib.import_module, "numpy"),)
 
 
 def _bit_generator(generator: Any) -> Reduced:
