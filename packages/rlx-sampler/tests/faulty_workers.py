@@ -11,6 +11,9 @@ from rlx_sampler import EpisodeBatch, EpisodeKey, StepType, Worker
 FAULTS = ("views", "lost end", "all terminal", "all timeout", "unseeded", "one stream for all")
 
 
+SHORT = 10
+
+
 class FaultyWorker(Worker):
     """Runs episodes in the plainest way, with the one `fault` that it is given."""
 
@@ -82,12 +85,15 @@ class FaultyWorker(Worker):
 
 
 class Coin(Walk):
-    """Episodes of 10 or 1000 steps at even odds."""
+    """Episodes of `SHORT` or `long` steps at even odds."""
 
-    end = 0
+    def __init__(self, long: int) -> None:
+        super().__init__()
+        self.long = long
+        self.end = 0
 
     def reset(self, *, seed: int | None = None) -> tuple[Array, dict[str, Any]]:
-        self.end = 1000 if np.random.default_rng(seed).random() < 0.5 else 10
+        self.end = self.long if np.random.default_rng(seed).random() < 0.5 else SHORT
         return np.zeros(1, np.float32), {}
 
     def step(self, action: Any) -> tuple[Array, float, bool, bool, dict[str, Any]]:

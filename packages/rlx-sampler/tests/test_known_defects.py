@@ -7,7 +7,7 @@ from typing import Any, TypeAlias
 
 import numpy as np
 import pytest
-from faulty_workers import FAULTS, Coin, FaultyWorker, Still, stop_at_budget
+from faulty_workers import FAULTS, SHORT, Coin, FaultyWorker, Still, stop_at_budget
 from sampler_worlds import Gaussian, Walk, make_factory, make_local, run_reference
 
 import rlx_sampler
@@ -23,7 +23,7 @@ from rlx_sampler import (
 
 SEED = 7
 EPISODES = 60
-BATCHES = 50
+BATCHES = 100
 Check: TypeAlias = Callable[[dict[str, Any], EpisodeBatch], bool]
 KINDS: dict[str, Check] = {
     "views": lambda ran, episode: np.array_equal(episode.observations, ran["seen"][:-1]),
@@ -95,27 +95,34 @@ class TestSeeds:
 def share_is_even(batches: Iterable[Iterable[int]]) -> bool:
     """Whether the long episodes' share over many batches is one half, within 4 standard deviations."""
     lengths = [length for batch in batches for length in batch]
-    share = float(np.mean([length == 1000 for length in lengths]))
+    share = float(np.mean([length > SHORT for length in lengths]))
     return abs(share - 0.5) < 4 * math.sqrt(0.25 / len(lengths))
 
 
 class TestShortEpisodes:
     @pytest.mark.parametrize(
-        "n_workers", [8, *(pytest.param(n, marks=pytest.mark.slow) for n in (1, 2, 3, 5))]
+        ("n_workers", "long"),
+        [(4, 100), *(pytest.param(n, 1000, marks=pytest.mark.slow) for n in (1, 2, 3, 8))],
     )
-    def test_are_not_preferred(self, n_workers: int) -> None:
+    def test_are_not_preferred(self, n_workers: int, long: int) -> None:
         """With batches of a few episodes, and workers that finish short ones first, both are as frequent."""
-        factory = make_factory(seed=3, longest=1000, n_workers=n_workers, worker_args={"n_envs": 4})
-        sampler = MultiprocessingSampler(factory, Still(), Coin)
-        assert share_is_even(sampler.obtain_samples(0, 1000, None).lengths for _ in range(BATCHES))
+        factory = make_factory(seed=3, longest=long, n_workers=n_workers, worker_args={"n_envs": 4})
+        sampler = MultiprocessingSampler(factory, Still(), Coin(long))
+        assert share_is_even(sampler.obtain_samples(0, 4 * long, None).lengths for _ in range(BATCHES))
         sampler.shutdown_worker()
 
-    @pytest.mark.parametrize("n_workers", [4, 8])
-    def test_that_are_preferred_are_noticed(self, n_workers: int) -> None:
-        """The check fails where a batch is what was done first."""
+    def test_that_are_preferred_are_noticed(self) -> None:
+        """The check fails where eight workers stop together at the budget."""
         rng = np.random.default_rng(3)
-        lengths = [np.where(rng.random(2000) < 0.5, 1000, 10) for _ in range(BATCHES)]
-        assert not share_is_even(stop_at_budget(each, n_workers, 1000) for each in lengths)
+        lengths = [np.where(rng.random(2000) < 0.5, 1000, SHORT) for _ in range(BATCHES)]
+        assert not share_is_even(stop_at_budget(each, 8, 4000) for each in lengths)
+
+    def test_are_noticed_at_the_share_that_was_seen(self) -> None:
+        """The check fails for a share of 0.34 in as many episodes, and passes for one half."""
+        n_episodes = 8 * BATCHES
+        for share, is_even in ((0.34, False), (0.5, True)):
+            n_long = round(share * n_episodes)
+            assert share_is_even([[1000] * n_long + [SHORT] * (n_episodes - n_long)]) is is_even
 
 
 CONSTANT = (int, float, str, bytes, bool, type(None))
