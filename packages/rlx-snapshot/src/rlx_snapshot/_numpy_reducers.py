@@ -37,9 +37,11 @@ def numpy_reducer(cls: type) -> Reducer | None:
 
 
 def _ufunc(function: Any) -> Reduced:
-    if vars(sys.modules["numpy"]).get(function.__name__) is not function:  # another library's
-        return NotImplemented  # type: ignore[no-any-return]
-    return operator.attrgetter(function.__name__), (Call(importlib.import_module, "numpy"),)
+    name: str = function.__name__
+    members: dict[str, object] = vars(sys.modules["numpy"])
+    if members.get(name) is not function:  # another library's
+        return NotImplemented
+    return operator.attrgetter(name), (Call(importlib.import_module, "numpy"),)
 
 
 def _bit_generator(generator: Any) -> Reduced:
