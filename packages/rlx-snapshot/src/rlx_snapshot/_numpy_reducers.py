@@ -40,7 +40,7 @@ def _ufunc(function: Any) -> Reduced:
     name: str = function.__name__
     members: dict[str, object] = vars(sys.modules["numpy"])
     if members.get(name) is not function:  # another library's
-        return NotImplemented
+        return NotImplemented  # type: ignore[no-any-return]
     return operator.attrgetter(name), (Call(importlib.import_module, "numpy"),)
 
 
