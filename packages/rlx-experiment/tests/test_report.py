@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from rlx_experiment import ExperimentContext, wrap_experiment
+from rlx_experiment._cli import main
 from rlx_experiment._index import find_runs
 from rlx_experiment._report import write_report
 
@@ -86,6 +87,14 @@ def test_runs_without_metrics_have_a_page_too() -> None:
     silent()
     write_report("report.html", find_runs("data"))
     assert data_of(Path("report.html"))["tags"] == []
+
+
+def test_the_command_writes_the_page(capsys: pytest.CaptureFixture[str]) -> None:
+    """`rlx-experiment report` takes folder, output and metric."""
+    train(seed=1)
+    assert main(["report", "data", "-o", "out/page.html", "--metric", "loss"]) == 0
+    assert capsys.readouterr().out == "out/page.html\n"
+    assert data_of(Path("out/page.html"))["metric"] == "loss"
 
 
 def test_an_unknown_metric_is_an_error() -> None:

@@ -8,7 +8,7 @@ import pytest
 
 from rlx_experiment import Run
 from rlx_experiment._cli import main
-from rlx_experiment._verify import ScriptFailedError, compare_snapshots, verify_resume
+from rlx_experiment._verify import ScriptFailedError, compare_logs, compare_snapshots, verify_resume
 
 pytestmark = pytest.mark.processes
 
@@ -87,6 +87,18 @@ def test_snapshots_are_compared_part_by_part(monkeypatch: pytest.MonkeyPatch, fo
         "not params.pkl, which differs in some bytes: to see in which parts, pip install 'rlx-experiment[snapshot]'",
         None,
     )
+
+
+def test_only_times_are_left_out() -> None:
+    """A count of timesteps is compared, though "time" is in its name."""
+    for name, count in (("a", 100), ("b", 101)):
+        Path(name).mkdir()
+        Path(name, "progress.csv").write_text(
+            f"epoch,total_timesteps,EpochTime,steps_per_second\n0,{count},{count},{count}"
+        )
+    found = compare_logs(Path("a"), Path("b"))
+    assert str(found.difference).startswith("total_timesteps differs first at step 0")
+    assert found.compared == "2 logged values, bit by bit, but not EpochTime, steps_per_second"
 
 
 def test_equal_and_missing_snapshots() -> None:

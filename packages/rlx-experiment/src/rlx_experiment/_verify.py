@@ -13,8 +13,9 @@ import numpy as np
 
 from rlx_experiment._curves import Curve, read_curves
 
-_WALL_CLOCK: Final = ("time", "seconds", "steps_per", "per_second", "memory")
-"""Parts of tags that say how long something took, which no resume promises to repeat."""
+_WALL_CLOCK: Final = frozenset({"time", "times", "second", "seconds", "fps", "sps", "memory"})
+"""Words in tags that say how long something took, or of what, which no resume promises to repeat."""
+_WORD: Final = re.compile(r"[A-Z]?[a-z]+|[A-Z]+(?![a-z])")
 _NOT_COMPARED: Final = ("elapsed", "logger", "versions", "threads", "start_epoch")
 """Parts of snapshots that are about the process, not about the training."""
 _HARMLESS: Final = "process, place in the logs, code kept by value, which of equal objects are one"
@@ -128,7 +129,7 @@ def compare_logs(unbroken: Path, broken: Path) -> Comparison:
     """Compare every bit of every logged value, but for those that say how long something took."""
     old, new = read_curves(unbroken), read_curves(broken)
     tags = sorted({*old, *new})
-    clocks = [tag for tag in tags if any(part in tag.lower() for part in _WALL_CLOCK)]
+    clocks = [tag for tag in tags if _WALL_CLOCK.intersection(map(str.lower, _WORD.findall(tag)))]
     found = (_tag_difference(tag, old.get(tag), new.get(tag)) for tag in tags if tag not in clocks)
     difference = next(filter(None, found), None)
     number = sum(len(curve[0]) for tag, curve in old.items() if tag not in clocks)
