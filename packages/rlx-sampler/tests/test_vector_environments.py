@@ -280,7 +280,7 @@ class TestLists:
 
     def test_must_have_the_right_length(self) -> None:
         """A worker has as many environments as lanes."""
-        with pytest.raises(ValueError, match="list of 2 environments; n_envs is 16"):
+        with pytest.raises(ValueError, match=r"list of 2 environments; n_envs is \d+"):
             make_local(env=(Walk(), Walk()), worker_class=VecWorker)
 
     def test_hold_no_vector_environments(self) -> None:
