@@ -124,12 +124,10 @@ class FakeDevice:
 
 
 class DeviceNet:
-    """Draws its noise on a device, whose generator is the process's own."""
-
-    generator: Any = None
+    """Draws its noise from the device's generator."""
 
     def get_action(self, observation: Any) -> tuple[Any, Any]:
-        return torch.randn(3, generator=self.generator), {}
+        return torch.randn(3, generator=torch.cuda.default_generators[0]), {}
 
 
 def test_may_draw_from_the_generator_of_a_device(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -137,7 +135,7 @@ def test_may_draw_from_the_generator_of_a_device(monkeypatch: pytest.MonkeyPatch
     device = FakeDevice()
     for name in ("is_initialized", "manual_seed_all", "get_rng_state_all", "set_rng_state_all"):
         monkeypatch.setattr(torch.cuda, name, getattr(device, name))
-    monkeypatch.setattr(DeviceNet, "generator", device.generator)
+    monkeypatch.setattr(torch.cuda, "default_generators", (device.generator,))
     state = device.generator.get_state()
     batch = LocalSampler(make_factory(), DeviceNet(), Walk()).obtain_samples(0, 60, None)
     assert torch.equal(device.generator.get_state(), state)
