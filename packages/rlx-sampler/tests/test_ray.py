@@ -1,6 +1,7 @@
 """Sampling in actors of Ray: the same batches as everywhere."""
 
 import os
+import pickle
 import random
 import sys
 import tempfile
@@ -60,8 +61,9 @@ def digests(sampler: Any, *, calls: int = 3) -> list[str]:
     return found
 
 
-@pytest.mark.parametrize("policy", [Gaussian, GlobalGaussian])
-@pytest.mark.parametrize("n_workers", [1, 3])
+@pytest.mark.parametrize(
+    ("policy", "n_workers"), [(Gaussian, 1), (GlobalGaussian, 2), (Gaussian, 3), (Gaussian, 4)]
+)
 def test_batches_are_those_of_the_local_sampler(policy: Any, n_workers: int) -> None:
     """One actor or more than there are cores: the same bits."""
     sampler = RaySampler.from_worker_factory(make_factory(n_workers=n_workers), policy(), Walk())
@@ -169,6 +171,35 @@ def test_fragments_go_on() -> None:
     assert digests(resumed) == digests(sampler)
 
 
+def test_a_pickled_sampler_goes_on() -> None:
+    """It builds actors of its own, with the newest policy and environment."""
+    sampler, wanted = RaySampler(make_factory(n_workers=2), Gaussian(), Walk(3)), make_local(env=Walk(3))
+    batch = sampler.obtain_samples(0, 60, {"gain": np.float32(0.5)}, twice)
+    assert batch.digest() == wanted.obtain_samples(0, 60, {"gain": np.float32(0.5)}, twice).digest()
+    twin: RaySampler = pickle.loads(pickle.dumps(sampler))
+    following = digests(wanted, calls=1)
+    assert digests(sampler, calls=1) == following
+    assert digests(twin, calls=1) == following
+
+
+def test_two_samplers_have_room_in_one_session() -> None:
+    """One that trains and one that evaluates, each with as many actors as there are cores, work in turn."""
+    first, second = (RaySampler(make_factory(n_workers=2), Gaussian(), Walk()) for _ in range(2))
+    wanted = make_local()
+    for call in range(2):
+        digest = wanted.obtain_samples(call, 40, None).digest()
+        assert first.obtain_samples(call, 40, None).digest() == digest
+        assert second.obtain_samples(call, 40, None).digest() == digest
+    first.shutdown_worker()
+    second.shutdown_worker()
+
+
+def test_options_of_actors_are_those_of_ray() -> None:
+    """What Ray does not know as an option of an actor, Ray refuses."""
+    with pytest.raises(ValueError, match="num_wheels"):
+        RaySampler(make_factory(), Gaussian(), Walk(), actor_options={"num_wheels": 3})
+
+
 def test_rays_session_is_left_alone() -> None:
     """Shutting a sampler down does not end Ray."""
     sampler = RaySampler(make_factory(), Gaussian(), Walk())
@@ -188,3 +219,20 @@ def test_connecting_moves_no_generator_of_the_run(monkeypatch: pytest.MonkeyPatc
     before = random.getstate()
     connected({})
     assert random.getstate() == before
+
+
+@pytest.mark.parametrize("is_there", [False, True])
+def test_options_reach_ray_where_nobody_has_connected(
+    is_there: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """They win over what is usual here; a session that is there is taken as it is."""
+    given: list[dict[str, object]] = []
+
+    def note(**options: object) -> None:
+        given.append(options)
+
+    monkeypatch.setattr(ray, "is_initialized", lambda: is_there)
+    monkeypatch.setattr(ray, "init", note)
+    connected({"address": "ray://cluster:10001", "log_to_driver": True})
+    wanted = {"include_dashboard": False, "log_to_driver": True, "address": "ray://cluster:10001"}
+    assert given == ([] if is_there else [wanted])

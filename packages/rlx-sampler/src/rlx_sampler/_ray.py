@@ -25,7 +25,7 @@ class RaySampler(KeyedSampler):
         stream: See :class:`KeyedSampler`.
         worker_timeout: Seconds without a step after which a worker counts as stuck.
         ray_options: Arguments for ``ray.init``, such as `address`, where nobody has called it.
-        actor_options: Options of the actors, such as `num_cpus`.
+        actor_options: Options of the actors, such as `num_cpus`, which is what an actor keeps for itself: by default nothing.
 
     Raises:
         ValueError: If a list has another length than the number of workers, or

@@ -84,8 +84,8 @@ class RayEngine:
         self._setups = setups
         self._probe = probe
         self._patience = Patience(worker_timeout)
-        share = min(1.0, self._ray.cluster_resources().get("CPU", 1.0) / factory.n_workers)
-        options = {"num_cpus": share, "scheduling_strategy": "SPREAD", **actor_options}
+        # Not a core each, as other defaults would claim: more workers than cores, and a second sampler, have room.
+        options = {"scheduling_strategy": "SPREAD", **actor_options}
         self._actor_class = self._ray.remote(max_concurrency=4, **options)(RayActor)
         self._version = 0
         self._round = 0
