@@ -6,8 +6,11 @@ import signal
 import subprocess
 import sys
 import textwrap
+import time
 from collections.abc import Callable
+from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -32,7 +35,24 @@ def job(ctxt: ExperimentContext, seed: int, lr: float = 0.1) -> None:
         file.write(json.dumps(note) + "\n")
 
 
-def notes(results: list[JobResult]) -> list[dict[str, int | str]]:
+WAITS_FOR = {0: 3, 3: 4, 4: 5}
+"""Jobs of :func:`gpu_job` that end only once another has begun: no two of six can be left out, nor wait for their turn."""
+
+
+@wrap_experiment
+def gpu_job(ctxt: ExperimentContext, seed: int) -> None:
+    """Note when the GPU that is seen is in use."""
+    begin = time.monotonic()
+    Path(f"begun-{seed}").touch()
+    while seed in WAITS_FOR and not Path(f"begun-{WAITS_FOR[seed]}").exists():
+        if time.monotonic() > begin + 30:
+            raise RuntimeError(f"job {WAITS_FOR[seed]} waits although only one other is under way")
+        time.sleep(0.01)
+    note = {"gpu": os.environ["CUDA_VISIBLE_DEVICES"], "begin": begin, "end": time.monotonic()}
+    Path(ctxt.snapshot_dir, "notes.jsonl").write_text(json.dumps(note))
+
+
+def notes(results: list[JobResult]) -> list[dict[str, Any]]:
     """Return what each of the jobs noted last."""
     return [json.loads((result.path / "notes.jsonl").read_text().splitlines()[-1]) for result in results]
 
@@ -100,10 +120,14 @@ class TestLocal:
         results = job.sweep(grid(seed=range(2)), launcher=Local(jobs=2, fork=False), progress=False)
         assert {note["parent"] for note in notes(results)} == {os.getpid()}
 
-    def test_each_place_has_its_gpu(self) -> None:
-        """GPUs are shared out; as many jobs run at once as there are GPUs, and each sees one."""
-        results = job.sweep(grid(seed=range(6)), gpus=["GPU-a", "GPU-b"], progress=False)
-        assert {note["gpu"] for note in notes(results)} == {"GPU-a", "GPU-b"}
+    def test_each_gpu_has_one_job_at_a_time(self) -> None:
+        """A GPU is free again when its job ends, whichever job that is, and no GPU idles while jobs wait."""
+        results = gpu_job.sweep(grid(seed=range(6)), gpus=["GPU-a", "GPU-b"], progress=False)
+        assert [(result.state, result.tries) for result in results] == [("finished", 1)] * 6
+        used = sorted((note["gpu"], note["begin"], note["end"]) for note in notes(results))
+        assert {gpu for gpu, *_ in used} == {"GPU-a", "GPU-b"}
+        for (gpu, _, end), (next_gpu, next_begin, _) in pairwise(used):
+            assert gpu != next_gpu or end <= next_begin
 
     @pytest.mark.parametrize(("variable", "expected"), [("0,2", ["0", "2"]), ("-1", []), ("", [])])
     def test_visible_gpus_are_those_of_this_process(

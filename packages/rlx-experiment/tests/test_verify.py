@@ -77,7 +77,7 @@ def test_snapshots_are_compared_part_by_part(monkeypatch: pytest.MonkeyPatch, fo
         Path(name).mkdir()
         Path(name, "params.pkl").write_bytes(pickle.dumps(state))
     (comparison,) = compare_snapshots(Path("a"), Path("b"))
-    assert comparison.compared.startswith("2 of 3 parts of params.pkl (the others: process,")
+    assert comparison.compared.startswith("2 of 3 parts of params.pkl, but not .elapsed (process,")
     assert comparison.difference == ("params.pkl: .w" if found else None)
     monkeypatch.setenv("PYTHONPATH", str(Path("empty").absolute()))
     Path("empty").mkdir()
@@ -87,6 +87,22 @@ def test_snapshots_are_compared_part_by_part(monkeypatch: pytest.MonkeyPatch, fo
         "not params.pkl, which differs in some bytes: to see in which parts, pip install 'rlx-experiment[snapshot]'",
         None,
     )
+
+
+def test_skipped_parts_of_snapshots_are_named() -> None:
+    """Each part that is left out is named; of very many the first are, and the rest counted."""
+    pytest.importorskip("rlx_snapshot", reason="rlx-snapshot is not installed")
+    for name, value in (("a", 0), ("b", 1)):
+        Path(name).mkdir()
+        few = {"elapsed": value, "versions": {"numpy": value, "torch": 7}}
+        many = {"threads": {f"pool{i}": value for i in range(10)}}
+        Path(name, "few.pkl").write_bytes(pickle.dumps(few))
+        Path(name, "many.pkl").write_bytes(pickle.dumps(many))
+        Path(name, "none.pkl").write_bytes(pickle.dumps({"w": value}))
+    few_found, many_found, none_found = compare_snapshots(Path("a"), Path("b"))
+    assert "of few.pkl, but not .elapsed, .versions.numpy (process," in few_found.compared
+    assert ".threads.pool7, 2 more (process," in many_found.compared
+    assert none_found.compared.endswith("parts of none.pkl")
 
 
 def test_only_times_are_left_out() -> None:

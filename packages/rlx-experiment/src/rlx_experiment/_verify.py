@@ -19,6 +19,8 @@ _WORD: Final = re.compile(r"[A-Z]?[a-z]+|[A-Z]+(?![a-z])")
 _NOT_COMPARED: Final = ("elapsed", "logger", "versions", "threads", "start_epoch")
 """Parts of snapshots that are about the process, not about the training."""
 _HARMLESS: Final = "process, place in the logs, code kept by value, which of equal objects are one"
+_NAMED: Final = 8
+"""How many skipped parts of a snapshot are named before the rest is counted."""
 
 
 class ScriptFailedError(RuntimeError):
@@ -177,8 +179,17 @@ def _compare_snapshot(old: Path, new: Path) -> Comparison:
         return Comparison(f"not {old.name}, which differs in some bytes: {_complaint(result.stderr)}", None)
     parts = list(_differing_parts(result.stdout.splitlines()))
     counted = [part for part, before, after in parts if not _harmless(part, before, after)]
-    words = f"{int(total[1]) - len(parts) + len(counted)} of {total[1]} parts of {old.name} (the others: {_HARMLESS})"
+    skipped = [part for part, before, after in parts if _harmless(part, before, after)]
+    words = f"{int(total[1]) - len(skipped)} of {total[1]} parts of {old.name}{_left_out(skipped)}"
     return Comparison(words, f"{old.name}: {counted[0]}" if counted else None)
+
+
+def _left_out(parts: Sequence[str]) -> str:
+    """Return the names of skipped parts, the first of many, in words that go on from what was compared."""
+    if not parts:
+        return ""
+    named = parts if len(parts) <= _NAMED else [*parts[:_NAMED], f"{len(parts) - _NAMED} more"]
+    return f", but not {', '.join(named)} ({_HARMLESS})"
 
 
 def _complaint(error: str) -> str:
