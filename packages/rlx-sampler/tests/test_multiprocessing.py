@@ -319,6 +319,7 @@ class TestFaults:
 
 SCRIPT = """
     import signal, sys
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # whoever starts the tests may have it ignored
     sys.path.insert(0, {tests!r})
     from rlx_sampler import MultiprocessingSampler, WorkerFactory
     from sampler_worlds import Gaussian, Walk
