@@ -14,8 +14,18 @@ from typing import Any
 
 import pytest
 
-from rlx_experiment import ExperimentContext, JobResult, Local, Ray, Slurm, grid, wrap_experiment
+from rlx_experiment import (
+    ExperimentContext,
+    JobResult,
+    Local,
+    Ray,
+    Run,
+    Slurm,
+    grid,
+    wrap_experiment,
+)
 from rlx_experiment._pool import visible_gpus
+from rlx_experiment._status import read_status
 
 pytestmark = pytest.mark.processes
 
@@ -210,12 +220,71 @@ class TestFaults:
         assert output.splitlines() == ["9 stopped 1", "0 to go 0"]
 
 
-def test_slurm_through_submitit() -> None:
+SLURM_SCRIPT = """
+import time
+from pathlib import Path
+from rlx_experiment import Slurm, grid, wrap_experiment
+
+@wrap_experiment
+def exp(ctxt, seed):
+    Path(f"started-{seed}").touch()
+    while not ctxt.stop_requested:
+        time.sleep(0.01)
+
+if __name__ == "__main__":
+    slurm = Slurm(folder="slurm/%j", cluster="local", parameters={"timeout_min": 1}, poll=0.1)
+    print([result.state for result in exp.sweep(grid(seed=range(2)), launcher=slurm, progress=False)])
+"""
+
+
+@wrap_experiment
+def preempted(ctxt: ExperimentContext, seed: int) -> None:
+    """Lose the node in the first attempt, by the signal that submitit has the cluster send."""
+    if not ctxt.resuming:
+        os.kill(os.getpid(), signal.SIGUSR2)
+
+
+class TestSlurm:
     """Submitit's local executor runs the jobs as a cluster would."""
-    pytest.importorskip("submitit", reason="submitit is not installed")
+
     launcher = Slurm(folder="slurm/%j", cluster="local", parameters={"timeout_min": 1}, poll=0.1)
-    results = job.sweep(grid(seed=range(2)), launcher=launcher, progress=False)
-    assert [(result.state, result.tries) for result in results] == [("finished", 1)] * 2
+
+    @pytest.fixture(autouse=True)
+    def submitit(self) -> None:
+        """Skip without submitit."""
+        pytest.importorskip("submitit", reason="submitit is not installed")
+
+    def test_runs_every_point(self) -> None:
+        """Each point is a job."""
+        results = job.sweep(grid(seed=range(2)), launcher=self.launcher, progress=False)
+        assert [(result.state, result.tries) for result in results] == [("finished", 1)] * 2
+
+    def test_a_preempted_job_is_queued_again_and_goes_on(self) -> None:
+        """The next attempt is in the same folder; in between the run counts as stopped, not as failed."""
+        (result,) = preempted.sweep([{"seed": 1}], launcher=self.launcher, log_dir="s", progress=False)
+        assert (result.state, result.path) == ("finished", Path("s/seed=1").absolute())
+        events = [(event["event"], event.get("state")) for event in Run.open(result.path).attempts]
+        assert events == [
+            ("start", "starting"),
+            ("end", "stopped"),
+            ("start", "starting"),
+            ("end", "finished"),
+        ]
+        assert read_status(result.path).state == "finished"
+
+    @pytest.mark.skipif(os.name == "nt", reason="POSIX signals")
+    def test_a_signal_cancels_the_jobs(self) -> None:
+        """Nothing lives on in the cluster when a sweep was told to stop."""
+        Path("sweep.py").write_text(SLURM_SCRIPT)
+        with subprocess.Popen((sys.executable, "sweep.py"), stdout=subprocess.PIPE, text=True) as process:
+            while not (Path("started-0").exists() and Path("started-1").exists()):
+                assert process.poll() is None
+                time.sleep(0.01)
+            process.send_signal(signal.SIGTERM)
+            output = process.communicate(timeout=60)[0]
+        assert output == "['stopped', 'stopped']\n"
+        states = {read_status(folder).state for folder in Path("data/local/experiment").glob("exp_seed=*")}
+        assert states <= {"stopped", "crashed"}
 
 
 @pytest.mark.slow

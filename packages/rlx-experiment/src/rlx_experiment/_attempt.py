@@ -78,13 +78,14 @@ def run_attempt(plan: RunPlan, body: Callable[[ExperimentContext], Any]) -> Outc
     """Record a run as `plan` says, call `body` with its context, and record how it ended."""
     with _told_to_people(plan):
         attempt = _Attempt.begin(plan)
+    stop = StopRequest()
     try:
-        with StopRequest() as stop, debug_log(attempt.folder):
+        with stop, debug_log(attempt.folder):
             with _told_to_people(plan):
                 attempt.start()
             return attempt.call(body, stop)
     except BaseException as error:
-        state = _state_after(error)
+        state = _state_after(error, stop)
         attempt.end(state, error)
         if plan.command_line and state == "failed":
             error.add_note(
@@ -106,8 +107,8 @@ def _told_to_people(plan: RunPlan) -> Generator[None, None, None]:
         raise LaunchError(f"the run was not started: {error}") from error
 
 
-def _state_after(error: BaseException) -> str:
-    if isinstance(error, SystemExit) and error.code in (EXIT_STOPPED, 130, 143):
+def _state_after(error: BaseException, stop: StopRequest) -> str:
+    if isinstance(error, SystemExit) and (stop.requested or error.code in (EXIT_STOPPED, 130, 143)):
         return "stopped"
     return "stopped" if isinstance(error, KeyboardInterrupt) else "failed"
 

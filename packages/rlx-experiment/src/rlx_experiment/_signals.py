@@ -64,6 +64,13 @@ class StopRequest:
                 outer.request()
 
 
+def request_stop() -> None:
+    """Raise the flag of the run that is under way in this process, if there is one, as a signal would."""
+    handler = signal.getsignal(signal.SIGTERM)
+    if isinstance(handler, StopRequest):
+        handler.request()
+
+
 def _handle_in_worker(number: int) -> None:
     """Do in a forked child what it did without us: die of SIGTERM; but leave Ctrl-C to the parent."""
     if number == signal.SIGTERM:

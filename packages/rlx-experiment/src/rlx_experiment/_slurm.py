@@ -5,8 +5,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from rlx_experiment._jobs import Job, pack_job, run_job
+from rlx_experiment._jobs import FINISHED, STOPPED, Job, pack_job, run_job
 from rlx_experiment._missing import require
+from rlx_experiment._signals import StopRequest, request_stop
+from rlx_experiment._status import read_status
 
 if TYPE_CHECKING:
     from rlx_experiment._pool import OnEnd
@@ -24,13 +26,18 @@ class SlurmJob:
         return run_job(self._packed)
 
     def checkpoint(self) -> Any:
-        """Return what submitit queues again when the cluster takes the node away."""
+        """Return what submitit queues again when the cluster takes the node away; until then the run is stopped."""
+        request_stop()
         return require("submitit", "slurm", "a Slurm job").helpers.DelayedSubmission(self)
 
 
 @dataclass(frozen=True, kw_only=True)
 class Slurm:
     """Runs jobs as a Slurm job array.
+
+    SIGTERM and SIGINT cancel the jobs: those that wait never start, those that run are signalled by the cluster, stop at
+    their next good moment, and are killed if that does not come in time (Slurm's KillWait). A sweep that is killed leaves
+    its jobs to themselves: ``scancel`` ends them, and a sweep launched again takes no run that is live.
 
     Args:
         folder: Where submitit keeps its files; ``%j`` stands for the job's number.
@@ -52,13 +59,34 @@ class Slurm:
         submitit = require("submitit", "slurm", "the Slurm launcher")
         executor = submitit.AutoExecutor(folder=self.folder, cluster=self.cluster)
         executor.update_parameters(**self.parameters)
-        with executor.batch():
-            submitted = [executor.submit(SlurmJob(pack_job(template, job))) for job in jobs]
-        waiting = dict(enumerate(submitted))
-        while waiting:
+        with StopRequest() as stop:
+            with executor.batch():
+                submitted = [executor.submit(SlurmJob(pack_job(template, job))) for job in jobs]
+            waiting = self._wait(dict(enumerate(submitted)), stop, on_end)
+            self._cancel(waiting)
+        for index in waiting:
+            code = _code_of_cancelled(jobs[index])
+            if code is not None:
+                on_end(index, code, 1)
+
+    def _wait(self, waiting: dict[int, Any], stop: StopRequest, on_end: "OnEnd") -> dict[int, Any]:
+        """Wait for jobs, by their indices, until all have ended; return those that have not at a request to stop."""
+        while waiting and not stop.requested:
             for index in [index for index, job in waiting.items() if job.done()]:
                 on_end(index, _code(waiting.pop(index)), 1)
-            if waiting:
+            if waiting and not stop.requested:
+                time.sleep(self.poll)
+        return waiting
+
+    def _cancel(self, jobs: Mapping[int, Any]) -> None:
+        """Cancel `jobs` and wait for their ends; another signal ends the waiting."""
+        for job in jobs.values():
+            job.cancel(check=False)
+        live = list(jobs.values())
+        while live:
+            live[0].done(force_check=True)  # asks the cluster once, about all jobs
+            live = [job for job in live if not job.done()]
+            if live:
                 time.sleep(self.poll)
 
 
@@ -67,3 +95,12 @@ def _code(job: Any) -> int:
     if job.exception() is not None:
         return 1
     return int(job.result())
+
+
+def _code_of_cancelled(job: Job) -> int | None:
+    """Return the exit code of a job that was cancelled, by what its run recorded; None if it never started."""
+    try:
+        state = read_status(job.folder).state
+    except FileNotFoundError:
+        return None
+    return {"finished": FINISHED, "failed": 1}.get(state, STOPPED)
