@@ -227,6 +227,15 @@ def run_each(session: nox.Session, commands: list[list[str]]) -> None:
         session.error("failed: " + "; ".join(failed))
 
 
+PYTEST = """
+import pytest, signal, sys
+
+if __name__ == "__main__":
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # in the background it is ignored, also by children
+    sys.exit(pytest.main())
+"""
+
+
 def run_pytest(session: nox.Session, *args: str | pathlib.Path) -> None:
     """Run pytest on what is installed; a test that skips for a library that is here is an error."""
     report = pathlib.Path(session.bin).parent / "report.xml"
@@ -246,7 +255,7 @@ def run_pytest(session: nox.Session, *args: str | pathlib.Path) -> None:
     with tempfile.TemporaryDirectory() as folder:
         # Not `-m pytest`: the main program would lie in this checkout, and each test of a launch would archive it.
         program = pathlib.Path(folder) / "run_pytest.py"
-        program.write_text("import pytest, sys\n\nif __name__ == '__main__':\n    sys.exit(pytest.main())\n")
+        program.write_text(PYTEST)
         session.run("python", program, *options, *args, *session.posargs)
     have = set(installed(session))
     for case in ET.parse(report).iter("testcase"):

@@ -14,7 +14,7 @@ FIELDS = [("x", "i4"), ("y", "f8", 3)]
 
 def values(np: Any) -> dict[str, Any]:
     """Every kind of value, by name, the same for every version of NumPy."""
-    return {**arrays(np), **scalars(np), **types(np), **generators(np)}
+    return {**arrays(np), **chararrays(np), **scalars(np), **types(np), **generators(np)}
 
 
 def arrays(np: Any) -> dict[str, Any]:
@@ -33,9 +33,13 @@ def arrays(np: Any) -> dict[str, Any]:
         "masked structured": np.ma.masked_array(np.zeros(2, [("a", "i4"), ("b", "f8")])),
         "matrix": np.arange(4).reshape(2, 2).view(np.matrix),
         "text": np.array(["a", "été"]),
-        "chararray": np.char.array(["a", "b"]),
         "dates": np.arange(3).astype("M8[s]"),
     }
+
+
+def chararrays(np: Any) -> dict[str, Any]:
+    """An array of NumPy's old class for text, where NumPy does not warn of it yet."""
+    return {"chararray": np.char.array(["a", "b"])} if "chararray" in vars(np.char) else {}
 
 
 def scalars(np: Any) -> dict[str, Any]:
