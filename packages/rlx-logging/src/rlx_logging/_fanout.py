@@ -10,12 +10,12 @@ from rlx_logging._base import BaseLogger
 from rlx_logging._foreign import ForeignLogger, LoggerLike, adopted
 from rlx_logging._guard import Guard
 from rlx_logging._rows import RowBuilder
-from rlx_logging._run_logger import check_choice
+from rlx_logging._run_logger import RunLogger, check_choice
 from rlx_logging._values import flatten
 
 if TYPE_CHECKING:
     from rlx_logging._media import Media
-    from rlx_logging._scopes import LogValue, RestoredData
+    from rlx_logging._scopes import LogValue
 
 
 class FanoutLogger(BaseLogger):
@@ -155,12 +155,7 @@ class FanoutLogger(BaseLogger):
                 return counts
         return 0, 0, 0
 
-    @staticmethod
-    def restore_logged_data(log_path: str) -> RestoredData:
-        """Read back everything that was logged under `log_path`."""
-        from rlx_logging._run_logger import RunLogger
-
-        return RunLogger.restore_logged_data(log_path)
+    restore_logged_data = staticmethod(RunLogger.restore_logged_data)
 
     def state_dict(self) -> dict[str, Any]:
         """Flush all loggers, then return the gates and the state of each."""

@@ -7,11 +7,12 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from rlx_logging._base import BaseLogger
 from rlx_logging._offers import count_of, method_of
+from rlx_logging._run_logger import RunLogger
 from rlx_logging._values import flatten
 
 if TYPE_CHECKING:
     from rlx_logging._media import Media
-    from rlx_logging._scopes import LogValue, RestoredData
+    from rlx_logging._scopes import LogValue
 
 
 class LoggerLike(Protocol):
@@ -75,12 +76,7 @@ class ForeignLogger(BaseLogger):
         self.gates = {scope: count_of(self.to, f"last_log_{scope}_step") for scope in self.gates}
         return counts
 
-    @staticmethod
-    def restore_logged_data(log_path: str) -> RestoredData:
-        """Read back everything that was logged under `log_path`."""
-        from rlx_logging._run_logger import RunLogger
-
-        return RunLogger.restore_logged_data(log_path)
+    restore_logged_data = staticmethod(RunLogger.restore_logged_data)
 
     def write_media(self, tag: str, step: int, media: Media) -> None:
         """Hand a picture, film or text on to a logger that takes them."""

@@ -7,10 +7,11 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from rlx_logging._base import BaseLogger
+from rlx_logging._run_logger import RunLogger
 
 if TYPE_CHECKING:
     from rlx_logging._media import Media
-    from rlx_logging._scopes import LogValue, RestoredData
+    from rlx_logging._scopes import LogValue
 
 
 class LoggerWrapper(BaseLogger):
@@ -76,12 +77,7 @@ class LoggerWrapper(BaseLogger):
         self.gates = self.to.gates
         return counts
 
-    @staticmethod
-    def restore_logged_data(log_path: str) -> RestoredData:
-        """Read back everything that was logged under `log_path`."""
-        from rlx_logging._run_logger import RunLogger
-
-        return RunLogger.restore_logged_data(log_path)
+    restore_logged_data = staticmethod(RunLogger.restore_logged_data)
 
     def state_dict(self) -> dict[str, Any]:
         """Return the own gates and the state of the wrapped logger."""
