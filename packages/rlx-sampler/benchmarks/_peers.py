@@ -13,20 +13,25 @@ from _tasks import MAX_LENGTH, Net, make
 N_ENVS = 16
 
 
+def stepping(task: str, batch: int, envs: Any, observations: Any, n_envs: int) -> Callable[[], int]:
+    """Return what takes a batch of steps in a vector environment that was reset, and drops what it sees."""
+    policy, rngs = Net(task), [np.random.default_rng(i) for i in range(n_envs)]
+
+    def sample() -> int:
+        nonlocal observations
+        for _ in range(batch // n_envs):
+            actions, _ = policy.get_actions(observations, rngs=rngs)
+            observations, *_ = envs.step(actions)
+        return batch // n_envs * n_envs
+
+    return sample
+
+
 def vector_env(kind: Any, task: str, batch: int) -> Iterator[Callable[[], int]]:
     """Step gymnasium's vector environments and keep the arrays."""
-    policy, rngs = Net(task), [np.random.default_rng(i) for i in range(N_ENVS)]
     with closing(kind([lambda: make(task)] * N_ENVS)) as envs:
         observations, _ = envs.reset(seed=0)
-
-        def sample() -> int:
-            nonlocal observations
-            for _ in range(batch // N_ENVS):
-                actions, _ = policy.get_actions(observations, rngs=rngs)
-                observations, *_ = envs.step(actions)
-            return batch // N_ENVS * N_ENVS
-
-        yield sample
+        yield stepping(task, batch, envs, observations, N_ENVS)
 
 
 def gymnasium_sync(task: str, batch: int) -> Iterator[Callable[[], int]]:
@@ -42,19 +47,8 @@ def gymnasium_async(task: str, batch: int) -> Iterator[Callable[[], int]]:
 def sb3(kind: str, n_envs: int, task: str, batch: int) -> Iterator[Callable[[], int]]:
     """Step the vector environments of Stable-Baselines3; episodes are neither cut out nor kept."""
     vec_env: Any = import_module("stable_baselines3.common.vec_env")
-    policy, rngs = Net(task), [np.random.default_rng(i) for i in range(n_envs)]
-    envs = getattr(vec_env, kind)([lambda: make(task)] * n_envs)
-    observations = envs.reset()
-
-    def sample() -> int:
-        nonlocal observations
-        for _ in range(batch // n_envs):
-            actions, _ = policy.get_actions(observations, rngs=rngs)
-            observations, *_ = envs.step(actions)
-        return batch // n_envs * n_envs
-
-    yield sample
-    envs.close()
+    with closing(getattr(vec_env, kind)([lambda: make(task)] * n_envs)) as envs:
+        yield stepping(task, batch, envs, envs.reset(), n_envs)
 
 
 def tianshou(task: str, batch: int) -> Iterator[Callable[[], int]]:

@@ -9,17 +9,15 @@ import signal
 import statistics
 import time
 from collections.abc import Callable
-from contextlib import closing
 from typing import Any
 
 import gymnasium
-import numpy as np
+from _peers import N_ENVS, gymnasium_sync
 from _tasks import MAX_LENGTH, Cost, Net, best, make, once
 
 from rlx_sampler import LocalSampler, MultiprocessingSampler, VecWorker, WorkerFactory
 
 BATCH = 4000
-N_ENVS = 16
 ROUNDS = 12
 
 
@@ -81,22 +79,14 @@ def vectors(task: str) -> gymnasium.vector.SyncVectorEnv:
 
 def vector_share(task: str) -> float:
     """Return the speed of a sampler on a vector environment, as a share of the bare loop with its policy."""
-    policy, rngs = Net(task), [np.random.default_rng(i) for i in range(N_ENVS)]
-    sampler = LocalSampler(factory(1), policy, lambda: vectors(task))
-    with closing(gymnasium.vector.SyncVectorEnv([lambda: make(task)] * N_ENVS)) as envs:
-        observations, _ = envs.reset(seed=0)
+    sampler = LocalSampler(factory(1), Net(task), lambda: vectors(task))
 
-        def loop() -> int:
-            nonlocal observations
-            for _ in range(BATCH // N_ENVS):
-                actions, _ = policy.get_actions(observations, rngs=rngs)
-                observations, *_ = envs.step(actions)
-            return BATCH // N_ENVS * N_ENVS
+    def sample() -> int:
+        return int(sampler.obtain_samples(0, BATCH, None).n_steps)
 
-        def sample() -> int:
-            return int(sampler.obtain_samples(0, BATCH, None).n_steps)
-
-        pairs: list[tuple[Cost, Cost]] = [(once(sample), once(loop)) for _ in range(ROUNDS)]
+    pairs: list[tuple[Cost, Cost]] = []
+    for loop in gymnasium_sync(task, BATCH):
+        pairs += [(once(sample), once(loop)) for _ in range(ROUNDS)]
     sampler.shutdown_worker()
     return best([pair[1] for pair in pairs]).wall / best([pair[0] for pair in pairs]).wall
 
