@@ -243,7 +243,7 @@ def sampling_of(sampler_cls: type[KeyedSampler], n_workers: int, *, fragments: b
     """
     if not fragments:
         return {"sampler_cls": sampler_cls, "n_workers": n_workers, "worker_class": VecWorker}
-    if N_ENVIRONMENTS % n_workers:
+    if n_workers not in (1, 2, 4):
         raise ValueError(f"n_workers is {n_workers}: 1, 2 or 4 can share {N_ENVIRONMENTS} environments.")
     worker_args = {"n_envs": N_ENVIRONMENTS // n_workers, "timesteps_per_call": 10}
     return {
