@@ -75,10 +75,7 @@ def _drawn(table: Table) -> Any:
     drawn = require("rich.table", "cli", "a table").Table(box=box, header_style="bold", pad_edge=False)
     for head in table.heads:
         flush = "right" if head in table.numbers else "left"
-        wraps = head in (
-            table.heads[0],
-            table.heads[-1],
-        )  # names and what is said at the end; short facts do not
+        wraps = head in (table.heads[0], table.heads[-1])  # names, and what is said at the end
         drawn.add_column(head, justify=flush, no_wrap=not wraps, overflow="fold")
     for row in table.rows:
         drawn.add_row(*(_cell(table, head, cell) for head, cell in zip(table.heads, row, strict=True)))

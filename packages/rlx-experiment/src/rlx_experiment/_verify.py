@@ -177,9 +177,10 @@ def _compare_snapshot(old: Path, new: Path) -> Comparison:
     total = re.search(r"of (\d+) parts differ", result.stdout)
     if total is None:
         return Comparison(f"not {old.name}, which differs in some bytes: {_complaint(result.stderr)}", None)
-    parts = list(_differing_parts(result.stdout.splitlines()))
-    counted = [part for part, before, after in parts if not _harmless(part, before, after)]
-    skipped = [part for part, before, after in parts if _harmless(part, before, after)]
+    counted: list[str] = []
+    skipped: list[str] = []
+    for part, before, after in _differing_parts(result.stdout.splitlines()):
+        (skipped if _harmless(part, before, after) else counted).append(part)
     words = f"{int(total[1]) - len(skipped)} of {total[1]} parts of {old.name}{_left_out(skipped)}"
     return Comparison(words, f"{old.name}: {counted[0]}" if counted else None)
 
