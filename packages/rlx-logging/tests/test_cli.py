@@ -61,7 +61,6 @@ def test_a_tail_follows_a_journal_through_growth_and_cuts(tmp_path: Path) -> Non
     logger.finalize()
 
 
-@pytest.mark.filterwarnings("ignore::DeprecationWarning")  # of old matplotlib about its own new dependencies
 @pytest.mark.parametrize("ending", ["png", "svg"])
 def test_plot_makes_a_picture(run: Path, ending: str) -> None:
     """One panel a tag; steps themselves are not drawn."""

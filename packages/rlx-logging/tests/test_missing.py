@@ -78,7 +78,6 @@ class _Absent:
             raise ModuleNotFoundError(f"No module named {name!r}", name=name)
 
 
-@pytest.mark.filterwarnings("ignore::DeprecationWarning")
 @pytest.mark.parametrize(
     ("library", "extra", "use"), USES, ids=[f"{library}-{i}" for i, (library, _, _) in enumerate(USES)]
 )

@@ -19,7 +19,7 @@ from rlx_logging import DroppedRowsWarning, RunLogger, WandbLogger, make_logger,
 wandb: Any = pytest.importorskip("wandb", reason="needs wandb")
 Rows: TypeAlias = Callable[[Path], list[dict[str, Any]]]
 
-pytestmark = [pytest.mark.processes, pytest.mark.filterwarnings("ignore::DeprecationWarning")]
+pytestmark = pytest.mark.processes
 
 
 @pytest.fixture(autouse=True)
