@@ -252,10 +252,12 @@ def run_pytest(session: nox.Session, *args: str | pathlib.Path) -> None:
     ]
     # Worker processes import the test modules by their path from the root.
     session.env.update({"PYTHONDONTWRITEBYTECODE": "", "PYTHONPATH": str(ROOT)})
-    with tempfile.TemporaryDirectory() as folder:
+    with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder:
         # Not `-m pytest`: the main program would lie in this checkout, and each test of a launch would archive it.
         program = pathlib.Path(folder) / "run_pytest.py"
         program.write_text(PYTEST)
+        # In pytest's own folder, sessions that run at the same time trip over what each other removes.
+        options.append(f"--basetemp={folder}/t")
         session.run("python", program, *options, *args, *session.posargs)
     have = set(installed(session))
     for case in ET.parse(report).iter("testcase"):
@@ -330,7 +332,7 @@ def types(session: nox.Session) -> None:
     python = str(pathlib.Path(session.bin) / "python")
     folders = [[f"packages/{package}/{part}" for part in ("src", "tests")] for package in PACKAGES]
     commands: list[list[str]] = []
-    for paths in [*folders, ["examples"], ["tests-integration"], ["noxfile.py"]]:
+    for paths in [*folders, ["examples"], ["tests-integration"], ["noxfile.py", "conftest.py"]]:
         existing = [path for path in paths if path.endswith(".py") or any((ROOT / path).rglob("*.py"))]
         if existing:  # once for each package: test files of two packages may have the same name
             commands += [["mypy", "--config-file", "pyproject.toml", *existing]]
@@ -489,6 +491,7 @@ def check_client(session: nox.Session, client: str, pattern: str) -> None:
         *packages,
         "safetensors",
         "tensorboard",
+        "hypothesis>=6.100",
         "pytest>=8",
         "pytest-randomly",
         "pytest-timeout",

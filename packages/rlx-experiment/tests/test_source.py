@@ -90,7 +90,6 @@ def apply(git: Git, root: Path, kind: str, name: str, content: bytes) -> None:
 
 @settings(
     max_examples=100,
-    deadline=None,
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
 @given(changes=CHANGES)

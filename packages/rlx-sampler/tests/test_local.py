@@ -48,7 +48,7 @@ def assert_is_reference(episode: EpisodeBatch, wanted: dict[str, Any]) -> None:
 
 
 class TestEpisodes:
-    @settings(max_examples=25, deadline=None)
+    @settings(max_examples=25)
     @given(
         seed=st.integers(0, 2**40),
         longest=st.integers(1, 20),
@@ -104,7 +104,7 @@ class TestBatches:
             )
 
     @given(num_samples=st.integers(1, 80))
-    @settings(max_examples=20, deadline=None)
+    @settings(max_examples=20)
     def test_are_the_shortest_prefix(self, num_samples: int) -> None:
         """Without its last episode the batch would be too small."""
         batch = make_local(worker_class=VecWorker).obtain_samples(0, num_samples, None)

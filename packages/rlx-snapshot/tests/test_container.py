@@ -66,7 +66,9 @@ class TestRoundTrip:
             assert type(loaded) is type(value)
             assert loaded == value
 
-    @settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+    @settings(
+        max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
+    )
     @given(sizes=st.lists(st.integers(0, 3 * 65536), max_size=8), between=st.lists(st.binary(max_size=300)))
     def test_any_mixture_of_sizes_survives(
         self, tmp_path: Path, sizes: list[int], between: list[bytes]

@@ -145,7 +145,7 @@ class TestKernelTracker:
 
 
 class TestArena:
-    @settings(max_examples=25, deadline=None)
+    @settings(max_examples=25)
     @given(
         st.lists(
             st.tuples(

@@ -49,7 +49,7 @@ class TestData:
         assert loaded == value
         assert type(loaded) is type(value)
 
-    @settings(max_examples=60, deadline=None)
+    @settings(max_examples=60)
     @given(
         st.recursive(
             st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text() | st.binary(),
@@ -181,7 +181,7 @@ class TestRefusal:
         with pytest.raises(NotInertError, match=r"makes no sense|outside of the file|has none"):
             walk(pickled)
 
-    @settings(max_examples=200, deadline=None)
+    @settings(max_examples=200)
     @given(st.binary(max_size=60))
     def test_random_bytes_never_break_the_walker(self, pickled: bytes) -> None:
         """Any bytes are walked or refused, in no other way."""
