@@ -274,6 +274,22 @@ class TestPlots:
             runner.train(1, batch_size=10, plot=True)
         assert len(run.logger.rows) == 1
 
+    @pytest.mark.parametrize("reason", ["", "no display"])
+    def test_one_reason_is_told_once(self, make_run: Any, averaging: Any, reason: str) -> None:
+        """A run of a thousand epochs does not warn a thousand times; an error without words is explained."""
+
+        class Unseen(CountingEnv):
+            def render(self) -> Any:
+                """Do as an environment of gymnasium that draws nothing."""
+                raise NotImplementedError(reason)
+
+        run = make_run()
+        runner = run.runner
+        runner.setup(averaging(), Unseen(), sampler_cls=CountingSampler, n_workers=1)
+        with pytest.warns(PlotWarning, match=reason or "the environment has no picture of itself") as told:
+            runner.train(3, batch_size=10, plot=True)
+        assert len(told) == 1
+
 
 def test_counting_parts_are_enough_to_train() -> None:
     """The kit's sampler and environment need no library but NumPy."""

@@ -37,22 +37,30 @@ class EpisodePlotter:
     def __init__(self, directory: str, logger: Any) -> None:
         self._directory = Path(directory) / "plots"
         self._logger = logger
+        self._told: set[str] = set()
 
     def plot(self, algo: Any, env: Any, epoch: int, *, max_steps: int) -> None:
-        """Render one episode; warn where that is impossible."""
+        """Render one episode; warn where that is impossible, once for each reason."""
         try:
             with undisturbed_random():
                 frames = _episode_frames(algo, env, epoch, max_steps)
             self._keep(frames, epoch)
         except Exception as error:  # noqa: BLE001  # whatever a renderer raises, training goes on
-            warnings.warn(
-                f"epoch {epoch} was not rendered: {type(error).__name__}: {error}", PlotWarning, stacklevel=2
-            )
+            self._tell(epoch, f"{type(error).__name__}: {error}")
 
     def pause(self) -> None:
         """Wait for Enter, where somebody can press it."""
         if sys.stdin is not None and sys.stdin.isatty():
             input("Press Enter to go on. ")
+
+    def _tell(self, epoch: int, reason: str) -> None:
+        if reason not in self._told:
+            self._told.add(reason)
+            warnings.warn(
+                f"epoch {epoch} was not rendered: {reason} (Said once; training goes on.)",
+                PlotWarning,
+                stacklevel=3,
+            )
 
     def _keep(self, frames: list[Any], epoch: int) -> None:
         self._directory.mkdir(parents=True, exist_ok=True)
@@ -78,10 +86,10 @@ def _episode_frames(algo: Any, env: Any, epoch: int, max_steps: int) -> list[Any
     try:
         act = _actor(evaluation_policy_of(algo), epoch)
         observation, _ = stage.reset(seed=epoch)
-        frames = [stage.render()]
+        frames = [_picture(stage)]
         for _ in range(max_steps):
             observation, _, terminated, truncated, _ = stage.step(act(observation))
-            frames.append(stage.render())
+            frames.append(_picture(stage))
             if terminated or truncated:
                 break
     finally:
@@ -89,6 +97,15 @@ def _episode_frames(algo: Any, env: Any, epoch: int, max_steps: int) -> list[Any
     if any(frame is None for frame in frames):
         raise ValueError("the environment rendered nothing; make it with render_mode='rgb_array'")
     return frames[:: -(-len(frames) // MAX_FRAMES)]
+
+
+def _picture(stage: Any) -> Any:
+    try:
+        return stage.render()
+    except NotImplementedError as error:  # gymnasium raises it without a word
+        raise NotImplementedError(
+            str(error) or "the environment has no picture of itself: give it a render() that returns an array"
+        ) from error
 
 
 def _renderable(env: Any) -> Any:
