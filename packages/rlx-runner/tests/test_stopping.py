@@ -11,7 +11,9 @@ from typing import Any
 
 import pytest
 
-from rlx_runner import EXIT_STOPPED, TrainingStopped
+from rlx_protocols import TrainingLoop
+from rlx_runner import EXIT_STOPPED, Budget, LocalRunner, TrainingStopped
+from rlx_snapshot import SnapshotConfig
 
 
 def note(asked: list[bool], epoch: int) -> None:
@@ -60,6 +62,33 @@ def test_stopped_run_resumes(make_run: Any, averaging: Any, tmp_path: Path) -> N
     run.runner.restore(str(tmp_path / "run"))
     run.runner.resume()
     assert run.runner.step_itr == 3
+
+
+class LastValue:
+    """Returns a value of its last epoch, as algorithms commonly do; without an epoch that is an error."""
+
+    def train(self, loop: TrainingLoop[Any], /) -> float:
+        return float(list(loop.step_epochs())[-1])
+
+
+def test_algorithm_is_not_asked_to_train_for_no_epoch(make_run: Any) -> None:
+    """A stop that comes before the first epoch is a stop, and no failure of the algorithm."""
+    runner = make_run(stop_requested=lambda: True).setup(LastValue(), sampler_cls=None)
+    with pytest.raises(TrainingStopped, match="Stopped after 0 epochs"):
+        runner.train(3)
+
+
+def test_run_whose_budget_is_used_up_has_nothing_left_to_do(
+    make_run: Any, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Started again, it returns and says why."""
+    make_run().setup(LastValue(), sampler_cls=None).train(2)
+    runner = LocalRunner(
+        SnapshotConfig(str(tmp_path / "run"), "all", 1), budget=Budget(seconds=1e-9), progress=True
+    )
+    runner.restore(str(tmp_path / "run"))
+    assert runner.resume(n_epochs=4) is None
+    assert capsys.readouterr().err.count("Training ends after epoch 1: ") == 1
 
 
 def test_run_stopped_right_after_its_resume_says_where_it_goes_on(make_run: Any, tmp_path: Path) -> None:

@@ -78,16 +78,20 @@ class EpochLoop:
         Yields:
             The number of the epoch, counted from 0 over the whole run.
         """
-        n_epochs = self._training.n_epochs
-        while self._progress.epoch < n_epochs and not self.stop_requested:
-            enough = self._budget.reached(self._progress)
-            if enough is not None:
-                self._display.say(f"Training ends after epoch {self._progress.epoch - 1}: {enough}.")
-                break
+        while not self._ends_here():
             self._metrics, self._epoch_began = EpochMetrics(), time.perf_counter()
             self.step_episode = None
             yield self._progress.epoch
             self._end_epoch(self._progress.epoch)
+
+    def _ends_here(self) -> bool:
+        """Return whether no further epoch follows; say so where it is the budget that ends training."""
+        if self._progress.epoch >= self._training.n_epochs or self.stop_requested:
+            return True
+        enough = self._budget.reached(self._progress)
+        if enough is not None:
+            self._display.say(f"Training ends after epoch {self._progress.epoch - 1}: {enough}.")
+        return enough is not None
 
     def obtain_episodes(
         self, itr: int, batch_size: int | None = None, agent_update: Any = None, env_update: Any = None

@@ -320,7 +320,7 @@ class LocalRunner(EpochLoop):
         self._display.start(self._progress, args.n_epochs)
         random, self._pending_random = self._pending_random, None
         with session(parts, self._logger, self._snapshots, self._stop, self._display, random):
-            value = parts.algo.train(self)
+            value = None if self._ends_here() else parts.algo.train(self)  # which may count on an epoch
         if self._progress.epoch < args.n_epochs and self.stop_requested:
             message = stop_message(self._progress, self._snapshots)
             self._display.say(message)
