@@ -13,12 +13,12 @@ from itertools import count
 from pathlib import Path
 from typing import Any, Final
 
-from rlx_logging._folder import LogFolder
+from rlx_logging._files.folder import LogFolder
 from rlx_runner import LocalRunner, get_seed, set_seed
 from rlx_runner._loop import EpochLoop
 from rlx_runner._random import capture_random, restore_random
 from rlx_runner._setup import Setup
-from rlx_snapshot import _atomic
+from rlx_snapshot._places import atomic
 
 FATAL_SAVE: Final = 5
 
@@ -116,7 +116,7 @@ def killed_while_writing() -> None:
     def replace_file(target: Path, write: Callable[[Any], object], *, durable: bool) -> None:
         original(target, _write_half(write) if next(saves) == FATAL_SAVE else write, durable=durable)
 
-    original = _atomic.replace_file
+    original = atomic.replace_file
     replace_function("rlx_snapshot", "replace_file", replace_file)
 
 

@@ -15,6 +15,7 @@ ROOT = Path(__file__).parent.parent
 SOURCES = sorted(ROOT.glob("packages/*/src/**/*.py"))
 TESTS = sorted([*ROOT.glob("packages/*/tests/**/test_*.py"), *ROOT.glob("tests-integration/**/test_*.py")])
 MAX_FILE_LINES = 300
+MAX_MODULES = 24
 LIMITS: dict[type[ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef], int] = {
     ast.ClassDef: 150,
     ast.FunctionDef: 40,
@@ -111,6 +112,17 @@ class TestSources:
     def test_modules_are_named_for_what_they_do(self, path: Path) -> None:
         """A name that fits everything tells a reader nothing."""
         assert path.stem.strip("_") not in VAGUE_NAMES
+
+
+@pytest.mark.parametrize("folder", sorted({path.parent for path in SOURCES}), ids=name_of)
+class TestFolders:
+    def test_a_folder_is_read_at_a_glance(self, folder: Path) -> None:
+        """Where many modules lie side by side, those that belong together get a folder of their own."""
+        assert len(list(folder.glob("*.py"))) <= MAX_MODULES
+
+    def test_a_group_says_what_it_is_for(self, folder: Path) -> None:
+        """The first line of a folder's `__init__` explains it."""
+        assert ast.get_docstring(tree_of(folder / "__init__.py"))
 
 
 @every_test

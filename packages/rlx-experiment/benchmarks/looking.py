@@ -8,10 +8,10 @@ from pathlib import Path
 
 import numpy as np
 
-from rlx_experiment._aggregate import estimate_iqm, iqm
-from rlx_experiment._index import find_runs
-from rlx_experiment._record import write_arguments
-from rlx_experiment._status import now, where, write_status
+from rlx_experiment._reports.aggregate import estimate_iqm, iqm
+from rlx_experiment._runs.index import find_runs
+from rlx_experiment._runs.record import write_arguments
+from rlx_experiment._runs.status import now, where, write_status
 
 RUNS = 10_000
 TASKS, SEEDS, RESAMPLES = 26, 10, 2000

@@ -58,15 +58,15 @@ LISTS: Final = {
     "rlx": (
         """
 from pathlib import Path
-from rlx_experiment._record import write_arguments
-from rlx_experiment._status import now, where, write_status
+from rlx_experiment._runs.record import write_arguments
+from rlx_experiment._runs.status import now, where, write_status
 for number in range(COUNT):
     folder = Path("runs", f"run_{number}")
     folder.mkdir(parents=True)
     write_arguments(folder, {"lr": number}, {"experiment": "train.py:train"})
     write_status(folder, {"state": "finished", "started": now(), "ended": now(), **where()})
 """,
-        'from rlx_experiment._index import find_runs; work = lambda: find_runs("runs", remember=False)',
+        'from rlx_experiment._runs.index import find_runs; work = lambda: find_runs("runs", remember=False)',
     ),
     "mlflow": (
         """
@@ -85,7 +85,7 @@ work = lambda: mlflow.search_runs(max_results=COUNT)
 }
 INTERVALS: Final = {
     "rlx": """
-from rlx_experiment._aggregate import estimate_iqm
+from rlx_experiment._reports.aggregate import estimate_iqm
 work = lambda: estimate_iqm(list(scores.T), resamples=2000)
 """,
     "rliable": """

@@ -15,8 +15,8 @@ from pathlib import Path
 from playwright.sync_api import sync_playwright
 
 from rlx_experiment import ExperimentContext, wrap_experiment
-from rlx_experiment._index import find_runs
-from rlx_experiment._report import write_report
+from rlx_experiment._reports.report import write_report
+from rlx_experiment._runs.index import find_runs
 
 SHAPES = {"ppo": (480, 22, 14), "dqn": (430, 40, 30), "cem": (350, 14, 20)}
 """Height, slowness and noise of each algorithm's curve; invented."""

@@ -5,8 +5,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rlx_experiment._aggregate import estimate_iqm, iqm, iqm_band
-from rlx_experiment._curves import align, choose_metric
+from rlx_experiment._reports.aggregate import estimate_iqm, iqm, iqm_band
+from rlx_experiment._reports.curves import align, choose_metric
 
 SCORES = st.lists(st.floats(-1e6, 1e6), min_size=1, max_size=40)
 

@@ -10,8 +10,8 @@ import pytest
 
 from rlx_experiment import ExperimentContext, Run, wrap_experiment
 from rlx_experiment._cli import main
-from rlx_experiment._index import find_runs
 from rlx_experiment._lock import RunLock
+from rlx_experiment._runs.index import find_runs
 
 pytestmark = pytest.mark.processes
 

@@ -9,7 +9,7 @@ from typing import Any, Literal
 import pytest
 
 from rlx_experiment import LogEncoder
-from rlx_experiment._decode import from_json
+from rlx_experiment._arguments.decode import from_json
 
 
 class Kind(enum.Enum):

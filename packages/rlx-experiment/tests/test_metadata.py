@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from rlx_experiment import Run, get_metadata
-from rlx_experiment._metadata import installed_packages
+from rlx_experiment._runs.metadata import installed_packages
 from rlx_experiment._secrets import is_secret_file, public_argv, public_environment
 
 Git = Callable[..., str]

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rlx_experiment._naming import run_name, safe_name
+from rlx_experiment._arguments.naming import run_name, safe_name
 
 DECLARED = ("seed", "lr")
 ARGUMENTS = {"lr": 0.5, "seed": 1}

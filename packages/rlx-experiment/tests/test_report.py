@@ -10,8 +10,8 @@ import pytest
 
 from rlx_experiment import ExperimentContext, wrap_experiment
 from rlx_experiment._cli import main
-from rlx_experiment._index import find_runs
-from rlx_experiment._report import write_report
+from rlx_experiment._reports.report import write_report
+from rlx_experiment._runs.index import find_runs
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",

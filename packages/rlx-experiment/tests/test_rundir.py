@@ -6,12 +6,12 @@ from pathlib import Path
 
 import pytest
 
-from rlx_experiment._rundir import make_run_dir, numbered_dirs
+from rlx_experiment._runs.rundir import make_run_dir, numbered_dirs
 
 RACER = """
 import sys
 from pathlib import Path
-from rlx_experiment._rundir import make_run_dir
+from rlx_experiment._runs.rundir import make_run_dir
 
 sys.stdin.readline()
 folder, lock = make_run_dir(Path("runs/exp"), lambda path: (path / "mine").write_text(sys.argv[1]))

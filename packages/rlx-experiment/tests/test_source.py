@@ -15,9 +15,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from rlx_experiment._git import default_store, read_tree
-from rlx_experiment._rebuild import UnsafeArchiveError, extract_archive
-from rlx_experiment._source import capture_source
+from rlx_experiment._source.capture import capture_source
+from rlx_experiment._source.git import default_store, read_tree
+from rlx_experiment._source.rebuild import UnsafeArchiveError, extract_archive
 
 Git = Callable[..., str]
 RunScript = Callable[..., "subprocess.CompletedProcess[str]"]

@@ -11,8 +11,8 @@ import pytest
 
 from rlx_experiment import Run, RunLiveError
 from rlx_experiment._lock import RunLock, is_held
-from rlx_experiment._record import write_arguments
-from rlx_experiment._status import read_status, where, write_status
+from rlx_experiment._runs.record import write_arguments
+from rlx_experiment._runs.status import read_status, where, write_status
 
 SLEEPER = """
 import os, sys, time

@@ -24,8 +24,8 @@ from rlx_experiment import (
     grid,
     wrap_experiment,
 )
-from rlx_experiment._pool import visible_gpus
-from rlx_experiment._status import read_status
+from rlx_experiment._runs.status import read_status
+from rlx_experiment._sweeps.pool import visible_gpus
 
 pytestmark = pytest.mark.processes
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from rlx_experiment._tables import Table, plain_columns, print_sections, print_table
+from rlx_experiment._reports.tables import Table, plain_columns, print_sections, print_table
 
 TABLE = Table(
     ("RUN", "STATE", "TOOK", "ARGUMENTS"),
@@ -16,7 +16,7 @@ TABLE = Table(
     numbers=("TOOK",),
 )
 SCRIPT = """
-from rlx_experiment._tables import Table, print_sections, print_table
+from rlx_experiment._reports.tables import Table, print_sections, print_table
 print_table({table})
 print_sections("title", [("heading", [("state", "failed (RuntimeError)"), ("key", "[red]value[/red]")])])
 """

@@ -344,7 +344,7 @@ def test_a_launch_that_fails_leaves_no_folder(monkeypatch: pytest.MonkeyPatch) -
     def full(*_: object, **__: object) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("rlx_experiment._record.append_attempt", full)
+    monkeypatch.setattr("rlx_experiment._runs.record.append_attempt", full)
     with pytest.raises(OSError, match="No space left"):
         importable(seed=1)
     assert listed() == []

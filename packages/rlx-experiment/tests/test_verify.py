@@ -8,7 +8,7 @@ import pytest
 
 from rlx_experiment import Run
 from rlx_experiment._cli import main
-from rlx_experiment._verify import ScriptFailedError, compare_logs, compare_snapshots, verify_resume
+from rlx_experiment._reports.verify import ScriptFailedError, compare_logs, compare_snapshots, verify_resume
 
 pytestmark = pytest.mark.processes
 

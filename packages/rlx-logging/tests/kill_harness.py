@@ -18,7 +18,7 @@ from typing import Any
 
 import rlx_logging
 from rlx_logging import make_logger, read_metrics
-from rlx_logging._tb_reader import read_event_files
+from rlx_logging._tensorboard.reader import read_event_files
 
 PACKAGE = str(Path(rlx_logging.__file__).parent)
 BACKENDS = "csv,jsonl,tensorboard"

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from rlx_logging import JournalLogger, read_metrics
-from rlx_logging._append import AppendFile
+from rlx_logging._files.append import AppendFile
 
 MINE, OTHERS = b"mine,1,2,3\n", b"others,4,5,6\n"
 

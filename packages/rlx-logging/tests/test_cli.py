@@ -10,8 +10,8 @@ import pytest
 
 from rlx_logging import JournalLogger, TensorboardLogger, read_metrics
 from rlx_logging._cli import main
-from rlx_logging._journal_tail import JournalTail
-from rlx_logging._plot import short_names, smooth, sparkline, step_tags
+from rlx_logging._journal.tail import JournalTail
+from rlx_logging._metrics.plot import short_names, smooth, sparkline, step_tags
 
 
 @pytest.fixture

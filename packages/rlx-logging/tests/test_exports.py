@@ -1,6 +1,7 @@
 """The public face of the package."""
 
 import ast
+import pkgutil
 from importlib import import_module
 from pathlib import Path
 
@@ -33,9 +34,8 @@ def test_every_name_is_what_its_module_defines() -> None:
 def test_every_public_class_that_others_take_is_exported() -> None:
     """Loggers, warnings and errors: a subclass that is not exported could be met, but not named."""
     for base in (rlx_logging.BaseLogger, rlx_logging.LoggingWarning, rlx_logging.MissingBackendError):
-        for module in Path(rlx_logging.__file__).parent.glob("_*.py"):
-            if module.stem != "__init__":
-                import_module(f"rlx_logging.{module.stem}")
+        for module in pkgutil.walk_packages(rlx_logging.__path__, "rlx_logging."):
+            import_module(module.name)
         unexported = {
             one.__name__
             for one in _subclasses(base)

@@ -162,7 +162,7 @@ class Failing(Backend):
 
 def test_a_failing_backend_stops_neither_training_nor_the_others(tmp_path: Path) -> None:
     """The others get every row; the failing one is asked again each time."""
-    from rlx_logging._journal import JournalBackend
+    from rlx_logging._journal.backend import JournalBackend
 
     folder = LogFolder(tmp_path)
     failing = Failing()

@@ -31,13 +31,13 @@ def _run(folder: Path) -> Path:
 
 
 def _export(folder: Path) -> None:
-    from rlx_logging._export import export
+    from rlx_logging._metrics.export import export
 
     export({"run": read_metrics(_run(folder))}, folder / "all.parquet")
 
 
 def _plot(folder: Path) -> None:
-    from rlx_logging._plot import plot
+    from rlx_logging._metrics.plot import plot
 
     plot({"run": read_metrics(_run(folder))}, ["info/r"], folder / "curves.png")
 

@@ -11,8 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rlx_logging import TensorboardLogger, read_metrics
-from rlx_logging._crc32c import fastest_crc32c, python_crc32c
-from rlx_logging._tb_records import FLOAT32_MAX, long_varint, short_varint
+from rlx_logging._tensorboard.crc32c import fastest_crc32c, python_crc32c
+from rlx_logging._tensorboard.records import FLOAT32_MAX, long_varint, short_varint
 
 
 def _accumulated(folder: Path) -> Any:

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from rlx_logging import CsvLogger, JsonLinesLogger
-from rlx_logging._console import ConsoleLogger
+from rlx_logging._tables.console import ConsoleLogger
 
 
 def _table(path: Path) -> list[dict[str, str]]:

@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from rlx_sampler import EpisodeKey, LocalSampler, StepType, WorkerFactory, sample_gaussian
-from rlx_sampler._trees import is_array
+from rlx_sampler._batches.trees import is_array
 
 Array = npt.NDArray[Any]
 LONGEST = 12

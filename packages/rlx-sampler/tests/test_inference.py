@@ -7,9 +7,10 @@ import numpy as np
 import pytest
 from sampler_worlds import Array, Gaussian, SingleGaussian, Walk, make_factory, make_local
 
-from rlx_sampler import MultiprocessingSampler, VecWorker, _lane_worker
-from rlx_sampler._acting import BatchedActor
-from rlx_sampler._inference import BlockMerging, probe_block
+from rlx_sampler import MultiprocessingSampler, VecWorker
+from rlx_sampler._policies.acting import BatchedActor
+from rlx_sampler._policies.inference import BlockMerging, probe_block
+from rlx_sampler._workers import lane_worker
 
 OBSERVATION = np.array([0.3, -1.2, 0.7], np.float32)
 
@@ -102,7 +103,7 @@ class TestTheseTestsWouldNotice:
         def unpadded(policy: Any, n_lanes: int, block: int, may_merge: Any) -> BatchedActor:
             return BatchedActor(policy, n_lanes, n_lanes, may_merge)
 
-        monkeypatch.setattr(_lane_worker, "build_actor", unpadded)
+        monkeypatch.setattr(lane_worker, "build_actor", unpadded)
         assert digest(Counting(), 1) != digest(Counting(), 3)
         assert digest(Gaussian(), 1) == digest(Gaussian(), 3)
 
@@ -112,7 +113,7 @@ class TestTheseTestsWouldNotice:
         def probe_nothing(_policy: Any, _observation: Any) -> int:
             return 16
 
-        monkeypatch.setattr(_lane_worker, "probe_block", probe_nothing)
+        monkeypatch.setattr(lane_worker, "probe_block", probe_nothing)
         assert digest(Mixing(32), 1) != digest(Mixing(32), 3)
 
     def test_that_blocks_merge_unasked(self, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -24,7 +24,7 @@ from sampler_worlds import (
 )
 
 from rlx_sampler import EpisodeError, FragmentWorker, RaySampler, WorkerError
-from rlx_sampler._ray_engine import connected
+from rlx_sampler._ray.engine import connected
 
 ray: Any = pytest.importorskip("ray", reason="ray is not installed")
 

@@ -5,7 +5,7 @@ from typing import Literal
 import numpy as np
 import pytest
 
-from rlx_sampler._row_generators import AHEAD, RowGenerators, draw
+from rlx_sampler._policies.row_generators import AHEAD, RowGenerators, draw
 
 
 def generators(*seeds: int) -> list[np.random.Generator]:

@@ -16,7 +16,7 @@ from rlx_sampler import (
     MultiprocessingSampler,
     VecWorker,
 )
-from rlx_sampler._trees import is_mapping, is_tuple, leaves, rows
+from rlx_sampler._batches.trees import is_mapping, is_tuple, leaves, rows
 
 BOX = spaces.Box(-1, 1, (2, 3), np.float32)
 SPACES: dict[str, Any] = {

@@ -29,7 +29,7 @@ from _payloads import MIB, advance, medium, replay, small, tensors_of
 from _timing import Times, milliseconds, on_a_clean_disk, show
 
 from rlx_snapshot import Snapshotter
-from rlx_snapshot._slots import Slots
+from rlx_snapshot._saving.slots import Slots
 
 dcp: Any = importlib.import_module("torch.distributed.checkpoint")
 

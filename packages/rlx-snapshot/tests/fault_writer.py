@@ -14,12 +14,13 @@ import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from rlx_snapshot import Snapshotter, _store, exact_dumps
-from rlx_snapshot._arena import Copied
-from rlx_snapshot._atomic import sync_directory
-from rlx_snapshot._slot import Slot
-from rlx_snapshot._slots import Slots
-from rlx_snapshot._stream import Part
+from rlx_snapshot import Snapshotter, exact_dumps
+from rlx_snapshot._format.stream import Part
+from rlx_snapshot._places.atomic import sync_directory
+from rlx_snapshot._saving import store
+from rlx_snapshot._saving.arena import Copied
+from rlx_snapshot._saving.slot import Slot
+from rlx_snapshot._saving.slots import Slots
 
 MIB = 1 << 20
 
@@ -146,7 +147,7 @@ def patches_the_newest(directory: Path, mode: str) -> Save:
             slot.patch(copied, parts)
             return slot
 
-    setattr(_store, "Slots", PatchingTheNewest)  # noqa: B010 - a wrong one in place of the real one
+    setattr(store, "Slots", PatchingTheNewest)  # noqa: B010 - a wrong one in place of the real one
     return background(directory, mode)
 
 
@@ -159,7 +160,7 @@ def publishes_first(directory: Path, mode: str) -> Save:
                 slot.path = slot.path.replace(self._target)
             return super()._up_to_date_spare(copied, parts)
 
-    setattr(_store, "Slots", PublishingFirst)  # noqa: B010 - a wrong one in place of the real one
+    setattr(store, "Slots", PublishingFirst)  # noqa: B010 - a wrong one in place of the real one
     return background(directory, mode)
 
 
@@ -173,7 +174,7 @@ def patches_without_fsync(directory: Path, mode: str) -> Save:
             sync_directory(self._target.parent)
             return written
 
-    setattr(_store, "Slots", NotSyncing)  # noqa: B010 - a wrong one in place of the real one
+    setattr(store, "Slots", NotSyncing)  # noqa: B010 - a wrong one in place of the real one
     return background(directory, mode)
 
 

@@ -10,8 +10,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from rlx_snapshot import DamagedSnapshotError, Snapshotter, SnapshotVersionError, UntrustedSnapshotError
-from rlx_snapshot._container import open_container
-from rlx_snapshot._layout import CHUNK, FOOTER_BYTES, HEAD, PAGE
+from rlx_snapshot._format.container import open_container
+from rlx_snapshot._format.layout import CHUNK, FOOTER_BYTES, HEAD, PAGE
 
 np: Any = pytest.importorskip("numpy", reason="needs numpy")
 

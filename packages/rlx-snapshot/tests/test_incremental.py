@@ -18,10 +18,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from rlx_snapshot import Snapshotter, verify
-from rlx_snapshot._arena import Arena
-from rlx_snapshot._dirty_pages import ChangeTracker, KernelTracker, NoTracker, Piece, Range
-from rlx_snapshot._slots import Slots
-from rlx_snapshot._stream import capture
+from rlx_snapshot._format.stream import capture
+from rlx_snapshot._saving.arena import Arena
+from rlx_snapshot._saving.dirty_pages import ChangeTracker, KernelTracker, NoTracker, Piece, Range
+from rlx_snapshot._saving.slots import Slots
 
 np: Any = pytest.importorskip("numpy", reason="needs numpy")
 
@@ -223,7 +223,7 @@ class TestSlots:
     def test_the_check_above_can_fail(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         """Patching without looking who has the file mapped changes what was loaded."""
         kernel_tracker().close()
-        monkeypatch.setattr("rlx_snapshot._slot.Slot.is_ours_alone", _yes)
+        monkeypatch.setattr("rlx_snapshot._saving.slot.Slot.is_ours_alone", _yes)
         with pytest.raises(AssertionError, match="array_equal"):
             self.test_file_in_use_is_never_patched(tmp_path, "mapped")
 
@@ -319,7 +319,7 @@ class TestSlots:
                 replay[:] = itr
                 snapshotter.save_itr_params(itr, {"replay": replay, "itr": itr})
                 with monkeypatch.context() as patch, contextlib.suppress(OSError):
-                    patch.setattr("rlx_snapshot._slot.os.close", _full)
+                    patch.setattr("rlx_snapshot._saving.slot.os.close", _full)
                     snapshotter.wait()
                 _check(tmp_path, replay, itr)
 

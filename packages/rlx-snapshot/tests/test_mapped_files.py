@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from rlx_snapshot import Snapshotter
-from rlx_snapshot._dirty_pages import KernelTracker
+from rlx_snapshot._saving.dirty_pages import KernelTracker
 
 np: Any = pytest.importorskip("numpy", reason="needs numpy")
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells which pages were written")

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from rlx_snapshot import Snapshotter, verify
-from rlx_snapshot._dirty_pages import NoTracker, tracker_for
+from rlx_snapshot._saving.dirty_pages import NoTracker, tracker_for
 from rlx_snapshot._settings import Durability
 
 MIB = 1 << 20
@@ -29,7 +29,7 @@ def elsewhere(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -
         fcntl: Any = sys.modules["fcntl"]
         monkeypatch.delattr(fcntl, "F_SETLEASE")
     else:
-        monkeypatch.setattr("rlx_snapshot._dirty_pages.platform.machine", lambda: "riscv64")
+        monkeypatch.setattr("rlx_snapshot._saving.dirty_pages.platform.machine", lambda: "riscv64")
     return system
 
 

@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from rlx_snapshot import Snapshotter, UntrustedSnapshotError, describe, load_untrusted, verify
-from rlx_snapshot._inert import NotInertError, walk
+from rlx_snapshot._inspection.inert import NotInertError, walk
 
 
 def reread(directory: Path, state: object) -> Any:

@@ -2,20 +2,20 @@
 
 TYPE_CHECKING = False  # as type checkers read it; importing typing would be most of what this import costs
 if TYPE_CHECKING:  # types are never lazy
-    from rlx_experiment._archive import make_launcher_archive
+    from rlx_experiment._arguments.encoder import LogEncoder, dump_json
     from rlx_experiment._context import ExperimentContext
-    from rlx_experiment._encoder import LogEncoder, dump_json
-    from rlx_experiment._jobs import JobResult, grid
     from rlx_experiment._launch import run_experiment, to_local_command
     from rlx_experiment._lock import RunLiveError
-    from rlx_experiment._metadata import get_metadata
     from rlx_experiment._missing import MissingExtraError
-    from rlx_experiment._pool import Local
-    from rlx_experiment._ray import Ray
-    from rlx_experiment._record import ForeignRunError
-    from rlx_experiment._run import Run
-    from rlx_experiment._slurm import Slurm
-    from rlx_experiment._status import RunStatus
+    from rlx_experiment._runs.metadata import get_metadata
+    from rlx_experiment._runs.record import ForeignRunError
+    from rlx_experiment._runs.run import Run
+    from rlx_experiment._runs.status import RunStatus
+    from rlx_experiment._source.archive import make_launcher_archive
+    from rlx_experiment._sweeps.jobs import JobResult, grid
+    from rlx_experiment._sweeps.pool import Local
+    from rlx_experiment._sweeps.ray import Ray
+    from rlx_experiment._sweeps.slurm import Slurm
     from rlx_experiment._template import ExperimentTemplate, wrap_experiment
 
 __all__ = [
@@ -43,20 +43,20 @@ __all__ = [
 _HOME = {
     "ExperimentContext": "_context",
     "ExperimentTemplate": "_template",
-    "ForeignRunError": "_record",
-    "JobResult": "_jobs",
-    "Local": "_pool",
-    "LogEncoder": "_encoder",
+    "ForeignRunError": "_runs.record",
+    "JobResult": "_sweeps.jobs",
+    "Local": "_sweeps.pool",
+    "LogEncoder": "_arguments.encoder",
     "MissingExtraError": "_missing",
-    "Ray": "_ray",
-    "Run": "_run",
+    "Ray": "_sweeps.ray",
+    "Run": "_runs.run",
     "RunLiveError": "_lock",
-    "RunStatus": "_status",
-    "Slurm": "_slurm",
-    "dump_json": "_encoder",
-    "get_metadata": "_metadata",
-    "grid": "_jobs",
-    "make_launcher_archive": "_archive",
+    "RunStatus": "_runs.status",
+    "Slurm": "_sweeps.slurm",
+    "dump_json": "_arguments.encoder",
+    "get_metadata": "_runs.metadata",
+    "grid": "_sweeps.jobs",
+    "make_launcher_archive": "_source.archive",
     "run_experiment": "_launch",
     "to_local_command": "_launch",
     "wrap_experiment": "_template",

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from rlx_experiment._missing import MissingExtraError, require
-from rlx_experiment._run import Run
+from rlx_experiment._runs.run import Run
 
 if TYPE_CHECKING:
     _Commands = argparse._SubParsersAction[argparse.ArgumentParser]  # noqa: SLF001 # pyright: ignore[reportPrivateUsage]
@@ -110,9 +110,9 @@ def _add_summaries(commands: "_Commands", root: argparse.ArgumentParser) -> None
 
 
 def _list(args: argparse.Namespace) -> int:
-    from rlx_experiment._index import find_runs
-    from rlx_experiment._listing import list_table
-    from rlx_experiment._tables import print_table
+    from rlx_experiment._reports.listing import list_table
+    from rlx_experiment._reports.tables import print_table
+    from rlx_experiment._runs.index import find_runs
 
     runs = [run for run in find_runs(args.root) if not args.state or run.state in args.state]
     if args.json:
@@ -127,8 +127,8 @@ def _list(args: argparse.Namespace) -> int:
 
 
 def _show(args: argparse.Namespace) -> int:
-    from rlx_experiment._listing import show_sections
-    from rlx_experiment._tables import print_sections
+    from rlx_experiment._reports.listing import show_sections
+    from rlx_experiment._reports.tables import print_sections
 
     run = Run.open(args.run)
     print_sections(str(run.path), show_sections(run))
@@ -136,8 +136,8 @@ def _show(args: argparse.Namespace) -> int:
 
 
 def _diff(args: argparse.Namespace) -> int:
-    from rlx_experiment._listing import diff_table
-    from rlx_experiment._tables import print_table
+    from rlx_experiment._reports.listing import diff_table
+    from rlx_experiment._reports.tables import print_table
 
     table = diff_table(Run.open(args.old), Run.open(args.new))
     if table.rows:
@@ -157,9 +157,9 @@ def _rerun(args: argparse.Namespace) -> int:
 
 def _table(args: argparse.Namespace) -> int:
     require("numpy", "report", "rlx-experiment table")
-    from rlx_experiment._groups import score_table
-    from rlx_experiment._index import find_runs
-    from rlx_experiment._tables import print_table
+    from rlx_experiment._reports.groups import score_table
+    from rlx_experiment._reports.tables import print_table
+    from rlx_experiment._runs.index import find_runs
 
     print_table(score_table(find_runs(args.root), metric=args.metric, over=args.over))
     return 0
@@ -167,8 +167,8 @@ def _table(args: argparse.Namespace) -> int:
 
 def _report(args: argparse.Namespace) -> int:
     require("numpy", "report", "rlx-experiment report")
-    from rlx_experiment._index import find_runs
-    from rlx_experiment._report import write_report
+    from rlx_experiment._reports.report import write_report
+    from rlx_experiment._runs.index import find_runs
 
     write_report(
         args.output, find_runs(args.root), metric=args.metric, title=args.title or f"Runs in {args.root}"
@@ -179,7 +179,7 @@ def _report(args: argparse.Namespace) -> int:
 
 def _verify(args: argparse.Namespace) -> int:
     require("numpy", "report", "rlx-experiment verify-resume")
-    from rlx_experiment._verify import verify_resume
+    from rlx_experiment._reports.verify import verify_resume
 
     with tempfile.TemporaryDirectory(prefix="rlx-verify-") as temporary:
         folder = args.folder or Path(temporary)
@@ -201,7 +201,7 @@ def _kills(done: int, wanted: int) -> str:
 
 
 def _gc(args: argparse.Namespace) -> int:
-    from rlx_experiment._gc import find_garbage, remove
+    from rlx_experiment._source.gc import find_garbage, remove
 
     garbage = list(find_garbage(args.root))
     for path in garbage:

@@ -5,10 +5,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from rlx_experiment._missing import require
-from rlx_experiment._signals import StopRequest
+from rlx_experiment._runs.signals import StopRequest
 
 if TYPE_CHECKING:
-    from rlx_experiment._run import Run
+    from rlx_experiment._runs.run import Run
 
 SNAPSHOT_MODES: Final = ("all", "last", "gap", "gap_and_last", "gap_overwrite", "none")
 

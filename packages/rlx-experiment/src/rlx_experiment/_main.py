@@ -8,14 +8,14 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Final, Literal, NamedTuple
 
-from rlx_experiment import _record
-from rlx_experiment._attempt import EXIT_STOPPED, LaunchError
-from rlx_experiment._bounds import check_seed
-from rlx_experiment._decode import from_json
+from rlx_experiment._arguments.bounds import check_seed
+from rlx_experiment._arguments.decode import from_json
+from rlx_experiment._arguments.signature import declared_types
 from rlx_experiment._lock import RunLiveError
 from rlx_experiment._missing import require
-from rlx_experiment._rundir import numbered_dirs
-from rlx_experiment._signature import declared_types
+from rlx_experiment._runs import record
+from rlx_experiment._runs.attempt import EXIT_STOPPED, LaunchError
+from rlx_experiment._runs.rundir import numbered_dirs
 
 if TYPE_CHECKING:
     from rlx_experiment._template import ExperimentTemplate
@@ -78,7 +78,7 @@ def launch_for_exit_code(
         outcome = template.launch(updated, kwargs, command_line=True, source_from=source_from)
     except (LaunchError, RunLiveError) as error:
         return _complain(error, 1)
-    except _record.ForeignRunError as error:
+    except record.ForeignRunError as error:
         return _complain(error, 2)
     if outcome.state == "finished":
         return 0
@@ -103,9 +103,9 @@ def _find_recorded(template: "ExperimentTemplate", argv: Sequence[str]) -> _Reco
     if not found.resume:
         return _Recorded()
     folder = Path(found.log_dir).absolute() if found.log_dir else _latest(template)
-    if not _record.check_same_experiment(folder, template.identity):
+    if not record.check_same_experiment(folder, template.identity):
         return _Recorded(folder)
-    arguments, identity = _record.read_arguments(folder) or ({}, {})
+    arguments, identity = record.read_arguments(folder) or ({}, {})
     return _Recorded(folder, arguments, identity)
 
 
@@ -113,12 +113,12 @@ def _latest(template: "ExperimentTemplate") -> Path:
     """Return the newest run folder of `template`, or where its first run would go."""
     options = template.options
     if options.name_parameters is not None:
-        raise _record.ForeignRunError(
+        raise record.ForeignRunError(
             f"--resume needs --log-dir here: run names hold parameters (name_parameters={options.name_parameters!r})"
         )
     wanted = template.folder(options, {}, {})
     for folder in numbered_dirs(wanted):
-        recorded = _record.read_arguments(folder)
+        recorded = record.read_arguments(folder)
         if recorded and recorded[1].get("experiment") == template.identity:
             return folder
     return wanted

@@ -4,10 +4,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple, Self
 
+from rlx_experiment._arguments.naming import check_name_parameters
+from rlx_experiment._arguments.signature import Function
 from rlx_experiment._context import check_snapshot_options
-from rlx_experiment._git import default_store
-from rlx_experiment._naming import check_name_parameters
-from rlx_experiment._signature import Function
+from rlx_experiment._source.git import default_store
 
 
 class Options(NamedTuple):

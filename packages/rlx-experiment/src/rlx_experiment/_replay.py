@@ -15,11 +15,11 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any, Final
 
-from rlx_experiment import _record
-from rlx_experiment._decode import from_json
+from rlx_experiment._arguments.decode import from_json
+from rlx_experiment._arguments.signature import declared_types
 from rlx_experiment._main import launch_for_exit_code
+from rlx_experiment._runs import record
 from rlx_experiment._secrets import SECRET_MARKER
-from rlx_experiment._signature import declared_types
 from rlx_experiment._template import ExperimentTemplate
 
 _LOADING: Final = "__rlx_launcher__"
@@ -34,7 +34,7 @@ def main(argv: Sequence[str]) -> int:
     parser.add_argument("--root", type=Path, help="the repository that the tree was taken from")
     parser.add_argument("--log-dir", help="folder of the rerun")
     args = parser.parse_args(argv)
-    recorded = _record.read_arguments(args.run)
+    recorded = record.read_arguments(args.run)
     if recorded is None:
         print(f"error: no run in {args.run}", file=sys.stderr)
         return 2
@@ -53,7 +53,7 @@ def main(argv: Sequence[str]) -> int:
     else:
         options |= {"log_dir": args.log_dir, "use_existing_dir": False}
     if args.action == "rerun":
-        passed = _record.read_variant(args.run)
+        passed = record.read_variant(args.run)
         kwargs = {key: value for key, value in kwargs.items() if key in passed}
     source = args.run if args.action == "rerun" else None
     return launch_for_exit_code(
@@ -125,7 +125,7 @@ def recorded_arguments(
             f"argument {secret[0]!r} looked like a credential and was not recorded; start the script itself, with "
             f"--resume --log-dir {folder}, and give it again"
         )
-    pickled = folder / _record.PICKLED_ARGUMENTS_FILE
+    pickled = folder / record.PICKLED_ARGUMENTS_FILE
     if pickled.exists():
         values: dict[str, Any] = pickle.loads(pickled.read_bytes())
         return values

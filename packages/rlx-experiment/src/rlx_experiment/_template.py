@@ -6,20 +6,20 @@ from functools import update_wrapper
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Literal, NoReturn, cast, overload
 
-from rlx_experiment._attempt import Outcome, RunPlan, run_attempt
-from rlx_experiment._bounds import check_bounds
-from rlx_experiment._identity import experiment_identity, find, place, qualified_name, recorded_place
-from rlx_experiment._naming import run_name
+from rlx_experiment._arguments.bounds import check_bounds
+from rlx_experiment._arguments.naming import run_name
+from rlx_experiment._arguments.signature import Function, Parameters, public_signature, read_parameters
 from rlx_experiment._options import Options
 from rlx_experiment._pickling import dump
+from rlx_experiment._runs.attempt import Outcome, RunPlan, run_attempt
+from rlx_experiment._runs.identity import experiment_identity, find, place, qualified_name, recorded_place
 from rlx_experiment._secrets import public_arguments
-from rlx_experiment._signature import Function, Parameters, public_signature, read_parameters
 
 if TYPE_CHECKING:
     import inspect
 
-    from rlx_experiment._jobs import JobResult
-    from rlx_experiment._sweep import Launcher
+    from rlx_experiment._sweeps.jobs import JobResult
+    from rlx_experiment._sweeps.sweep import Launcher
 
 
 class ExperimentTemplate:
@@ -215,8 +215,8 @@ class ExperimentTemplate:
         Raises:
             TypeError: A point does not fit the function; nothing is started.
         """
-        from rlx_experiment._pool import Local
-        from rlx_experiment._sweep import run_sweep
+        from rlx_experiment._sweeps.pool import Local
+        from rlx_experiment._sweeps.sweep import run_sweep
 
         chosen = launcher or Local(jobs=jobs, gpus=gpus)
         return run_sweep(self, points, launcher=chosen, log_dir=log_dir, progress=progress)

@@ -9,11 +9,11 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from rlx_experiment._attempt import RunPlan, run_attempt
 from rlx_experiment._context import SNAPSHOT_MODES
-from rlx_experiment._git import default_store
-from rlx_experiment._identity import experiment_identity
+from rlx_experiment._runs.attempt import RunPlan, run_attempt
+from rlx_experiment._runs.identity import experiment_identity
 from rlx_experiment._secrets import public_arguments
+from rlx_experiment._source.git import default_store
 
 
 def run_experiment(argv: Sequence[str]) -> None:

@@ -17,26 +17,26 @@ from rlx_logging._scopes import DataScope
 
 if TYPE_CHECKING:  # types are never lazy
     from rlx_logging._backend import Backend
-    from rlx_logging._console import ConsoleLogger
-    from rlx_logging._csv import CsvLogger
-    from rlx_logging._fanout import FanoutLogger
-    from rlx_logging._folder import LogFolder
-    from rlx_logging._journal import JournalLogger
-    from rlx_logging._jsonl import JsonLinesLogger
-    from rlx_logging._key_filter import KeyFilterLogger
-    from rlx_logging._media import Image, Media, Text, Video
-    from rlx_logging._metrics import Metrics, Series
-    from rlx_logging._prefix import PrefixLogger
-    from rlx_logging._rank_zero import rank_zero
+    from rlx_logging._files.folder import LogFolder
+    from rlx_logging._journal.backend import JournalLogger
+    from rlx_logging._metrics.metrics import Metrics, Series
     from rlx_logging._read import read_metrics
     from rlx_logging._registry import make_logger
-    from rlx_logging._rows import Layout, Row
+    from rlx_logging._rows.media import Image, Media, Text, Video
+    from rlx_logging._rows.rows import Layout, Row
     from rlx_logging._run_logger import RunLogger
-    from rlx_logging._system import SystemMetricsLogger
-    from rlx_logging._tensorboard import TensorboardLogger
-    from rlx_logging._time_gate import TimeGateLogger
-    from rlx_logging._wandb import WandbLogger
-    from rlx_logging._wrapper import LoggerWrapper
+    from rlx_logging._tables.console import ConsoleLogger
+    from rlx_logging._tables.csv import CsvLogger
+    from rlx_logging._tables.jsonl import JsonLinesLogger
+    from rlx_logging._tensorboard.backend import TensorboardLogger
+    from rlx_logging._wandb.backend import WandbLogger
+    from rlx_logging._wrappers.fanout import FanoutLogger
+    from rlx_logging._wrappers.key_filter import KeyFilterLogger
+    from rlx_logging._wrappers.prefix import PrefixLogger
+    from rlx_logging._wrappers.rank_zero import rank_zero
+    from rlx_logging._wrappers.system import SystemMetricsLogger
+    from rlx_logging._wrappers.time_gate import TimeGateLogger
+    from rlx_logging._wrappers.wrapper import LoggerWrapper
 
 __all__ = [
     "Backend",
@@ -78,30 +78,30 @@ __all__ = [
 
 _LAZY: Final = {
     "Backend": "_backend",
-    "ConsoleLogger": "_console",
-    "CsvLogger": "_csv",
-    "FanoutLogger": "_fanout",
-    "Image": "_media",
-    "JournalLogger": "_journal",
-    "JsonLinesLogger": "_jsonl",
-    "KeyFilterLogger": "_key_filter",
-    "Layout": "_rows",
-    "LogFolder": "_folder",
-    "LoggerWrapper": "_wrapper",
-    "Media": "_media",
-    "Metrics": "_metrics",
-    "PrefixLogger": "_prefix",
-    "Row": "_rows",
+    "ConsoleLogger": "_tables.console",
+    "CsvLogger": "_tables.csv",
+    "FanoutLogger": "_wrappers.fanout",
+    "Image": "_rows.media",
+    "JournalLogger": "_journal.backend",
+    "JsonLinesLogger": "_tables.jsonl",
+    "KeyFilterLogger": "_wrappers.key_filter",
+    "Layout": "_rows.rows",
+    "LogFolder": "_files.folder",
+    "LoggerWrapper": "_wrappers.wrapper",
+    "Media": "_rows.media",
+    "Metrics": "_metrics.metrics",
+    "PrefixLogger": "_wrappers.prefix",
+    "Row": "_rows.rows",
     "RunLogger": "_run_logger",
-    "Series": "_metrics",
-    "SystemMetricsLogger": "_system",
-    "TensorboardLogger": "_tensorboard",
-    "Text": "_media",
-    "TimeGateLogger": "_time_gate",
-    "Video": "_media",
-    "WandbLogger": "_wandb",
+    "Series": "_metrics.metrics",
+    "SystemMetricsLogger": "_wrappers.system",
+    "TensorboardLogger": "_tensorboard.backend",
+    "Text": "_rows.media",
+    "TimeGateLogger": "_wrappers.time_gate",
+    "Video": "_rows.media",
+    "WandbLogger": "_wandb.backend",
     "make_logger": "_registry",
-    "rank_zero": "_rank_zero",
+    "rank_zero": "_wrappers.rank_zero",
     "read_metrics": "_read",
 }
 

@@ -6,10 +6,10 @@ from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from rlx_logging._rows import Row
+from rlx_logging._rows.rows import Row
 
 if TYPE_CHECKING:
-    from rlx_logging._media import Media
+    from rlx_logging._rows.media import Media
 
 
 class Backend(ABC):

@@ -13,7 +13,7 @@ from rlx_logging._scopes import INFO_STEP, TEST_STEP, TRAIN_STEP, UPDATE_STEP
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from rlx_logging._media import Media
+    from rlx_logging._rows.media import Media
     from rlx_logging._scopes import LogValue, RestoredData
 
 
@@ -140,25 +140,25 @@ class BaseLogger(ABC):
 
     def write_image(self, tag: str, step: int, image: NDArray[Any]) -> None:
         """Log a picture: (height, width) or (height, width, 1, 3 or 4), uint8 or floats in 0 to 1."""
-        from rlx_logging._media import Image
+        from rlx_logging._rows.media import Image
 
         self.write_media(tag, step, Image.of(image))
 
     def write_figure(self, tag: str, step: int, figure: Any) -> None:
         """Log a matplotlib figure as a picture; it stays open, as it was."""
-        from rlx_logging._media import Image
+        from rlx_logging._rows.media import Image
 
         self.write_media(tag, step, Image.of_figure(figure))
 
     def write_video(self, tag: str, step: int, frames: NDArray[Any], *, fps: float = 30.0) -> None:
         """Log a film: (time, height, width, 3), uint8."""
-        from rlx_logging._media import Video
+        from rlx_logging._rows.media import Video
 
         self.write_media(tag, step, Video.of(frames, fps))
 
     def write_text(self, tag: str, step: int, text: str) -> None:
         """Log a text; TensorBoard shows it as Markdown."""
-        from rlx_logging._media import Text
+        from rlx_logging._rows.media import Text
 
         self.write_media(tag, step, Text(text))
 

@@ -12,13 +12,13 @@ from dataclasses import replace
 from fnmatch import fnmatchcase
 from pathlib import Path
 
-from rlx_logging._console import format_value
 from rlx_logging._errors import MissingBackendError
-from rlx_logging._export import export
-from rlx_logging._journal_tail import JournalTail
-from rlx_logging._metrics import Metrics
-from rlx_logging._plot import plot, sparkline, step_tags
+from rlx_logging._journal.tail import JournalTail
+from rlx_logging._metrics.export import export
+from rlx_logging._metrics.metrics import Metrics
+from rlx_logging._metrics.plot import plot, sparkline, step_tags
 from rlx_logging._read import read_metrics
+from rlx_logging._tables.console import format_value
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

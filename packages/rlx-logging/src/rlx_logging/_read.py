@@ -5,8 +5,8 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from rlx_logging._journal_format import FILE_NAME
-from rlx_logging._metrics import Metrics
+from rlx_logging._journal.format import FILE_NAME
+from rlx_logging._metrics.metrics import Metrics
 
 
 def read_metrics(path: str | os.PathLike[str]) -> Metrics:
@@ -25,7 +25,7 @@ def read_metrics(path: str | os.PathLike[str]) -> Metrics:
         return _journal_of_any_name(place)
     if (place / FILE_NAME).is_file():
         return _journal(place / FILE_NAME)
-    from rlx_logging._tb_reader import read_event_files
+    from rlx_logging._tensorboard.reader import read_event_files
 
     files = [place] if place.is_file() else sorted(place.glob("*tfevents*"))
     if not files:
@@ -44,6 +44,6 @@ def _journal_of_any_name(path: Path) -> Metrics:
 
 
 def _journal(path: Path) -> Metrics:
-    from rlx_logging._journal_reader import read_journal
+    from rlx_logging._journal.reader import read_journal
 
     return read_journal(path)

@@ -11,7 +11,7 @@ from typing import Any, Final, TypeAlias, cast
 
 from rlx_logging._backend import Backend
 from rlx_logging._base import BaseLogger
-from rlx_logging._folder import LogFolder
+from rlx_logging._files.folder import LogFolder
 from rlx_logging._lazy_logger import LazyLogger
 from rlx_logging._options import LoggerOptions
 from rlx_logging._run_logger import RunLogger
@@ -21,12 +21,12 @@ GROUP: Final = "rlx_logging.backends"
 NONE: Final = "none"
 PRIMARY: Final = "journal"
 _OWN: Final[Mapping[str, str]] = {
-    "journal": "rlx_logging._journal:JournalBackend",
-    "csv": "rlx_logging._csv:CsvBackend",
-    "jsonl": "rlx_logging._jsonl:JsonLinesBackend",
-    "console": "rlx_logging._console:make_console",
-    "tensorboard": "rlx_logging._tensorboard:TensorboardBackend",
-    "wandb": "rlx_logging._wandb:make_wandb",
+    "journal": "rlx_logging._journal.backend:JournalBackend",
+    "csv": "rlx_logging._tables.csv:CsvBackend",
+    "jsonl": "rlx_logging._tables.jsonl:JsonLinesBackend",
+    "console": "rlx_logging._tables.console:make_console",
+    "tensorboard": "rlx_logging._tensorboard.backend:TensorboardBackend",
+    "wandb": "rlx_logging._wandb.backend:make_wandb",
 }
 
 

@@ -11,15 +11,15 @@ from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias
 
 from rlx_logging._backend import Backend
 from rlx_logging._base import BaseLogger, check_interval
-from rlx_logging._folder import LogFolder
+from rlx_logging._files.folder import LogFolder
+from rlx_logging._files.sidecar import read_sidecar, remove_sidecar, write_sidecar
 from rlx_logging._gaps import warn_of_gaps
 from rlx_logging._guard import Guard
-from rlx_logging._rows import RowBuilder, checked_step, spell
-from rlx_logging._sidecar import read_sidecar, remove_sidecar, write_sidecar
-from rlx_logging._values import flatten
+from rlx_logging._rows.rows import RowBuilder, checked_step, spell
+from rlx_logging._rows.values import flatten
 
 if TYPE_CHECKING:
-    from rlx_logging._media import Media
+    from rlx_logging._rows.media import Media
     from rlx_logging._scopes import LogValue, RestoredData
 
 Durability: TypeAlias = Literal["fsync", "flush"]

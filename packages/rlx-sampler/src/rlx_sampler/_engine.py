@@ -8,8 +8,8 @@ from rlx_protocols import WorkerFactory
 from rlx_sampler._exactness import WorkerProfile
 from rlx_sampler._keys import CallKey, EpisodeKey
 from rlx_sampler._ledger import Ledger
-from rlx_sampler._setups import Setup
-from rlx_sampler._worker import Worker
+from rlx_sampler._workers.setups import Setup
+from rlx_sampler._workers.worker import Worker
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,20 +5,20 @@ from collections.abc import Mapping
 from typing import Any, Final, Self
 
 from rlx_protocols import WorkerFactory
+from rlx_sampler._batches.episodes import EpisodeBatch
+from rlx_sampler._batches.recorded import assemble
 from rlx_sampler._checks import whole_number, worker_factory
 from rlx_sampler._copies import packed, unpacked
 from rlx_sampler._engine import Engine, OneEpisode, Updates, build_worker, dealt
-from rlx_sampler._episodes import EpisodeBatch
 from rlx_sampler._errors import ClosedSamplerError
 from rlx_sampler._exactness import Exactness, WorkerProfile, can_save_environments, judge
 from rlx_sampler._global_generators import one_torch_thread
 from rlx_sampler._keys import TRAINING, CallKey, draw_root
-from rlx_sampler._lane_worker import DefaultWorker
 from rlx_sampler._ledger import Ledger
 from rlx_sampler._offers import draws_globally
-from rlx_sampler._recorded import assemble
-from rlx_sampler._setups import Setup, own, spread, updated_each
-from rlx_sampler._worker import Worker
+from rlx_sampler._workers.lane_worker import DefaultWorker
+from rlx_sampler._workers.setups import Setup, own, spread, updated_each
+from rlx_sampler._workers.worker import Worker
 
 STATE_VERSION: Final = 1
 

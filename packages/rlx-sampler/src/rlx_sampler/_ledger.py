@@ -4,8 +4,8 @@ import sys
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
+from rlx_sampler._batches.recorded import Harvest, Part
 from rlx_sampler._errors import EpisodeError
-from rlx_sampler._recorded import Harvest, Part
 
 
 @dataclass(slots=True)

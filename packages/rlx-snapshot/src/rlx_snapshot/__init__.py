@@ -1,7 +1,6 @@
 """Whole-run snapshots that are fast, atomic, verified and ordinary pickles."""
 
 from rlx_snapshot._config import SnapshotConfig
-from rlx_snapshot._description import BufferDescription, Description, describe, verify
 from rlx_snapshot._errors import (
     DamagedSnapshotError,
     NotAFileError,
@@ -11,9 +10,10 @@ from rlx_snapshot._errors import (
     UnpicklableStateError,
     UntrustedSnapshotError,
 )
-from rlx_snapshot._pickler import exact_copy, exact_dumps, exact_loads
+from rlx_snapshot._inspection.description import BufferDescription, Description, describe, verify
+from rlx_snapshot._inspection.untrusted import load_untrusted
+from rlx_snapshot._pickling.pickler import exact_copy, exact_dumps, exact_loads
 from rlx_snapshot._snapshotter import Snapshotter
-from rlx_snapshot._untrusted import load_untrusted
 
 __all__ = [
     "BufferDescription",

@@ -8,11 +8,11 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Final
 
-from rlx_snapshot._description import Description, describe, verify
 from rlx_snapshot._errors import NotAFileError
 from rlx_snapshot._files import latest_path, numbered_iterations
+from rlx_snapshot._inspection.description import Description, describe, verify
+from rlx_snapshot._inspection.outline import outline_of
 from rlx_snapshot._modes import numbered
-from rlx_snapshot._outline import outline_of
 
 _UNITS: Final = ("B", "KiB", "MiB", "GiB", "TiB")
 _FAILURES: Final = (OSError, pickle.UnpicklingError, NotAFileError)

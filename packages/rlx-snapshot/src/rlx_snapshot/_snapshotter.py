@@ -5,13 +5,15 @@ import os
 from types import TracebackType
 from typing import Any, Self
 
-from rlx_snapshot._background import Background
-from rlx_snapshot._container import check_buffers
-from rlx_snapshot._copier import Copier
-from rlx_snapshot._discard import discard_after
+from rlx_snapshot._format.container import check_buffers
+from rlx_snapshot._format.stream import capture
 from rlx_snapshot._loading import load_snapshot
 from rlx_snapshot._modes import FILES_FOR_MODE
-from rlx_snapshot._places import place_for
+from rlx_snapshot._places.discard import discard_after
+from rlx_snapshot._places.places import place_for
+from rlx_snapshot._saving.background import Background
+from rlx_snapshot._saving.copier import Copier
+from rlx_snapshot._saving.store import Store
 from rlx_snapshot._settings import (
     Durability,
     Incremental,
@@ -22,8 +24,6 @@ from rlx_snapshot._settings import (
     key_from,
     whole_number,
 )
-from rlx_snapshot._store import Store
-from rlx_snapshot._stream import capture
 
 
 class Snapshotter:

@@ -1,0 +1,1 @@
+"""What an experiment is called with: declared, checked, recorded, read back."""

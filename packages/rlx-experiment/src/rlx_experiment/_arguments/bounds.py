@@ -1,0 +1,64 @@
+"""Bounds of arguments that a signature declares, as ``Annotated[int, Ge(1)]``, checked before a run begins.
+
+The markers are those of the annotated-types library (pydantic's ``PositiveInt`` and the like are made of them); whoever
+uses one has imported it, so nothing is imported here.
+"""
+
+import operator
+import sys
+import types
+import typing
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any, Final
+
+from rlx_experiment._arguments.signature import Function, declared_types
+
+MAX_SEED: Final = 2**32 - 1
+"""The largest seed that every generator takes; NumPy's is the narrowest."""
+_COMPARISONS: Final[Mapping[str, tuple[str, Callable[[Any, Any], bool]]]] = {
+    "gt": ("above", operator.gt),
+    "ge": ("at least", operator.ge),
+    "lt": ("below", operator.lt),
+    "le": ("at most", operator.le),
+}
+
+
+def check_bounds(function: Function, arguments: Mapping[str, Any]) -> None:
+    """Raise ValueError if one of `arguments` is outside of the bounds that its annotation declares."""
+    known = sys.modules.get("annotated_types")
+    if known is None:
+        return
+    for name, annotation in declared_types(function).items():
+        for key, bound in _declared_bounds(annotation, known):
+            value, (words, holds) = arguments.get(name), _COMPARISONS[key]
+            if value is not None and not holds(value, bound):
+                raise ValueError(f"{name} should be {words} {bound!r}, not {value!r}")
+
+
+def check_seed(arguments: Mapping[str, object]) -> None:
+    """Raise ValueError if there is an argument `seed` that is an integer and that no generator takes."""
+    seed = arguments.get("seed")
+    if isinstance(seed, int) and not 0 <= seed <= MAX_SEED:
+        raise ValueError(f"seed should be from 0 to {MAX_SEED}, not {seed}")
+
+
+def _declared_bounds(annotation: Any, known: Any) -> Iterator[tuple[str, Any]]:
+    origin = typing.get_origin(annotation)
+    if origin in (typing.Union, types.UnionType):
+        for member in typing.get_args(annotation):
+            yield from _declared_bounds(member, known)
+    elif origin is typing.Annotated:
+        inner, *markers = typing.get_args(annotation)
+        yield from _declared_bounds(inner, known)
+        for marker in markers:
+            yield from _bounds_of(marker, known)
+
+
+def _bounds_of(marker: Any, known: Any) -> Iterator[tuple[str, Any]]:
+    if isinstance(marker, known.GroupedMetadata):  # an interval, for one
+        for single in marker:
+            yield from _bounds_of(single, known)
+    elif isinstance(marker, (known.Gt, known.Ge, known.Lt, known.Le)):
+        import dataclasses
+
+        yield from dataclasses.asdict(marker).items()

@@ -1,0 +1,1 @@
+"""Run folders: born, locked, recorded, ended, found again."""

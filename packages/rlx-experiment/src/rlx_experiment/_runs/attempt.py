@@ -1,0 +1,254 @@
+"""One attempt at a run: from its folder and lock to its last status."""
+
+import logging
+import os
+import sys
+import traceback
+import warnings
+from collections.abc import Callable, Generator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Final, Literal, NamedTuple
+
+from rlx_experiment._arguments.encoder import write_json
+from rlx_experiment._context import ExperimentContext
+from rlx_experiment._lock import RunLock
+from rlx_experiment._runs import metadata, record
+from rlx_experiment._runs.debug_log import debug_log
+from rlx_experiment._runs.run import Run
+from rlx_experiment._runs.rundir import make_folder, make_run_dir, remove_folder
+from rlx_experiment._runs.signals import StopRequest
+from rlx_experiment._runs.status import now, where, write_status
+from rlx_experiment._source import git
+from rlx_experiment._source.capture import capture_source, share_source
+
+EXIT_STOPPED: Final = 75
+"""Exit status of a run that stopped and can go on (EX_TEMPFAIL of sysexits.h: launchers that requeue look for it)."""
+
+
+class LaunchError(RuntimeError):
+    """A run that a command line asked for could not be recorded, so it was not started."""
+
+
+class RunPlan(NamedTuple):
+    """All that is decided about a run before anything is written."""
+
+    experiment: str
+    """``file.py:function``, by which a folder's run is recognised as the same."""
+    place: Mapping[str, object]
+    """Module, name and file of the function, by which another process finds it."""
+    folder: Path
+    reuse: bool
+    """Whether to use `folder` even if it exists, rather than the next free number."""
+    passed: Mapping[str, object]
+    arguments: Mapping[str, object]
+    snapshot_mode: str
+    snapshot_gap: int
+    archive: bool
+    source_store: Path
+    """Folder that keeps one archive per code state."""
+    command_line: bool = False
+    """Whether to refuse a folder with a run that is not of this experiment, and to say where the run goes."""
+
+    source_from: Path | None = None
+    """Run folder whose source this run shares, instead of capturing its own."""
+
+    console: bool = False
+    """Whether what the run prints goes to ``console.log`` in its folder, as in a sweep."""
+
+    @property
+    def identity(self) -> dict[str, object]:
+        """What ``arguments.json`` says about the run besides its arguments."""
+        return {
+            "experiment": self.experiment,
+            **self.place,
+            "snapshot_mode": self.snapshot_mode,
+            "snapshot_gap": self.snapshot_gap,
+        }
+
+
+class Outcome(NamedTuple):
+    """What came of an attempt that did not raise."""
+
+    value: Any
+    state: Literal["finished", "stopped"]
+    path: Path
+
+
+def run_attempt(plan: RunPlan, body: Callable[[ExperimentContext], Any]) -> Outcome:
+    """Record a run as `plan` says, call `body` with its context, and record how it ended."""
+    with _told_to_people(plan):
+        attempt = _Attempt.begin(plan)
+    stop = StopRequest()
+    try:
+        with stop, debug_log(attempt.folder):
+            with _told_to_people(plan):
+                attempt.start()
+            return attempt.call(body, stop)
+    except BaseException as error:
+        state = _state_after(error, stop)
+        attempt.end(state, error)
+        if plan.command_line and state == "failed":
+            error.add_note(
+                f"The run is kept as failed; to go on with it, add: --resume --log-dir {attempt.folder}"
+            )
+        raise
+    finally:
+        attempt.lock.close()
+
+
+@contextmanager
+def _told_to_people(plan: RunPlan) -> Generator[None, None, None]:
+    """From a command line, name what keeps a run from being launched, instead of showing where in the code it was."""
+    try:
+        yield
+    except OSError as error:
+        if not plan.command_line:
+            raise
+        raise LaunchError(f"the run was not started: {error}") from error
+
+
+def _state_after(error: BaseException, stop: StopRequest) -> str:
+    if isinstance(error, SystemExit) and (stop.requested or error.code in (EXIT_STOPPED, 130, 143)):
+        return "stopped"
+    return "stopped" if isinstance(error, KeyboardInterrupt) else "failed"
+
+
+class _Attempt:
+    def __init__(self, plan: RunPlan, folder: Path, lock: RunLock, *, resuming: bool, created: bool) -> None:
+        self.plan = plan
+        self.folder = folder
+        self.lock = lock
+        self.resuming = resuming
+        self._created = created
+        self._changed = record.changed_arguments(folder, plan.arguments) if resuming else ""
+        self._number = 1 + sum(event.get("event") == "start" for event in record.read_attempts(folder))
+        self._status: dict[str, object] = {
+            "state": "starting",
+            "attempt": self._number,
+            "started": now(),
+            **where(),
+        }
+
+    @classmethod
+    def begin(cls, plan: RunPlan) -> "_Attempt":
+        """Make or take the folder, lock it, and make it a run by writing its arguments."""
+        if not plan.reuse:
+            folder, lock = make_run_dir(
+                plan.folder, lambda path: record.write_arguments(path, plan.arguments, plan.identity)
+            )
+            return cls(plan, folder, lock, resuming=False, created=True)
+        created = not plan.folder.exists()
+        make_folder(plan.folder)
+        lock = RunLock(plan.folder)
+        try:
+            attempt = cls(plan, plan.folder, lock, resuming=_is_same_run(plan), created=created)
+            if attempt.resuming:
+                write_status(attempt.folder, attempt._status)
+            record.write_arguments(plan.folder, plan.arguments, plan.identity)
+        except BaseException:
+            lock.close()
+            if created:
+                remove_folder(plan.folder)
+            raise
+        return attempt
+
+    def start(self) -> None:
+        """Record source, metadata and status; where that fails, a folder of our own making is removed again."""
+        try:
+            write_json(self.folder / record.VARIANT_FILE, self.plan.passed)
+            write_json(self.folder / record.METADATA_FILE, self._capture())
+            record.append_attempt(
+                self.folder, {"event": "start", **self._status, "arguments": self.plan.arguments}
+            )
+            self._write_status("running")
+            if self.plan.console:
+                _print_to(self.folder / "console.log")
+            logging.getLogger("rlx_experiment").info("attempt %d at %s", self._number, self.folder)
+            if self.plan.command_line:
+                print(f"run folder: {self.folder}", file=sys.stderr)
+            if self._changed:
+                self._tell_changes()
+        except BaseException:
+            if self._created:
+                remove_folder(self.folder)
+            raise
+
+    def _tell_changes(self) -> None:
+        told = f"changed arguments: {self._changed}; what the snapshot restores stays as it was"
+        logging.getLogger("rlx_experiment").info(told)
+        if self.plan.command_line:
+            print(told, file=sys.stderr)
+
+    def _capture(self) -> dict[str, Any]:
+        if self.plan.source_from:
+            share_source(self.plan.source_from, self.folder)
+            inherited = metadata.describe_origin(self.plan.source_from)
+            return {**metadata.describe_process(self.plan.arguments), **inherited}
+        launcher = metadata.main_script()
+        root = git.find_root(launcher.parent) if launcher else None
+        tree = git.read_tree(root) if root else None
+        if root and tree is None and self.plan.archive:
+            warnings.warn(
+                f"the code in {root} is not kept with the run: {git.complaint(root)}; archive_launch_repo=False in "
+                "wrap_experiment says that it need not be",
+                stacklevel=2,
+            )
+        if tree and self.plan.archive:
+            capture_source(tree, self.folder, self.plan.source_store)
+        described = metadata.describe_launcher(launcher, tree) if launcher else {}
+        return {**described, **metadata.describe_process(self.plan.arguments)}
+
+    def call(self, body: Callable[[ExperimentContext], Any], stop: StopRequest) -> Outcome:
+        """Run the experiment itself."""
+        context = ExperimentContext(
+            snapshot_dir=str(self.folder),
+            snapshot_mode=self.plan.snapshot_mode,
+            snapshot_gap=self.plan.snapshot_gap,
+            run=Run(self.folder),
+            resuming=self.resuming,
+            stop=stop,
+        )
+        value, stopped = None, True
+        try:
+            value = body(context)
+            stopped = context.was_stopped()
+        except SystemExit as error:  # the function itself says that it stopped
+            if error.code != EXIT_STOPPED or not self.plan.command_line:
+                raise
+        finally:
+            context.finalize()
+        state: Literal["finished", "stopped"] = "stopped" if stopped else "finished"
+        self.end(state)
+        return Outcome(value=value, state=state, path=self.folder)
+
+    def end(self, state: str, error: BaseException | None = None) -> None:
+        """Record how the attempt ended; nothing if its folder was removed again."""
+        if not self.folder.exists():
+            return
+        if error is not None:
+            self._status["error"] = "".join(traceback.format_exception_only(error)).strip().splitlines()[-1]
+        self._status["ended"] = now()
+        record.append_attempt(self.folder, {"event": "end", "attempt": self._number, "state": state})
+        self._write_status(state, durable=True)
+
+    def _write_status(self, state: str, *, durable: bool = False) -> None:
+        self._status["state"] = state
+        write_status(self.folder, self._status, durable=durable)
+
+
+def _print_to(path: Path) -> None:
+    """Send standard output and error of this process to the end of `path`, from here on."""
+    sys.stdout.flush()
+    sys.stderr.flush()
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
+    os.dup2(descriptor, 1)
+    os.dup2(descriptor, 2)
+    os.close(descriptor)
+
+
+def _is_same_run(plan: RunPlan) -> bool:
+    if plan.command_line:
+        return record.check_same_experiment(plan.folder, plan.experiment)
+    recorded = record.read_arguments(plan.folder)
+    return recorded is not None and recorded[1].get("experiment") == plan.experiment

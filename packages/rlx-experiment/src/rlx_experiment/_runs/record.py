@@ -1,0 +1,141 @@
+"""The files that say what a run is: arguments, variant, attempts, and the identity of its experiment."""
+
+import json
+import math
+import os
+from collections.abc import Mapping
+from contextlib import suppress
+from pathlib import Path
+from typing import Any, Final, cast
+
+from rlx_experiment import _atomic
+from rlx_experiment._arguments.encoder import to_plain, write_json
+from rlx_experiment._pickling import dump
+
+ARGUMENTS_FILE: Final = "arguments.json"
+PICKLED_ARGUMENTS_FILE: Final = "arguments.pkl"
+VARIANT_FILE: Final = "variant.json"
+METADATA_FILE: Final = "metadata.json"
+ATTEMPTS_FILE: Final = "attempts.jsonl"
+IDENTITY_KEY: Final = "$run"
+_SIGNS_OF_A_RUN: Final = (
+    VARIANT_FILE,
+    METADATA_FILE,
+    ARGUMENTS_FILE,
+    "progress.csv",
+    "params.pkl",
+    "status.json",
+)
+
+
+class ForeignRunError(ValueError):
+    """The run folder belongs to another experiment, or to another tool."""
+
+
+def write_arguments(folder: Path, arguments: Mapping[str, object], identity: Mapping[str, object]) -> None:
+    """Write the file that makes `folder` a run of an experiment: all arguments, and `identity`."""
+    pickled = folder / PICKLED_ARGUMENTS_FILE
+    pickled.unlink(missing_ok=True)
+    if not all(map(_is_plain, arguments.values())):
+        with suppress(Exception):  # what cannot be pickled can still run; it is only not resumed by itself
+            _atomic.write_bytes(pickled, dump(dict(arguments)))
+    write_json(folder / ARGUMENTS_FILE, {**arguments, IDENTITY_KEY: identity})
+
+
+def _is_plain(value: object) -> bool:
+    """Return whether JSON gives `value` back as it is, whatever type is declared."""
+    if isinstance(value, list):
+        return all(map(_is_plain, cast("list[object]", value)))
+    if isinstance(value, dict):
+        entries = cast("dict[object, object]", value)
+        return all(type(key) is str for key in entries) and all(map(_is_plain, entries.values()))
+    return value is None or type(value) in (bool, int, str) or (type(value) is float and math.isfinite(value))
+
+
+def read_arguments(folder: Path) -> tuple[dict[str, Any], dict[str, Any]] | None:
+    """Return recorded arguments and identity of the run in `folder`, as JSON has them; None without a run.
+
+    Raises:
+        ForeignRunError: The file that holds them is damaged.
+    """
+    try:
+        record: Any = json.loads((folder / ARGUMENTS_FILE).read_bytes())
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    except ValueError as error:
+        raise ForeignRunError(
+            f"{folder / ARGUMENTS_FILE} is damaged ({error}); restore it, or choose another folder"
+        ) from error
+    if not isinstance(record, dict):
+        return None
+    arguments = cast("dict[str, Any]", record)
+    identity: Any = arguments.pop(IDENTITY_KEY, None)
+    return (arguments, cast("dict[str, Any]", identity)) if isinstance(identity, dict) else None
+
+
+def changed_arguments(folder: Path, arguments: Mapping[str, object]) -> str:
+    """Return in words which recorded arguments of the run in `folder` are others in `arguments`; empty if none."""
+    recorded = read_arguments(folder)
+    now: Mapping[str, object] = json.loads(json.dumps(to_plain(arguments)))
+    before = recorded[0] if recorded else now
+    return ", ".join(
+        f"{name} {before[name]!r} -> {value!r}"
+        for name, value in now.items()
+        if name in before and before[name] != value
+    )
+
+
+def read_variant(folder: Path) -> dict[str, Any]:
+    """Return the passed arguments of the run in `folder`, as JSON has them; empty where none are recorded."""
+    try:
+        variant: dict[str, Any] = json.loads((folder / VARIANT_FILE).read_bytes())
+    except FileNotFoundError:
+        return {}
+    return variant
+
+
+def check_same_experiment(folder: Path, experiment: str) -> bool:
+    """Return whether `folder` holds a run of `experiment`; False where it holds none at all.
+
+    Raises:
+        ForeignRunError: It holds another experiment's run, or files of a run that is not ours.
+    """
+    recorded = read_arguments(folder)
+    if recorded is None:
+        found = [name for name in _SIGNS_OF_A_RUN if (folder / name).exists()]
+        if found:
+            raise ForeignRunError(
+                f"{folder} holds {', '.join(found)} of a run that was not recorded by rlx; "
+                "choose another folder"
+            )
+        return False
+    if recorded[1].get("experiment") != experiment:
+        raise ForeignRunError(
+            f"{folder} holds a run of {recorded[1].get('experiment')!r}, not of {experiment!r}; choose another folder"
+        )
+    return True
+
+
+def append_attempt(folder: Path, event: Mapping[str, object]) -> None:
+    """Add one line to the history of attempts, in one write."""
+    line = json.dumps(to_plain(event)) + "\n"
+    descriptor = os.open(folder / ATTEMPTS_FILE, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
+    try:
+        os.write(descriptor, line.encode())
+    finally:
+        os.close(descriptor)
+
+
+def read_attempts(folder: Path) -> list[dict[str, Any]]:
+    """Return the events of all attempts, oldest first; a line cut short by a crash is left out."""
+    try:
+        lines = (folder / ATTEMPTS_FILE).read_bytes().splitlines()
+    except FileNotFoundError:
+        return []
+    events: list[dict[str, Any]] = []
+    for line in lines:
+        try:
+            events.append(json.loads(line))
+        except ValueError:
+            continue
+    return events

@@ -1,0 +1,142 @@
+"""A run folder, read."""
+
+import json
+import sys
+from functools import cached_property
+from pathlib import Path
+from typing import Any, Self
+
+from rlx_experiment._runs import record
+from rlx_experiment._runs.status import RunStatus, read_status
+from rlx_experiment._source.capture import SOURCE_FILE
+from rlx_experiment._source.files import ARCHIVE_FILE
+
+
+class Run:
+    """A recorded run: what it was called with, what it ran on, how it stands.
+
+    Args:
+        path: The run folder; absolute paths stay right when the working directory changes.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    @classmethod
+    def open(cls, folder: str | Path) -> Self:
+        """Return the run in `folder`.
+
+        Raises:
+            FileNotFoundError: There is none.
+        """
+        path = Path(folder).absolute()
+        if record.read_arguments(path) is None:
+            raise FileNotFoundError(f"no run in {path}: it has no {record.ARGUMENTS_FILE} of a run")
+        return cls(path)
+
+    def __repr__(self) -> str:
+        return f"Run({str(self.path)!r})"
+
+    @property
+    def status(self) -> RunStatus:
+        """How the run stands at this moment."""
+        return read_status(self.path)
+
+    @cached_property
+    def arguments(self) -> dict[str, Any]:
+        """All arguments of the latest attempt, defaults included, as JSON has them."""
+        recorded = record.read_arguments(self.path)
+        return recorded[0] if recorded else {}
+
+    @cached_property
+    def experiment(self) -> str:
+        """The experiment that this is a run of: ``file.py:function``."""
+        recorded = record.read_arguments(self.path)
+        return str(recorded[1]["experiment"]) if recorded else ""
+
+    @cached_property
+    def variant(self) -> dict[str, Any]:
+        """The arguments that were passed, as JSON has them."""
+        return record.read_variant(self.path)
+
+    @cached_property
+    def metadata(self) -> dict[str, Any]:
+        """Code, program, machine and libraries of the latest attempt."""
+        return self._read_json(record.METADATA_FILE)
+
+    @cached_property
+    def source(self) -> dict[str, Any]:
+        """State of the launcher's repository: commit, changed files, what was left out; empty without one."""
+        return self._read_json(SOURCE_FILE)
+
+    @property
+    def attempts(self) -> list[dict[str, Any]]:
+        """Starts and ends of all attempts, oldest first."""
+        return record.read_attempts(self.path)
+
+    def resume(self) -> int:
+        """Go on with the run in a new process, with its recorded arguments and the code as it is now.
+
+        Returns:
+            The exit code: 0 finished, 75 stopped again, anything else an error.
+        """
+        return self._replay("resume", str(self.path))
+
+    def rerun(self, log_dir: str | Path | None = None, *, tree: str | Path | None = None) -> int:
+        """Start the same call again in a new process and folder, with the code as it was when the run was launched.
+
+        Only for folders that you trust: it runs their code.
+
+        Args:
+            log_dir: Folder of the new run; that of this run by default. If it exists, a number is appended.
+            tree: Where to rebuild the launch tree, and leave it; a temporary folder by default.
+
+        Returns:
+            The exit code: 0 finished, 75 stopped, anything else an error.
+
+        Raises:
+            FileNotFoundError: The run kept no source.
+        """
+        if tree is None:
+            import tempfile
+
+            with tempfile.TemporaryDirectory(prefix="rlx-tree-") as temporary:
+                return self.rerun(log_dir, tree=temporary)
+        self.rebuild(tree)
+        root = str(self.source["root"])
+        wanted = str(Path(log_dir).absolute() if log_dir else self.path)
+        cwd = Path(self.metadata["cwd"])
+        if cwd.is_relative_to(root) and (Path(tree) / cwd.relative_to(root)).is_dir():
+            cwd = Path(tree) / cwd.relative_to(root)
+        options = ("--tree", str(Path(tree).absolute()), "--root", root, "--log-dir", wanted)
+        return self._replay("rerun", str(self.path), *options, cwd=cwd)
+
+    def rebuild(self, tree: str | Path) -> None:
+        """Write the launch tree, as it was, into `tree`, a new or empty folder.
+
+        Raises:
+            FileNotFoundError: The run kept no source.
+            UnsafeArchiveError: Its archive holds what a launch archive never holds.
+        """
+        archive = self.path / ARCHIVE_FILE
+        if not archive.exists():
+            raise FileNotFoundError(
+                f"{self.path} has no {ARCHIVE_FILE}: it was launched outside of a git repository, "
+                "or with archive_launch_repo=False"
+            )
+        from rlx_experiment._source.rebuild import extract_archive
+
+        extract_archive(archive, Path(tree))
+
+    def _replay(self, *arguments: str, cwd: Path | None = None) -> int:
+        import subprocess
+
+        folder = cwd or Path(self.metadata.get("cwd", "."))
+        command = (sys.executable, "-m", "rlx_experiment._replay", *arguments)
+        return subprocess.run(command, cwd=folder if folder.is_dir() else None, check=False).returncode
+
+    def _read_json(self, name: str) -> dict[str, Any]:
+        try:
+            return dict(json.loads((self.path / name).read_bytes()))
+        except FileNotFoundError:
+            return {}

@@ -1,0 +1,98 @@
+"""What state a run is in, told truly also after kill -9."""
+
+import json
+import os
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Final, Literal, NamedTuple, cast
+
+from rlx_experiment._arguments.encoder import write_json
+from rlx_experiment._lock import LOCK_FILE, is_held
+from rlx_experiment._runs.machine import host
+
+RunState = Literal["starting", "running", "finished", "stopped", "failed", "crashed", "unknown"]
+
+STATUS_FILE: Final = "status.json"
+_ENDED: Final = ("finished", "stopped", "failed")
+
+
+class RunStatus(NamedTuple):
+    """State of a run and the facts around it.
+
+    `state` is one of: ``starting`` (launch under way), ``running``, ``finished`` (the function returned), ``stopped``
+    (it returned early because it was asked to; resumable), ``failed`` (it raised), ``crashed`` (its process is gone
+    without a word) and ``unknown`` (last seen on `host`, whose locks cannot be seen from here).
+    """
+
+    state: RunState
+    attempt: int = 0
+    host: str = ""
+    pid: int = 0
+    started: str = ""
+    """Start of the latest attempt, ISO 8601 in UTC."""
+    ended: str = ""
+    error: str = ""
+    """Last line of the traceback of a failed run."""
+
+    def __str__(self) -> str:
+        return f"unknown (host {self.host})" if self.state == "unknown" else self.state
+
+
+def now() -> str:
+    """Return the time in UTC as ISO 8601 with milliseconds."""
+    seconds, milliseconds = divmod(time.time_ns() // 10**6, 1000)
+    return f"{time.strftime('%Y-%m-%dT%H:%M:%S', time.gmtime(seconds))}.{milliseconds:03d}+00:00"
+
+
+def where() -> dict[str, object]:
+    """Return host, process and boot: what it takes to believe a lock later."""
+    return {"host": host(), "pid": os.getpid(), "boot": _boot_id()}
+
+
+def write_status(folder: Path, record: Mapping[str, object], *, durable: bool = False) -> None:
+    """Replace the status of the run in `folder`."""
+    write_json(folder / STATUS_FILE, record, durable=durable)
+
+
+def read_record(folder: Path) -> dict[str, Any] | None:
+    """Return what was last written about the run in `folder`; None where nothing was."""
+    try:
+        record = json.loads((folder / STATUS_FILE).read_bytes())
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    except ValueError as error:
+        raise ValueError(f"{folder / STATUS_FILE} is damaged ({error}); it can be deleted") from error
+    return cast("dict[str, Any]", record) if isinstance(record, dict) else None
+
+
+def read_status(folder: Path) -> RunStatus:
+    """Return the status of the run in `folder`: what was written, corrected by the kernel's lock.
+
+    Raises:
+        FileNotFoundError: `folder` holds no run.
+    """
+    record = read_record(folder) or {}
+    if not record and not (folder / LOCK_FILE).exists():
+        raise FileNotFoundError(f"no run in {folder}")
+    known = {key: record[key] for key in RunStatus._fields if key in record and key != "state"}
+    return RunStatus(state=_true_state(folder, record), **known)
+
+
+def _true_state(folder: Path, record: Mapping[str, Any]) -> RunState:
+    written: RunState = record.get("state", "starting")
+    if written in _ENDED or is_held(folder):
+        return written
+    return "crashed" if _lock_is_coherent(record) else "unknown"
+
+
+def _lock_is_coherent(record: Mapping[str, Any]) -> bool:
+    """Return whether a free lock proves the process dead: it ran on this kernel, or on this host before."""
+    return not record or record.get("boot") == _boot_id() or record.get("host") == host()
+
+
+def _boot_id() -> str:
+    try:
+        return Path("/proc/sys/kernel/random/boot_id").read_text().strip()
+    except OSError:
+        return host()

@@ -1,0 +1,117 @@
+"""A sweep on this machine: processes forked from one that has the imports behind it."""
+
+import os
+import sys
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal, NamedTuple
+
+from rlx_experiment._runs.signals import StopRequest
+from rlx_experiment._sweeps.jobs import FINISHED, LIVE, STOPPED, Job, pack_job
+from rlx_experiment._sweeps.processes import ForkServer, Spawner
+
+if TYPE_CHECKING:
+    from rlx_experiment._template import ExperimentTemplate
+
+OnEnd = Callable[[int, int, int], None]
+"""Called with index, exit code and number of tries of each job that has ended for good."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Local:
+    """Runs jobs on this machine, as many at once as there is room for.
+
+    A free place takes the next job at once. A job that dies is tried again; SIGTERM and SIGINT are passed on to all
+    jobs, which stop at their next good moment, and no further ones start.
+
+    Args:
+        jobs: Jobs at once; 'auto' for one a GPU, or without GPUs one a CPU.
+        gpus: GPUs, as CUDA_VISIBLE_DEVICES names them, each job sees one of; 'auto' for all that are visible here, ()
+            for none, and jobs see what this process sees.
+        retries: How often a job that failed is tried again.
+        fork: Whether jobs are forked from one process that has imported the experiment, rather than each importing it.
+            Off on Windows, which cannot; turn it off for launchers whose imports start threads.
+    """
+
+    jobs: int | Literal["auto"] = "auto"
+    gpus: Sequence[str | int] | Literal["auto"] = "auto"
+    retries: int = 1
+    fork: bool = sys.platform != "win32"
+
+    def __post_init__(self) -> None:
+        if self.jobs != "auto" and self.jobs < 1:
+            raise ValueError(f"jobs should be 'auto' or at least 1, not {self.jobs!r}")
+        if self.retries < 0:
+            raise ValueError(f"retries should be at least 0, not {self.retries!r}")
+
+    def run(self, template: "ExperimentTemplate", jobs: Sequence[Job], on_end: OnEnd) -> None:
+        """Run `jobs` of `template` to their ends."""
+        gpus = visible_gpus() if self.gpus == "auto" else [str(gpu) for gpu in self.gpus]
+        places = (len(gpus) or os.cpu_count() or 1) if self.jobs == "auto" else self.jobs
+        packed = [pack_job(template, job) for job in jobs]
+        with StopRequest() as stop, ForkServer() if self.fork else Spawner() as server:
+            _Schedule(packed, places, gpus, self.retries, server, on_end).run(stop)
+
+
+def visible_gpus() -> list[str]:
+    """Return the GPUs that this process may use: CUDA_VISIBLE_DEVICES, or all that the driver shows."""
+    named = os.environ.get("CUDA_VISIBLE_DEVICES")
+    if named is not None:
+        return [gpu.strip() for gpu in named.split(",") if gpu.strip() not in ("", "-1")]
+    return [str(i) for i in range(len(list(Path("/proc/driver/nvidia/gpus").glob("*"))))]
+
+
+class _Place(NamedTuple):
+    """Room for one job, with its GPU if there are any."""
+
+    number: int
+    gpu: str | None
+
+
+class _Schedule:
+    """Who runs where and when: hands jobs to free places until none is left."""
+
+    def __init__(
+        self,
+        packed: Sequence[bytes],
+        places: int,
+        gpus: Sequence[str],
+        retries: int,
+        server: "ForkServer | Spawner",
+        on_end: OnEnd,
+    ) -> None:
+        self._packed = packed
+        self._waiting = list(reversed(range(len(packed))))
+        self._free = [_Place(i, gpus[i % len(gpus)] if gpus else None) for i in reversed(range(places))]
+        self._running: dict[int, _Place] = {}
+        self._tries = [0] * len(packed)
+        self._retries = retries
+        self._server = server
+        self._on_end = on_end
+
+    def run(self, stop: StopRequest) -> None:
+        """Run until every job has ended, or those under way have, after a request to stop."""
+        told = False
+        while self._running or (self._waiting and not stop.requested):
+            if stop.requested and not told:
+                self._server.stop_jobs()
+                told = True
+            while self._waiting and self._free and not stop.requested:
+                self._start(self._waiting.pop())
+            ended = self._server.next_end(timeout=0.2)
+            if ended is not None:
+                self._end(*ended)
+
+    def _start(self, index: int) -> None:
+        place = self._running[index] = self._free.pop()
+        self._tries[index] += 1
+        environment = {} if place.gpu is None else {"CUDA_VISIBLE_DEVICES": place.gpu}
+        self._server.start(index, self._packed[index], environment)
+
+    def _end(self, index: int, code: int) -> None:
+        self._free.append(self._running.pop(index))
+        if code not in (FINISHED, STOPPED, LIVE) and self._tries[index] <= self._retries:
+            self._waiting.append(index)
+        else:
+            self._on_end(index, code, self._tries[index])

@@ -1,0 +1,1 @@
+"""The metric journal, the primary store of a run."""

@@ -1,0 +1,1 @@
+"""What was logged, read back: series, pictures, tables for other programs."""

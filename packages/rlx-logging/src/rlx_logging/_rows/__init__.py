@@ -1,0 +1,1 @@
+"""What is logged: rows of numbers, and media beside them."""

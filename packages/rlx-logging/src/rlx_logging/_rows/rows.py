@@ -1,0 +1,143 @@
+"""A row: what one `write` hands to every backend, split and named once."""
+
+from __future__ import annotations
+
+import hashlib
+import time
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
+
+from rlx_logging._rows.numbers import BUILTIN_NUMBERS
+from rlx_logging._rows.values import as_real, is_real_array
+from rlx_logging._scopes import StepType
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+MAX_KEY: Final = 1000
+EMPTY_KEY: Final = "(empty)"
+_INT64: Final = 2**63
+
+
+class Layout:
+    """The names of a row, made once for every set of keys; compared by identity.
+
+    Attributes:
+        scope: Namespace, as ``"train"``.
+        step_name: Name of the step, as ``"env_step"``.
+        keys: Names of the values.
+        tags: The full names: that of the step, then those of the values.
+    """
+
+    __slots__ = ("keys", "scope", "step_name", "tags")
+
+    def __init__(self, step_type: StepType, keys: Iterable[str]) -> None:
+        self.scope, self.step_name = step_type
+        self.keys = tuple(keys)
+        self.tags = tuple(f"{self.scope}/{key}" for key in (self.step_name, *self.keys))
+
+
+class Row(NamedTuple):
+    """One call of `write`. `values` stand in the order of `layout.keys`."""
+
+    layout: Layout
+    step: int
+    time: float
+    values: tuple[float, ...]
+    arrays: Mapping[str, NDArray[Any]]
+
+
+class RowBuilder:
+    """Turns the arguments of `write` into rows; remembers the layouts it has seen."""
+
+    def __init__(self) -> None:
+        self._layouts: dict[tuple[str, tuple[str, ...]], Layout] = {}
+        self._plain: set[type] = set(BUILTIN_NUMBERS)
+
+    def build(self, step_type: str, step: int, data: Mapping[str, Any]) -> Row:
+        """Return the row of one call.
+
+        Raises:
+            ValueError: If `step_type` is not ``"scope/name"``, if the key of the step is in
+                `data` with another value, if two keys are spelled alike, or if the step
+                does not fit into 64 bits.
+            TypeError: If `step` is not an integer, or `data` no mapping.
+        """
+        try:
+            keys, values = tuple(data), tuple(data.values())
+        except (TypeError, AttributeError) as error:
+            raise TypeError(f"a row must map names to values; got {data!r}.") from error
+        layout = self._layouts.get((step_type, keys))
+        if layout is None or type(step) is not int or not self._plain.issuperset(map(type, values)):
+            return self._build_with_care(step_type, step, data)
+        return Row(layout, step, time.time(), values, {})
+
+    def _build_with_care(self, step_type: str, step: int, data: Mapping[str, Any]) -> Row:
+        parsed = StepType.parse(step_type)
+        step = checked_step(step, step_type)
+        scalars: dict[str, Any] = {}
+        arrays: dict[str, NDArray[Any]] = {}
+        for key, value in data.items():
+            number = as_real(value)
+            if number is not None:
+                self._plain.add(type(number))
+                scalars[key] = number
+            elif is_real_array(value):
+                arrays[f"{parsed.scope}/{spell(key)}"] = value
+        _refuse_other_step(parsed, step, scalars)
+        layout = self._layout(step_type, parsed, tuple(scalars))
+        scalars.pop(parsed.name, None)
+        return Row(layout, step, time.time(), tuple(scalars.values()), arrays)
+
+    def _layout(self, step_type: str, parsed: StepType, keys: tuple[str, ...]) -> Layout:
+        layout = self._layouts.get((step_type, keys))
+        if layout is not None:
+            return layout
+        named = tuple(key for key in keys if key != parsed.name)
+        if named != keys:  # not remembered under these keys: the quick way must not see them
+            return self._layout(step_type, parsed, named)
+        spelled = [spell(key) for key in keys]
+        twice = sorted(key for key, count in Counter(spelled).items() if count > 1)
+        if twice:
+            raise ValueError(f"keys of {step_type!r} are spelled alike when logged: {twice}; rename one.")
+        layout = self._layouts[step_type, keys] = Layout(parsed, spelled)
+        return layout
+
+
+def spell(key: object) -> str:
+    r"""Return the name a key is logged under.
+
+    Control characters are written as Python escapes (a newline as ``\n``), an empty
+    key as ``(empty)``, and what is longer than 1000 characters is cut and closed with
+    a digest of the whole. Other types are spelled by `str`.
+    """
+    name = "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in str(key))
+    if len(name) > MAX_KEY:
+        digest = hashlib.blake2b(name.encode("utf-8", "surrogatepass"), digest_size=8).hexdigest()
+        name = f"{name[: MAX_KEY - 17]}~{digest}"
+    return name or EMPTY_KEY
+
+
+def checked_step(step: object, step_type: str) -> int:
+    """Return `step` as an int.
+
+    Raises:
+        TypeError: If it is not a whole number.
+        ValueError: If it does not fit into 64 bits.
+    """
+    number = as_real(step)
+    if number is None or float(number) % 1 != 0:
+        raise TypeError(f"the step of {step_type!r} must be a whole number; got {step!r}.")
+    whole = int(number)  # type: ignore[arg-type]
+    if not -_INT64 <= whole < _INT64:
+        raise ValueError(f"the step of {step_type!r} must fit into 64 bits; got {whole}.")
+    return whole
+
+
+def _refuse_other_step(parsed: StepType, step: int, scalars: Mapping[str, Any]) -> None:
+    if parsed.name in scalars and scalars[parsed.name] != step:
+        raise ValueError(
+            f"{parsed.name!r} is the step of this row ({step}), and the data has the same key with "
+            f"another value ({scalars[parsed.name]!r}): rename the key."
+        )

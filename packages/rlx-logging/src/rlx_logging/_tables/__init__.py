@@ -1,0 +1,1 @@
+"""Backends that people read as they are: CSV, JSON lines, the console."""

@@ -1,0 +1,1 @@
+"""Weights & Biases: rows, keys, and a sender that waits for nobody."""

@@ -1,0 +1,1 @@
+"""Loggers round other loggers."""

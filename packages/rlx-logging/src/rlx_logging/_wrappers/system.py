@@ -1,0 +1,93 @@
+"""How busy the machine is."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+from importlib import import_module
+from typing import Any, Final
+
+from rlx_logging._base import BaseLogger
+from rlx_logging._missing import require
+from rlx_logging._wrappers.wrapper import LoggerWrapper
+
+_MEBIBYTE: Final = 2.0**20
+
+
+class SystemMetricsLogger(LoggerWrapper):
+    """Adds a row ``system/<step name>`` beside rows of one scope, at most once in a number of seconds.
+
+    Values: ``cpu_percent`` (all cores), ``process_cpu_percent`` (100 is one core), ``process_memory_mib``,
+    ``memory_percent`` and, for each NVIDIA GPU there is, ``gpu<i>_percent`` and ``gpu<i>_memory_mib``.
+
+    Args:
+        to: The wrapped logger.
+        scope: Beside the rows of which scope.
+        seconds: The least time between two rows.
+        clock: Tells the time in seconds; only differences count.
+
+    Raises:
+        MissingBackendError: If psutil is not installed.
+    """
+
+    def __init__(
+        self,
+        to: BaseLogger,
+        *,
+        scope: str = "info",
+        seconds: float = 10.0,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        super().__init__(to)
+        self._psutil = require("psutil", extra="system", used_by="SystemMetricsLogger")
+        self._process = self._psutil.Process()
+        self._gpus = _gpus()
+        self._start = f"{scope}/"
+        self._seconds = seconds
+        self._clock = clock
+        self._last: float | None = None
+        self.sample()  # usage is measured between two calls: the first one only begins
+
+    def write(self, step_type: str, step: int, data: Mapping[str, Any]) -> None:
+        """Hand a row on, and one about the machine if it is time."""
+        self.to.write(step_type, step, data)
+        now = self._clock()
+        if step_type.startswith(self._start) and (self._last is None or now - self._last >= self._seconds):
+            self._last = now
+            self.to.write(f"system/{step_type.removeprefix(self._start)}", step, self.sample())
+
+    def sample(self) -> dict[str, float]:
+        """Return how busy the machine has been since the last call."""
+        sample = {
+            "cpu_percent": self._psutil.cpu_percent(),
+            "process_cpu_percent": self._process.cpu_percent(),
+            "process_memory_mib": self._process.memory_info().rss / _MEBIBYTE,
+            "memory_percent": self._psutil.virtual_memory().percent,
+        }
+        for index, gpu in enumerate(self._gpus):
+            sample |= {f"gpu{index}_{name}": value for name, value in gpu().items()}
+        return sample
+
+
+def _gpus() -> list[Callable[[], dict[str, float]]]:
+    """Return a function for each NVIDIA GPU; none where there is no library, driver or GPU."""
+    try:
+        pynvml: Any = import_module("pynvml")
+    except ImportError:
+        return []
+    try:
+        pynvml.nvmlInit()
+        count = pynvml.nvmlDeviceGetCount()
+    except pynvml.NVMLError:
+        return []
+    return [_reader(pynvml, pynvml.nvmlDeviceGetHandleByIndex(index)) for index in range(count)]
+
+
+def _reader(nvml: Any, handle: Any) -> Callable[[], dict[str, float]]:
+    def read() -> dict[str, float]:
+        return {
+            "percent": float(nvml.nvmlDeviceGetUtilizationRates(handle).gpu),
+            "memory_mib": nvml.nvmlDeviceGetMemoryInfo(handle).used / _MEBIBYTE,
+        }
+
+    return read

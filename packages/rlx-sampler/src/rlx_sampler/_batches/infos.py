@@ -1,0 +1,150 @@
+"""Info dicts of environments as arrays: copied when seen, columns when the episode ends.
+
+A name that is there at every step becomes an array of its own dtype. One that is
+missing at some steps becomes float64 with NaN there, or, where its values are no
+numbers of one shape, an object array with None there.
+"""
+
+import copy
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, NamedTuple, TypeAlias
+
+import numpy as np
+
+from rlx_sampler._batches.trees import Array, ArrayTree, is_array, is_mapping
+
+NUMERIC_KINDS = "biufc"
+IMMUTABLE = (int, float, bool, str, bytes, complex, type(None), np.generic)
+
+Info: TypeAlias = dict[str, Any]
+Path: TypeAlias = tuple[str, ...]
+
+
+class InfoColumn(NamedTuple):
+    """The values of one name over an episode of n steps."""
+
+    values: Array
+    """Those that were there, in order: (n or fewer, ...)."""
+    present: Array | None
+    """Mask of the steps that had one, (n,); None where all did."""
+
+
+Columns: TypeAlias = dict[Path, InfoColumn]
+
+
+def freeze_info(info: Mapping[str, Any]) -> Info:
+    """Return a copy that later changes of `info`, or of arrays in it, do not reach."""
+    return {name: value if isinstance(value, IMMUTABLE) else _copy(value) for name, value in info.items()}
+
+
+def _copy(value: Any) -> Any:
+    if is_array(value):
+        return value.copy()
+    if is_mapping(value):
+        return freeze_info(value)
+    return copy.deepcopy(value)
+
+
+def to_columns(infos: Sequence[Info]) -> Columns:
+    """Turn one info dict a step into one column a name."""
+    if not any(infos):
+        return {}
+    flat = [_flatten(info) for info in infos]
+    paths = dict.fromkeys(path for info in flat for path in info)
+    return {path: _column(path, flat) for path in paths}
+
+
+def shared_columns(infos: Sequence[Info]) -> Columns | None:
+    """Return the columns of steps that are alike, many episodes at once; None where they are not.
+
+    They are where all have the same names with values of one type, so that any of the steps
+    alone would give columns of the same dtypes.
+    """
+    columns: Columns = {}
+    names = infos[0].keys() if infos else ()
+    if any(info.keys() != names for info in infos):
+        return None
+    for name in names:
+        values = [info[name] for info in infos]
+        if not _are_alike(values):
+            return None
+        columns[name,] = InfoColumn(_to_array(values), None)
+    return columns
+
+
+def _are_alike(values: Sequence[Any]) -> bool:
+    kind, *others = set(map(type, values))
+    if others:
+        return False
+    if kind is int:
+        return all(-(2**63) <= value < 2**63 for value in values)
+    if kind is np.ndarray:
+        return len({(value.dtype, value.shape) for value in values}) == 1
+    return issubclass(kind, IMMUTABLE)
+
+
+def _flatten(info: Mapping[str, Any], prefix: Path = ()) -> dict[Path, Any]:
+    flat: dict[Path, Any] = {}
+    for name, value in info.items():
+        if is_mapping(value):
+            flat |= _flatten(value, (*prefix, name))
+        else:
+            flat[*prefix, name] = value
+    return flat
+
+
+def _column(path: Path, infos: Sequence[dict[Path, Any]]) -> InfoColumn:
+    values = [info[path] for info in infos if path in info]
+    if len(values) == len(infos):
+        return InfoColumn(_to_array(values), None)
+    return InfoColumn(_to_array(values), np.array([path in info for info in infos]))
+
+
+def _to_array(values: Sequence[Any]) -> Array:
+    try:
+        array = np.asarray(values)
+    except ValueError:  # values of several shapes
+        return _objects(values)
+    return array if array.dtype.kind in NUMERIC_KINDS else _objects(values)
+
+
+def _objects(values: Iterable[Any]) -> Array:
+    listed = list(values)
+    array = np.empty(len(listed), object)
+    for position, value in enumerate(listed):
+        array[position] = value
+    return array
+
+
+def join_columns(episodes: Sequence[Columns], lengths: Sequence[int]) -> dict[str, ArrayTree]:
+    """Join the columns of several episodes into nested dicts of arrays, first dimension sum(lengths)."""
+    joined: dict[str, ArrayTree] = {}
+    for path in sorted({path for columns in episodes for path in columns}):
+        branch = joined
+        for name in path[:-1]:
+            branch = branch.setdefault(name, {})
+        branch[path[-1]] = _join([columns.get(path) for columns in episodes], lengths)
+    return joined
+
+
+def _join(parts: Sequence[InfoColumn | None], lengths: Sequence[int]) -> Array:
+    known = [part.values for part in parts if part is not None]
+    numeric = all(v.dtype.kind in NUMERIC_KINDS for v in known) and len({v.shape[1:] for v in known}) == 1
+    if numeric and all(part is not None and part.present is None for part in parts):
+        return np.concatenate(known)
+    if numeric:
+        dtype = np.result_type(np.float64, *(v.dtype for v in known))
+        whole = np.full((sum(lengths), *known[0].shape[1:]), np.nan, dtype)
+        whole[_mask(parts, lengths)] = np.concatenate(known)
+        return whole
+    whole = np.full(sum(lengths), None, object)
+    whole[_mask(parts, lengths)] = _objects(value for values in known for value in values)
+    return whole
+
+
+def _mask(parts: Sequence[InfoColumn | None], lengths: Sequence[int]) -> Array:
+    masks = [
+        np.full(length, part is not None) if part is None or part.present is None else part.present
+        for part, length in zip(parts, lengths, strict=True)
+    ]
+    return np.concatenate(masks)

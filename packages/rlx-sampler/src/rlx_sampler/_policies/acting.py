@@ -1,0 +1,199 @@
+"""Asking a policy for the actions of several episodes at once, or of one."""
+
+from collections.abc import Callable, Sequence
+from typing import Any, Final, NamedTuple, Protocol, TypeAlias
+
+import numpy as np
+
+from rlx_sampler._batches.trees import Array, ArrayTree, concatenate, flat, is_tuple, leaves, map_leaves, rows
+from rlx_sampler._offers import Acting, how_to_act, offered, reset_policy, takes_argument
+from rlx_sampler._policies.noise import is_tensor, to_array
+from rlx_sampler._policies.row_generators import RowGenerators
+
+IDLE_SEED: Final = 0
+Merging: TypeAlias = Callable[[Any, ArrayTree, int], bool]
+"""Says whether a policy may get several blocks of observations in one call."""
+
+
+class Answer(NamedTuple):
+    """What a policy gave for a stack of observations, one row each."""
+
+    actions: ArrayTree
+    infos: ArrayTree
+
+
+class Actor(Protocol):
+    """A policy as the lanes see it."""
+
+    @property
+    def n_lanes(self) -> int:
+        """Episodes that may run side by side."""
+        ...
+
+    @property
+    def n_rows(self) -> int:
+        """Rows of the stack of observations; those from `n_lanes` on are padding."""
+        ...
+
+    def use(self, lane: int, rng: np.random.Generator) -> None:
+        """Draw the noise of `lane` from `rng` from now on."""
+        ...
+
+    def forget(self, lane: int) -> None:
+        """Let the policy forget what it remembers of `lane`: an episode begins there."""
+        ...
+
+    def act(self, observations: ArrayTree) -> Answer:
+        """Choose actions for a stack of observations, (n_rows, ...)."""
+        ...
+
+
+class BatchedActor:
+    """Runs a keyed policy on a fixed number of rows, so that a row's result is its own.
+
+    Args:
+        policy: What is asked.
+        n_lanes: Episodes to run side by side.
+        block: Rows that make a row's result independent of the others.
+        may_merge: Says whether several blocks may go into one call.
+    """
+
+    def __init__(self, policy: Any, n_lanes: int, block: int, may_merge: Merging) -> None:
+        self._policy = policy
+        self._block = block
+        self._may_merge = may_merge
+        self._reset = offered(policy, "reset")
+        self._remembers = self._reset is not None and takes_argument(self._reset)
+        if self._remembers:
+            n_lanes = min(n_lanes, block)  # one call a step, so that a lane keeps its row
+        self.n_lanes = n_lanes
+        self.n_rows = -(-n_lanes // block) * block
+        self._rngs = [np.random.Generator(np.random.PCG64(IDLE_SEED))] * self.n_rows
+        self._calls: list[tuple[slice, RowGenerators]] = []
+        """Which rows go into each call of the policy, with their generators."""
+
+    def use(self, lane: int, rng: np.random.Generator) -> None:
+        """Give the row of `lane` its generator."""
+        self._rngs[lane] = rng
+        for part, rngs in self._calls:
+            if part.start <= lane < part.stop:
+                rngs.put(lane - part.start, rng)
+
+    def forget(self, lane: int) -> None:
+        """Let a policy with memory forget that row; reset one without."""
+        if self._reset is None:
+            return
+        if self._remembers:
+            self._reset(np.arange(self.n_rows) == lane)
+        else:
+            self._reset()
+
+    def act(self, observations: ArrayTree) -> Answer:
+        """Run the policy on copies that it may keep or change, in as few calls as keep all bits."""
+        if not self._calls:
+            self._calls = self._arranged(observations)
+        parts = [
+            ask_many(self._policy, map_leaves(np.copy, rows(observations, part)), rngs)
+            for part, rngs in self._calls
+        ]
+        if len(parts) == 1:
+            return parts[0]
+        return Answer(
+            concatenate([part.actions for part in parts]), concatenate([part.infos for part in parts])
+        )
+
+    def _arranged(self, observations: ArrayTree) -> list[tuple[slice, RowGenerators]]:
+        together = self.n_rows > self._block and self._may_merge(self._policy, observations, self._block)
+        width = self.n_rows if together else self._block
+        starts = range(0, self.n_rows, width)
+        return [(slice(at, at + width), RowGenerators(self._rngs[at : at + width])) for at in starts]
+
+
+class SingleActor:
+    """Asks a policy for one action at a time; `rng` is passed where the policy takes it."""
+
+    def __init__(self, policy: Any, acting: Acting) -> None:
+        self.n_lanes = 1
+        self.n_rows = 1
+        self._policy = policy
+        self._acting = acting
+        self._rng = np.random.Generator(np.random.PCG64(IDLE_SEED))
+
+    def use(self, lane: int, rng: np.random.Generator) -> None:
+        """Take the generator; there is one lane."""
+        del lane
+        self._rng = rng
+
+    def forget(self, lane: int) -> None:
+        """Reset the policy; there is one lane."""
+        del lane
+        reset_policy(self._policy)
+
+    def act(self, observations: ArrayTree) -> Answer:
+        """Ask for the action of the one row."""
+        if self._acting is Acting.GLOBAL_BATCHED:
+            return checked(1, pair_of(self._policy.get_actions(map_leaves(np.copy, observations))))
+        observation = map_leaves(np.copy, rows(observations, 0))
+        if self._acting is Acting.SINGLE:
+            action, infos = pair_of(self._policy.get_action(observation, rng=self._rng))
+        else:
+            action, infos = pair_of(self._policy.get_action(observation))
+        return Answer(map_leaves(_stack_one, action), map_leaves(_stack_one, infos))
+
+
+def _stack_one(leaf: Any) -> Array:
+    return _as_array(leaf)[None]
+
+
+def _as_array(leaf: Any) -> Array:
+    array = to_array(leaf) if is_tensor(leaf) else np.asarray(leaf)
+    return array.astype(object) if array.dtype.kind in "USV" else array
+
+
+def ask_many(policy: Any, observations: ArrayTree, rngs: Sequence[np.random.Generator]) -> Answer:
+    """Call a keyed policy's `get_actions` and check the number of rows that come back."""
+    return checked(len(rngs), pair_of(policy.get_actions(observations, rngs=rngs)))
+
+
+def pair_of(answer: Any) -> tuple[Any, dict[str, Any]]:
+    """Return the actions and infos that a policy gave; None for infos means that there are none.
+
+    Raises:
+        TypeError: If it gave something else.
+    """
+    if not is_tuple(answer) or len(answer) != 2:
+        raise TypeError(
+            f"a policy must return actions and a dict, as in `return actions, {{}}`, not {answer!r:.100}."
+        )
+    actions, infos = answer
+    return actions, {} if infos is None else dict(infos)
+
+
+def checked(n_rows: int, answered: tuple[Any, dict[str, Any]]) -> Answer:
+    """Return both as arrays.
+
+    Raises:
+        ValueError: If one has another first dimension than `n_rows`.
+    """
+    actions, infos = answered
+    answer = Answer(map_leaves(_as_array, actions), map_leaves(_as_array, infos))
+    if any(leaf.shape[:1] != (n_rows,) for leaf in flat(tuple(answer))):
+        raise _wrong_rows(n_rows, answer)
+    return answer
+
+
+def _wrong_rows(n_rows: int, answer: Answer) -> ValueError:
+    named = [pair for name, tree in zip(Answer._fields, answer, strict=True) for pair in leaves(tree, name)]
+    path, shape = next((path, leaf.shape) for path, leaf in named if leaf.shape[:1] != (n_rows,))
+    return ValueError(
+        f"get_actions got {n_rows} observations and gave {path} of shape {shape}; "
+        f"the first dimension must be {n_rows}, one row an observation."
+    )
+
+
+def build_actor(policy: Any, n_lanes: int, block: int, may_merge: Merging) -> Actor:
+    """Return the actor that suits what `policy` offers; see :class:`BatchedActor`."""
+    acting = how_to_act(policy)
+    if acting is Acting.BATCHED:
+        return BatchedActor(policy, n_lanes, block, may_merge)
+    return SingleActor(policy, acting)

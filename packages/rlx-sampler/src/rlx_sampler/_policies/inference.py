@@ -1,0 +1,135 @@
+"""The start-up probe: on how many rows must a policy run for a row's result to be its own?
+
+Matrix products give other last bits for other numbers of rows. So that an episode does
+not depend on how many run beside it, a policy always gets the same number of rows; the
+probe finds the smallest block in which neither the place of a row nor its neighbours
+change its result. It works on a copy of the policy with disturbed parameters, since
+fresh ones may be zero and then show nothing.
+"""
+
+from typing import Any, Final
+
+import numpy as np
+
+from rlx_sampler._batches.trees import Array, ArrayTree, flat, leaves, map_leaves, rows
+from rlx_sampler._copies import copy_of
+from rlx_sampler._offers import Acting, how_to_act, offered, takes_argument
+from rlx_sampler._policies.acting import Answer, ask_many
+
+BLOCKS: Final = (16, 32, 64)
+BLOCKS_FOR_LARGE: Final = (4, 8, 16, 32, 64)
+"""For observations so large that a row costs more than a call, as images are."""
+LARGE: Final = 4096
+ROW_BY_ROW: Final = 1
+SHIFTS: Final = (1, 2, 3)
+
+
+def probe_block(policy: Any, observation: ArrayTree) -> int:
+    """Return how many rows `policy` needs; `observation` is one that it accepts."""
+    if how_to_act(policy) is not Acting.BATCHED:
+        return ROW_BY_ROW
+    twin = copy_of(policy, "policy")
+    _disturb(twin)
+    size = sum(np.size(leaf) for _, leaf in leaves(observation))
+    blocks = BLOCKS_FOR_LARGE if size >= LARGE else BLOCKS
+    crowd = _varied(observation, 2 * blocks[-1])
+    return next((block for block in blocks if _rows_are_independent(twin, crowd, block)), ROW_BY_ROW)
+
+
+class BlockMerging:
+    """Finds, once for each number of blocks, whether a policy may get them in one call.
+
+    Beyond a few rows most matrix products give the same bits for any number; a call for all
+    rows is then as good as one a block, and cheaper. It matters for speed only.
+    """
+
+    def __init__(self) -> None:
+        self._found: dict[tuple[int, int], bool] = {}
+
+    def __call__(self, policy: Any, observations: ArrayTree, block: int) -> bool:
+        """Say whether `observations`, a stack of blocks, may be one call of `policy`."""
+        n_rows = len(flat(observations)[0])
+        if (n_rows, block) not in self._found:
+            twin = copy_of(policy, "policy")
+            _disturb(twin)
+            crowd = _varied(rows(observations, 0), n_rows)
+            self._found[n_rows, block] = _blocks_merge(twin, crowd, block)
+        return self._found[n_rows, block]
+
+
+def _blocks_merge(policy: Any, crowd: ArrayTree, block: int) -> bool:
+    members = np.arange(len(flat(crowd)[0]))
+    for shift in SHIFTS:
+        moved = np.roll(members, shift)
+        together = _answer(policy, crowd, moved)
+        for at in range(0, len(members), block):
+            part = slice(at, at + block)
+            if not _same(_rows_of(together, part), _answer(policy, crowd, moved[part])):
+                return False
+    return True
+
+
+def _disturb(policy: Any) -> None:
+    """Move the parameters off special values, where the policy lets them be set."""
+    get, put = offered(policy, "get_param_values"), offered(policy, "set_param_values")
+    if get is None or put is None:
+        return
+    rng = np.random.Generator(np.random.PCG64(1))
+
+    def disturb(leaf: Any) -> Any:
+        array = np.asarray(leaf)
+        if array.dtype.kind != "f":
+            return leaf
+        noise = (0.1 * rng.standard_normal(array.shape)).astype(array.dtype)
+        return leaf + (noise if isinstance(leaf, np.ndarray) else type(leaf)(noise))
+
+    put(map_leaves(disturb, get()))
+
+
+def _varied(observation: ArrayTree, count: int) -> ArrayTree:
+    """Stack `count` variations that stay close to `observation`, and among its values where they are integral."""
+    rng = np.random.Generator(np.random.PCG64(0))
+
+    def vary(leaf: Any) -> Array:
+        array = np.asarray(leaf)
+        stack = np.repeat(array[None], count, axis=0)
+        if array.dtype.kind == "f":
+            noise = 1 + 0.1 * rng.standard_normal(stack.shape)
+            return np.asarray(stack * noise + 0.01 * rng.standard_normal(stack.shape), array.dtype)
+        return rng.permuted(stack.reshape(count, -1), axis=1).reshape(stack.shape)
+
+    return map_leaves(vary, observation)
+
+
+def _answer(policy: Any, crowd: ArrayTree, members: Array) -> Answer:
+    """Ask for the rows `members` of the crowd, each with noise that belongs to the member."""
+    reset = offered(policy, "reset")
+    if reset is not None and takes_argument(reset):
+        reset(np.ones(len(members), bool))
+    rngs = [np.random.Generator(np.random.PCG64(int(member))) for member in members]
+    return ask_many(policy, rows(crowd, members), rngs)
+
+
+def _rows_are_independent(policy: Any, crowd: ArrayTree, block: int) -> bool:
+    members = np.arange(block)
+    strangers = members + BLOCKS[-1]
+    reference = _answer(policy, crowd, members)
+    for shift in SHIFTS:
+        moved = np.roll(members, shift)
+        if not _same(_rows_of(reference, moved), _answer(policy, crowd, moved)):
+            return False
+    for parity in (0, 1):
+        kept = members[parity::2]
+        mixed = np.where(members % 2 == parity, members, strangers)
+        if not _same(_rows_of(reference, kept), _rows_of(_answer(policy, crowd, mixed), kept)):
+            return False
+    return True
+
+
+def _rows_of(answer: Answer, index: Array | slice) -> Answer:
+    return Answer(rows(answer.actions, index), rows(answer.infos, index))
+
+
+def _same(one: Answer, other: Answer) -> bool:
+    pairs = zip(leaves(tuple(one)), leaves(tuple(other)), strict=True)
+    return all(bool(left.tobytes() == right.tobytes()) for (_, left), (_, right) in pairs)

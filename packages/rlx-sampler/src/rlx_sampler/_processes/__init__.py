@@ -1,0 +1,1 @@
+"""Workers in processes of their own: shared memory, messages, and what happens when one dies."""

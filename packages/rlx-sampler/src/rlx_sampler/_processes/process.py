@@ -1,0 +1,176 @@
+"""One worker process, seen from the sampler."""
+
+import multiprocessing
+import signal
+import sys
+import threading
+from collections.abc import Generator, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import replace
+from multiprocessing import resource_tracker
+from typing import Any, Final
+
+from rlx_sampler._errors import WorkerError
+from rlx_sampler._processes.arena import Arena
+from rlx_sampler._processes.messages import Kind, encoded, send_numbers
+from rlx_sampler._processes.patience import LifeSigns
+from rlx_sampler._processes.shared_memory import SharedMemory
+from rlx_sampler._processes.worker_process import ENDING_SIGNALS, Assignment, serve
+
+SECONDS_TO_END: Final = 3.0
+SMALL: Final = 1 << 14
+"""Bytes that fit in the pipe of a worker that does not read for a while."""
+PRELOADED: Final = ("numpy", "torch", "gymnasium")
+
+
+class WorkerProcess:
+    """A worker process and what it has been given to do."""
+
+    def __init__(self, assignment: Assignment) -> None:
+        """Start the process; it says by itself when it is ready."""
+        arena = None if assignment.parameters is None else SharedMemory()
+        context: Any = multiprocessing.get_context(start_method())
+        self.number = assignment.number
+        self.arena = Arena(arena)
+        self.connection, theirs = context.Pipe()
+        with _without_main_module(), _signals_held():
+            self._process = context.Process(
+                target=serve,
+                args=(theirs, replace(assignment, arena=arena)),
+                name=f"rlx-sampler-{self.number}",
+                daemon=True,
+            )
+            self._process.start()
+        theirs.close()
+        self.out: set[int] = set()
+        """Indices of the episodes that the worker has and that are not back."""
+        self.is_ready = False
+        """Whether the worker is built."""
+        self.is_hungry = False
+        """Whether it asked for more episodes and got none."""
+        self.n_lanes = 1
+        self.live: list[bytes] | None = None
+        """Live environments that the worker has sent."""
+        self.signs = LifeSigns()
+        """What the process has shown of itself since the present call began."""
+        self.lacks_parameters = False
+        """Whether it has yet to take the parameters in the shared block."""
+
+    @property
+    def sentinel(self) -> int:
+        """What becomes ready when the process ends."""
+        return int(self._process.sentinel)
+
+    @property
+    def pid(self) -> int:
+        """Number of the process."""
+        return int(self._process.pid or 0)
+
+    @property
+    def exit_code(self) -> int | None:
+        """How the process ended, as `multiprocessing` says it; None while it lives."""
+        self._process.join(SECONDS_TO_END)
+        code: int | None = self._process.exitcode
+        return code
+
+    def begin_call(self) -> None:
+        """Note that the process is about to be told of a new call."""
+        self.signs.begin(self.arena.pulse())
+
+    def is_stuck(self, timeout: float) -> bool:
+        """Whether the process has work, and has given no sign of life for `timeout` seconds."""
+        self.signs.look(self.arena.pulse())
+        is_at_work = bool(self.out) or not self.is_ready
+        return is_at_work and self.signs.seconds_silent > timeout
+
+    def send(self, message: object, timeout: float) -> None:
+        """Send a message, unless the process is dead; a large one waits until it is read.
+
+        Raises:
+            WorkerError: If it is not read within `timeout` seconds; the process is ended.
+        """
+        data = encoded(message)
+        if len(data) <= SMALL:
+            self._send(data)
+            return
+        sending = threading.Thread(target=self._send, args=(data,), daemon=True)
+        sending.start()
+        sending.join(timeout)
+        if sending.is_alive():
+            self.kill()
+            raise WorkerError(f"worker {self.number} did not read a message for {timeout:g} s and was ended.")
+
+    def _send(self, data: bytes) -> None:
+        with suppress(OSError):
+            self.connection.send_bytes(data)
+
+    def send_numbers(self, kind: Kind, numbers: Sequence[int] = ()) -> None:
+        """Send a small message, unless the process is dead."""
+        with suppress(OSError):
+            send_numbers(self.connection, kind, numbers)
+
+    def end(self) -> None:
+        """Ask the process to end and make it if it does not."""
+        self.send_numbers(Kind.EXIT)
+        self._process.join(SECONDS_TO_END)
+        self.close()
+
+    def kill(self) -> None:
+        """End the process at once."""
+        if self._process.is_alive():
+            self._process.kill()
+            self._process.join(SECONDS_TO_END)
+
+    def close(self) -> None:
+        """End the process at once and give back what belongs to it."""
+        self.kill()
+        self.connection.close()
+
+
+def start_method() -> str:
+    """Return how processes are started: from a clean server on Linux, anew elsewhere.
+
+    The server has the heavy libraries loaded, so that a worker is there within
+    milliseconds; it is the process's own and shared by all its samplers.
+    """
+    if sys.platform != "linux":
+        return "spawn"
+    loaded = [name for name in PRELOADED if name in sys.modules]
+    multiprocessing.set_forkserver_preload(["rlx_sampler._processes.worker_process", *loaded])
+    return "forkserver"
+
+
+@contextmanager
+def _signals_held() -> Generator[None]:
+    """Hold the signals that ask for an end back while a process starts.
+
+    The server that it comes from inherits this for good: a signal to the whole group, as
+    terminals and clusters send it, must not end what all later workers come from.
+    """
+    if sys.platform != "linux":
+        yield
+        return
+    resource_tracker.ensure_running()  # its start lets all signals through, and the server's start needs it
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, ENDING_SIGNALS)
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+@contextmanager
+def _without_main_module() -> Generator[None]:
+    """Keep a starting process from importing the main script.
+
+    Policies and environments travel by value, so the script is not needed there: it
+    needs no ``if __name__ == "__main__"``, and the workers do not pay for its imports.
+    """
+    main = sys.modules["__main__"]
+    hidden = {name: vars(main)[name] for name in ("__file__", "__spec__") if name in vars(main)}
+    for name in hidden:
+        setattr(main, name, None)
+    try:
+        yield
+    finally:
+        for name, value in hidden.items():
+            setattr(main, name, value)

@@ -1,0 +1,1 @@
+"""What steps environments and records episodes, one or many side by side."""

@@ -1,0 +1,180 @@
+"""Stretches of time instead of whole episodes, from environments that live on between calls."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+
+from rlx_sampler._batches.recorded import Harvest
+from rlx_sampler._exactness import WorkerProfile, load_exactly, save_exactly
+from rlx_sampler._global_generators import seeded_globally
+from rlx_sampler._keys import EpisodeKey
+from rlx_sampler._offers import draws_globally
+from rlx_sampler._policies.acting import build_actor
+from rlx_sampler._workers.lane_worker import VecWorker
+from rlx_sampler._workers.lanes import Lanes, LiveEpisode
+from rlx_sampler._workers.worker import Lease
+
+
+class FragmentWorker(VecWorker):
+    """Advances each of its environments by a fixed number of steps for every key.
+
+    For off-policy learning: no step is thrown away, and episodes go on in the next
+    batch. The end of a recording is MID, with `complete` False; `episode_infos` has
+    `episode_return` and `episode_length` since the episode began. All environments of all
+    workers advance equally, so a batch may hold more steps than asked for. Batches
+    depend on the total number of environments, not on how workers share them.
+
+    Args:
+        seed: See :class:`Worker`.
+        max_episode_length: See :class:`Worker`.
+        worker_number: See :class:`Worker`.
+        n_envs: Number of environments, at least 1.
+        timesteps_per_call: Steps of each environment for one key, at least 1.
+        inference_rows: See :class:`VecWorker`.
+
+    Raises:
+        ValueError: If a number is below 1.
+    """
+
+    _takes_vectors = False
+
+    def __init__(
+        self,
+        *,
+        seed: int | None,
+        max_episode_length: int,
+        worker_number: int,
+        n_envs: int = 8,
+        timesteps_per_call: int = 16,
+        inference_rows: int | None = None,
+    ) -> None:
+        super().__init__(
+            seed=seed,
+            max_episode_length=max_episode_length,
+            worker_number=worker_number,
+            n_envs=n_envs,
+            inference_rows=inference_rows,
+        )
+        if timesteps_per_call < 1:
+            raise ValueError(f"timesteps_per_call is {timesteps_per_call}; it must be at least 1.")
+        self._steps_per_key = timesteps_per_call
+        self._groups: list[Lanes] = []
+        self._restored: list[tuple[Any, LiveEpisode | None]] = []
+
+    def profile(self) -> WorkerProfile:
+        """Return what the sampler has to know."""
+        return WorkerProfile(self.n_lanes, self.inference_rows, self._steps_per_key)
+
+    def forget_lanes(self) -> None:
+        """Drop the episodes under way: policy or environments are others now."""
+        super().forget_lanes()
+        self._groups = []
+
+    def prepare(self, key: EpisodeKey) -> None:
+        """Build the environments and find how many rows the policy needs."""
+        self._ready_groups(key)
+
+    def _ready_groups(self, key: EpisodeKey) -> list[Lanes]:
+        """Return the lanes: all environments together, or one by one where the policy wants it so."""
+        if not self._groups:
+            policy, rows = self.policy, self.rows_needed(key)
+            together = build_actor(policy, self.n_lanes, rows, self.may_merge).n_lanes
+            environments = self.environments.take(self.n_lanes)
+            self._groups = [
+                Lanes(
+                    build_actor(policy, together, rows, self.may_merge),
+                    environments[at : at + together],
+                    self.max_episode_length,
+                    tell_totals=True,
+                )
+                for at in range(0, self.n_lanes, together)
+            ]
+            self._go_on(key)
+        return self._groups
+
+    def _lane(self, number: int) -> tuple[Lanes, int]:
+        size = -(-self.n_lanes // len(self._groups))
+        return self._groups[number // size], number % size
+
+    def run(self, lease: Lease) -> Iterator[Harvest]:
+        """Advance the environments, one key each, until no more is wanted."""
+        while len(keys := self._keys(lease)) == self.n_lanes:
+            yield from self._advance(keys, lease)
+
+    def _keys(self, lease: Lease) -> list[EpisodeKey]:
+        keys: list[EpisodeKey] = []
+        while len(keys) < self.n_lanes and (key := lease.next_key()) is not None:
+            keys.append(key)
+        return keys
+
+    def _advance(self, keys: list[EpisodeKey], lease: Lease) -> list[Harvest]:
+        groups = self._ready_groups(keys[0])
+        size = -(-self.n_lanes // len(groups))
+        advanced: list[Harvest] = []
+        for group, at in zip(groups, range(0, self.n_lanes, size), strict=True):
+            part = keys[at : at + size]
+            try:
+                if draws_globally(self.policy):
+                    with seeded_globally(part[0].streams().global_seed):
+                        advanced += self._advance_group(group, part, lease)
+                else:
+                    advanced += self._advance_group(group, part, lease)
+            except BaseException:
+                self.forget_lanes()
+                raise
+        return advanced
+
+    def _advance_group(self, lanes: Lanes, keys: list[EpisodeKey], lease: Lease) -> list[Harvest]:
+        seeds: list[_Seeds] = []
+        for lane, key in enumerate(keys):
+            streams = key.streams()
+            lanes.hand_to(lane, key, streams.rng)
+            seeds.append(_Seeds(streams.env_seed))
+        for _ in range(self._steps_per_key):
+            lease.is_over()  # a sign of life; a stretch of time is never given up
+            for lane, key in enumerate(keys):
+                if not lanes.is_running(lane):
+                    lanes.start_in(lane, key, seeds[lane].next())
+            lanes.step()
+        for lane in range(len(keys)):
+            if lanes.is_running(lane):
+                lanes.cut(lane)
+        return lanes.harvest()
+
+    def live_state(self) -> list[bytes]:
+        """Return every environment, in mid-episode, with what its lane knows."""
+        if not self._groups:
+            return []
+        states: list[bytes] = []
+        for number, environment in enumerate(self.environments.take(self.n_lanes)):
+            lanes, lane = self._lane(number)
+            states.append(save_exactly((environment, lanes.live(lane))))
+        return states
+
+    def load_live_state(self, states: list[bytes]) -> None:
+        """Go on with environments that :meth:`live_state` saved."""
+        self._restored = [load_exactly(state) for state in states]
+        self.forget_lanes()
+        self.environments.replace([environment for environment, _ in self._restored])
+
+    def _go_on(self, key: EpisodeKey) -> None:
+        for number, (_, live) in enumerate(self._restored):
+            if live is not None:
+                lanes, lane = self._lane(number)
+                lanes.go_on(lane, key, live)
+        self._restored = []
+
+
+class _Seeds:
+    """Seeds for the episodes that begin within one key; most keys need none, and a generator has its price."""
+
+    def __init__(self, seed: int) -> None:
+        self._seed = seed
+        self._rng: np.random.Generator | None = None
+
+    def next(self) -> int:
+        """Return the next seed."""
+        if self._rng is None:
+            self._rng = np.random.default_rng(self._seed)
+        return int(self._rng.integers(2**31, dtype=np.int64))

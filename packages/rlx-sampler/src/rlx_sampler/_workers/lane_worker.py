@@ -1,0 +1,279 @@
+"""The workers that come with rlx: one environment, or several with one call of the policy."""
+
+from collections.abc import Iterator
+from operator import itemgetter
+from typing import Any, ClassVar
+
+from rlx_sampler._batches.episodes import EpisodeBatch
+from rlx_sampler._batches.recorded import Harvest, assemble
+from rlx_sampler._checks import whole_number
+from rlx_sampler._exactness import WorkerProfile
+from rlx_sampler._global_generators import seeded_globally
+from rlx_sampler._keys import EpisodeKey
+from rlx_sampler._offers import draws_globally, is_policy, no_policy
+from rlx_sampler._policies.acting import build_actor
+from rlx_sampler._policies.inference import BlockMerging, probe_block
+from rlx_sampler._workers.environments import Environments
+from rlx_sampler._workers.lanes import Lanes
+from rlx_sampler._workers.vector_lanes import lanes_of
+from rlx_sampler._workers.worker import Lease, Worker
+
+
+class VecWorker(Worker):
+    """Runs several environments side by side, with one call of the policy for all.
+
+    Each episode is the same as a :class:`DefaultWorker` gives. A policy that has no
+    ``get_actions(observations, *, rngs)`` runs in one environment at a time.
+
+    The environment may also be a vector environment of gymnasium, or a function of the seed
+    that builds one of envpool (``lambda seed: envpool.make(..., seed=seed)``), which steps all
+    its lanes at once; `n_envs` is then the number of its lanes, whatever is passed here.
+
+    Args:
+        seed: See :class:`Worker`.
+        max_episode_length: See :class:`Worker`.
+        worker_number: See :class:`Worker`.
+        n_envs: Number of environments, at least 1.
+        inference_rows: Rows of every call of the policy; None lets a probe find how many
+            make a row's result independent of the others. All workers of a run need the
+            same number.
+
+    Raises:
+        ValueError: If `n_envs` or `inference_rows` is below 1.
+    """
+
+    _takes_vectors: ClassVar[bool] = True
+
+    def __init__(
+        self,
+        *,
+        seed: int | None,
+        max_episode_length: int,
+        worker_number: int,
+        n_envs: int = 32,
+        inference_rows: int | None = None,
+    ) -> None:
+        super().__init__(seed=seed, max_episode_length=max_episode_length, worker_number=worker_number)
+        for name, value in (("n_envs", n_envs), ("inference_rows", inference_rows)):
+            if value is not None:
+                whole_number(name, value, at_least=1)
+        self.inference_rows = inference_rows
+        self.n_envs = n_envs
+        self.n_lanes = n_envs
+        """Episodes side by side: one an environment, or the lanes of a vector environment."""
+        self.may_merge = BlockMerging()
+        self._policy: Any = None
+        self.environments = Environments()
+        self._lanes: Lanes | None = None
+
+    @property
+    def policy(self) -> Any:
+        """The policy.
+
+        Raises:
+            RuntimeError: If there is none yet.
+        """
+        if self._policy is None:
+            raise RuntimeError("the worker has no policy: call update_agent first.")
+        return self._policy
+
+    def profile(self) -> WorkerProfile:
+        """Return what the sampler has to know."""
+        return WorkerProfile(
+            self.n_lanes,
+            self.inference_rows,
+            None,
+            self.environments.histories(),
+            self.environments.unseeded(),
+        )
+
+    def live_state(self) -> list[bytes]:
+        """Return the environments, where they have a history beyond the episode."""
+        return self.environments.save() if self.environments.histories() else []
+
+    def load_live_state(self, states: list[bytes]) -> None:
+        """Go on with environments that :meth:`live_state` saved."""
+        if states:
+            self.forget_lanes()
+            self.environments.load(states)
+
+    def forget_lanes(self) -> None:
+        """Drop the episodes under way: policy or environments are others now."""
+        self._lanes = None
+
+    def prepare(self, key: EpisodeKey) -> None:
+        """Build the environments and find how many rows the policy needs."""
+        self._ready_lanes(key)
+
+    def use_inference_rows(self, inference_rows: int | None) -> None:
+        """Call the policy with so many rows from now on; None changes nothing."""
+        if inference_rows not in (None, self.inference_rows):
+            self.inference_rows = inference_rows
+            self.forget_lanes()
+
+    def update_agent(self, agent_update: Any) -> None:
+        """Take a policy, or parameters for `set_param_values` of the present one.
+
+        Raises:
+            TypeError: If there are parameters but no policy yet.
+        """
+        if agent_update is None:
+            return
+        if is_policy(agent_update):
+            self._policy = agent_update
+            self.forget_lanes()
+        elif self._policy is None:
+            raise no_policy(agent_update)
+        else:
+            self._policy.set_param_values(agent_update)
+
+    def update_env(self, env_update: Any) -> None:
+        """Take an environment (from now on the worker's own), a function of the old one, or a list of `n_envs`.
+
+        Raises:
+            TypeError: If `env_update` is none of them.
+            ValueError: If a list has another length.
+        """
+        if env_update is None:
+            return
+        self.forget_lanes()
+        self.n_lanes = self.environments.update_lanes(
+            env_update, self.n_envs, may_be_vector=self._takes_vectors
+        )
+
+    def _ready_lanes(self, key: EpisodeKey) -> Lanes:
+        if self._lanes is None:
+            actor = build_actor(self.policy, self.n_lanes, self.rows_needed(key), self.may_merge)
+            self._lanes = lanes_of(actor, self.environments, self.max_episode_length)
+        return self._lanes
+
+    def rows_needed(self, key: EpisodeKey) -> int:
+        """Return the rows of every call of the policy; `key` names an episode to try it with."""
+        if self.inference_rows is None:
+            observation = self.environments.first_observation(key.streams().env_seed)
+            self.inference_rows = probe_block(self.policy, observation)
+        return self.inference_rows
+
+    @property
+    def has_room(self) -> bool:
+        """Whether another episode can start beside those under way."""
+        return self._lanes is None or self._lanes.has_room
+
+    @property
+    def is_idle(self) -> bool:
+        """Whether no episode is under way."""
+        return self._lanes is None or self._lanes.is_idle
+
+    def start_episode(self) -> None:
+        """Begin one episode in a free environment."""
+        key = self.next_key()
+        self._ready_lanes(key).start(key, key.streams())
+
+    def step_episode(self) -> bool:
+        """Take one step in every environment; return whether an episode has ended."""
+        if self._lanes is None:
+            raise RuntimeError("no episode is under way: call start_episode() first.")
+        self._lanes.step()
+        return self._lanes.n_ended > 0
+
+    def collect_episode(self) -> EpisodeBatch:
+        """Return the episodes that have ended, in the order of their keys."""
+        ended = self._harvest()
+        if not ended:
+            raise RuntimeError("no episode has ended: call step_episode() until it returns True.")
+        numbered = [pair for each in ended for pair in zip(each.indices, each.parts(), strict=True)]
+        return assemble([part for _, part in sorted(numbered, key=itemgetter(0))])
+
+    def _harvest(self) -> list[Harvest]:
+        return [] if self._lanes is None else self._lanes.harvest()
+
+    def rollout(self) -> EpisodeBatch:
+        """Run one episode in every environment, or one where the policy acts for one at a time."""
+        while self.has_room:
+            self.start_episode()
+        while not self.is_idle:
+            self.step_episode()
+        return self.collect_episode()
+
+    def run(self, lease: Lease) -> Iterator[Harvest]:
+        """Run the episodes that `lease` names; yield them as they end, in any order.
+
+        Several are handed over together, but as soon as there is a lane without an episode:
+        whoever gives them out may be waiting to know how long these were.
+        """
+        if self._policy is not None and draws_globally(self._policy):
+            yield from self._run_seeded(lease)
+            return
+        self._abandon()  # so that lanes fill up in the same order in every call
+        try:
+            while True:
+                enough = self.n_lanes if self._fill(lease) else 1
+                if self._lanes is not None and self._lanes.n_ended >= enough:
+                    yield from self._harvest()
+                if self.is_idle or lease.is_over():
+                    return
+                self.step_episode()
+        finally:
+            self._abandon()
+
+    def _fill(self, lease: Lease) -> bool:
+        """Start what there is room for; return whether every lane has an episode."""
+        while self.has_room:
+            if (key := lease.next_key()) is None:
+                return False
+            self.begin(key)
+            self.start_episode()
+        return True
+
+    def _run_seeded(self, lease: Lease) -> Iterator[Harvest]:
+        """Run one episode at a time with the global generators seeded for it."""
+        while (key := lease.next_key()) is not None:
+            try:
+                with seeded_globally(key.streams().global_seed):
+                    self.begin(key)
+                    self.start_episode()
+                    while not self.step_episode():
+                        if lease.is_over():
+                            return
+                ended = self._harvest()
+            finally:
+                self._abandon()
+            yield from ended
+
+    def _abandon(self) -> None:
+        if self._lanes is not None:
+            self._lanes.abandon()
+
+    def shutdown(self) -> None:
+        """Close the environments. Calling it twice is allowed."""
+        self.forget_lanes()
+        self.environments.close()
+
+
+class DefaultWorker(VecWorker):
+    """Runs one episode at a time in one environment.
+
+    Args:
+        seed: See :class:`Worker`.
+        max_episode_length: See :class:`Worker`.
+        worker_number: See :class:`Worker`.
+        inference_rows: See :class:`VecWorker`.
+    """
+
+    _takes_vectors = False
+
+    def __init__(
+        self,
+        *,
+        seed: int | None,
+        max_episode_length: int,
+        worker_number: int,
+        inference_rows: int | None = None,
+    ) -> None:
+        super().__init__(
+            seed=seed,
+            max_episode_length=max_episode_length,
+            worker_number=worker_number,
+            n_envs=1,
+            inference_rows=inference_rows,
+        )

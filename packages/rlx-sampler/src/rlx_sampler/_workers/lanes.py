@@ -1,0 +1,274 @@
+"""Episodes side by side: the one loop that steps environments and records what happens."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any, Final, NamedTuple
+
+import numpy as np
+
+from rlx_sampler._batches.infos import Info, freeze_info
+from rlx_sampler._batches.layouts import Layout, layout_of
+from rlx_sampler._batches.recorded import Harvest
+from rlx_sampler._batches.step_types import StepType
+from rlx_sampler._batches.trees import Array, ArrayTree, flat, flat_as, is_array, rows
+from rlx_sampler._errors import EpisodeError
+from rlx_sampler._keys import EpisodeKey, EpisodeStreams
+from rlx_sampler._policies.acting import Actor, Answer
+from rlx_sampler._workers.pieces import Piece, harvest
+from rlx_sampler._workers.stack import ObservationStack
+from rlx_sampler._workers.tape import Tape
+
+NO_INFO: Final[Info] = {}
+
+
+@dataclass(slots=True)
+class Running:
+    """An episode that is under way, and what of it has not been handed over."""
+
+    key: EpisodeKey
+    begin: int
+    """Its first step on the tape that was not handed over."""
+    stop: int
+    """The step of the tape before which it is cut off."""
+    episode_info: Info
+    is_beginning: bool
+    """Whether nothing was handed over."""
+    earned: float
+    """Rewards that were handed over."""
+    infos: dict[int, Info] = field(default_factory=dict[int, Info])
+    """Infos that are not empty, by the step of the tape."""
+
+
+class LiveEpisode(NamedTuple):
+    """What goes on from one call to the next, beside the environment itself."""
+
+    observation: ArrayTree
+    age: int
+    episode_info: Info
+    earned: float = 0.0
+    """Rewards of the episode that were handed over already."""
+
+
+class Lanes:
+    """Runs one episode in each of several environments, with one call of the policy a step.
+
+    Args:
+        actor: The policy.
+        environments: At least as many as the actor has lanes.
+        max_episode_length: Steps after which an episode is cut off.
+        tell_totals: Record return and length of each episode since it began, in `episode_infos`.
+    """
+
+    def __init__(
+        self,
+        actor: Actor,
+        environments: Sequence[Any],
+        max_episode_length: int,
+        *,
+        tell_totals: bool = False,
+    ) -> None:
+        self._actor = actor
+        self._tell_totals = tell_totals
+        self._environments = environments[: actor.n_lanes]
+        self._max_episode_length = max_episode_length
+        self._running: dict[int, Running] = {}
+        self._free = list(range(len(self._environments)))[::-1]
+        self._stack: ObservationStack | None = None
+        self._tape: Tape | None = None
+        self._template: Answer | None = None
+        self._layout: Layout | None = None
+        self._ended: list[Piece] = []
+
+    @property
+    def has_room(self) -> bool:
+        """Whether another episode can start."""
+        return bool(self._free)
+
+    @property
+    def is_idle(self) -> bool:
+        """Whether no episode is under way."""
+        return not self._running
+
+    @property
+    def n_ended(self) -> int:
+        """Number of episodes that ended, or were cut, since the last harvest."""
+        return len(self._ended)
+
+    def abandon(self) -> None:
+        """Drop the episodes that are under way, and those that have ended."""
+        self._running.clear()
+        self._ended.clear()
+        self._free = list(range(len(self._environments)))[::-1]
+
+    def start(self, key: EpisodeKey, streams: EpisodeStreams) -> None:
+        """Begin the episode `key` in a free lane.
+
+        Raises:
+            EpisodeError: If the environment or the policy raises.
+        """
+        lane = self._free[-1]
+        self._actor.use(lane, streams.rng)
+        self.start_in(lane, key, streams.env_seed)
+
+    def start_in(self, lane: int, key: EpisodeKey, env_seed: int) -> None:
+        """Begin an episode in `lane`, which must be free.
+
+        Raises:
+            EpisodeError: If the environment or the policy raises.
+        """
+        try:
+            observation, info = self._environments[lane].reset(seed=env_seed)
+        except Exception as error:
+            raise EpisodeError("the environment's reset", (key,), repr(error)) from error
+        self._actor.forget(lane)
+        self.go_on(lane, key, LiveEpisode(observation, 0, freeze_info(info)))
+
+    def go_on(self, lane: int, key: EpisodeKey, live: LiveEpisode) -> None:
+        """Take up an episode whose environment is in the middle of it."""
+        if self._stack is None:
+            self._stack = ObservationStack(self._actor.n_rows, live.observation)
+        self._stack.place(lane, live.observation)
+        begin = self._now()
+        stop = begin + self._max_episode_length - live.age
+        self._free.remove(lane)
+        self._running[lane] = Running(key, begin, stop, live.episode_info, live.age == 0, live.earned)
+
+    def _now(self) -> int:
+        return 0 if self._tape is None else self._tape.now
+
+    def _age(self, running: Running) -> int:
+        return self._max_episode_length - (running.stop - self._now())
+
+    def is_running(self, lane: int) -> bool:
+        """Whether an episode is under way in `lane`."""
+        return lane in self._running
+
+    def hand_to(self, lane: int, key: EpisodeKey, rng: np.random.Generator) -> None:
+        """Let what happens in `lane` from now on belong to `key` and draw from `rng`."""
+        self._actor.use(lane, rng)
+        if lane in self._running:
+            self._running[lane].key = key
+
+    def live(self, lane: int) -> LiveEpisode | None:
+        """Return what is needed to go on in `lane`; None if nothing is under way there."""
+        running = self._running.get(lane)
+        if running is None or self._stack is None:
+            return None
+        age = self._age(running)
+        return LiveEpisode(self._stack.row(lane), age, running.episode_info, running.earned)
+
+    def step(self) -> None:
+        """Advance every episode under way by one step and note those that end.
+
+        Raises:
+            EpisodeError: If the environment or the policy raises.
+        """
+        answer = self._act()
+        rewards = self._record(answer)
+        actions = _for_lanes(answer.actions)
+        place, after = self._present().place, self._now()
+        for lane, running in list(self._running.items()):
+            try:
+                observation, reward, terminated, truncated, info = self._environments[lane].step(
+                    actions[lane]
+                )
+            except Exception as error:
+                where = f"the environment's step {self._age(running) - 1}"
+                raise EpisodeError(where, (running.key,), repr(error)) from error
+            place(lane, observation)
+            rewards[lane] = reward
+            if info:
+                running.infos[after - 1] = freeze_info(info)
+            if terminated or truncated or after >= running.stop:
+                self.end(lane, StepType.TERMINAL if terminated else StepType.TIMEOUT)
+
+    def _present(self) -> ObservationStack:
+        if self._stack is None:
+            raise RuntimeError("no episode is under way: call start() first.")
+        return self._stack
+
+    def _act(self) -> Answer:
+        try:
+            return self._actor.act(self._present().tree)
+        except Exception as error:
+            keys = tuple(running.key for running in self._running.values())
+            raise EpisodeError("the policy", keys, repr(error)) from error
+
+    def _record(self, answer: Answer) -> Array:
+        """Write the step that is about to be taken on the tape; return where its rewards go."""
+        stack = self._present()
+        if self._template is None or self._tape is None:
+            self._template = answer
+            self._layout = layout_of((stack.tree, *answer))
+            self._tape = Tape(len(self._environments), [*stack.arrays(), *flat(tuple(answer))])
+        arrays = [*stack.arrays(), *_in_order(self._template, answer)]
+        return self._tape.write(arrays, self._oldest)
+
+    def _oldest(self) -> int:
+        begins = [running.begin for running in self._running.values()]
+        return min([*begins, *(piece.begin for piece in self._ended)])
+
+    def end(self, lane: int, how: StepType) -> None:
+        """Note that the episode in `lane` has ended."""
+        self._ended.append(self._piece(lane, how))
+        del self._running[lane]
+        self._free.append(lane)
+
+    def cut(self, lane: int) -> None:
+        """Note what `lane` has done so far of an episode that goes on."""
+        self._ended.append(self._piece(lane, StepType.MID))
+        running = self._running[lane]
+        running.earned += self._rewards_since(lane, running.begin)
+        running.begin, running.is_beginning = self._now(), False
+        running.infos.clear()
+
+    def harvest(self) -> list[Harvest]:
+        """Take what has ended, or was cut, off the tape."""
+        ended, self._ended = self._ended, []
+        if self._tape is None or self._layout is None:
+            return []
+        return list(harvest(ended, self._tape, self._layout))
+
+    def _piece(self, lane: int, end: StepType) -> Piece:
+        running = self._running[lane]
+        steps = range(running.begin, self._now())
+        infos = [running.infos.get(step, NO_INFO) for step in steps] if running.infos else []
+        return Piece(
+            running.key.episode,
+            lane,
+            running.begin,
+            len(steps),
+            end,
+            running.is_beginning,
+            self._present().row(lane),
+            infos,
+            self._episode_info(lane, running),
+        )
+
+    def _episode_info(self, lane: int, running: Running) -> Info:
+        if not self._tell_totals:
+            return running.episode_info
+        earned = running.earned + self._rewards_since(lane, running.begin)
+        return {**running.episode_info, "episode_return": earned, "episode_length": self._age(running)}
+
+    def _rewards_since(self, lane: int, begin: int) -> float:
+        if self._tape is None:
+            return 0.0
+        return float(sum(self._tape.rewards(np.arange(begin, self._tape.now), lane).tolist()))
+
+
+def _in_order(template: Answer, answer: Answer) -> list[Array]:
+    """Return the arrays of `answer` in the order in which `template` has them."""
+    if answer.infos.keys() != template.infos.keys():
+        raise ValueError(
+            f"the policy's infos were {sorted(template.infos)} and are now {sorted(answer.infos)}; "
+            f"a policy must give the same names every time."
+        )
+    return flat_as(tuple(template), tuple(answer))
+
+
+def _for_lanes(actions: ArrayTree) -> Any:
+    """Return what gives the action of a lane by its number, each as `action_space.sample()` would."""
+    if is_array(actions):
+        return list(actions)
+    return [rows(actions, lane) for lane in range(len(flat(actions)[0]))]

@@ -1,0 +1,92 @@
+"""What each worker works with: its policy, its environment, and how they were changed since."""
+
+import copy
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from rlx_sampler._batches.trees import map_leaves
+from rlx_sampler._copies import copy_of
+from rlx_sampler._offers import changes_environment, is_environment, is_list, is_policy, needs
+from rlx_sampler._policies.noise import is_tensor
+from rlx_sampler._workers.worker import Worker
+
+
+@dataclass(frozen=True, slots=True)
+class Setup:
+    """Everything a new worker needs to stand where the one before it stood."""
+
+    agent: Any
+    environment: Any
+    parameters: Any = None
+    env_updates: tuple[Any, ...] = ()
+    """Functions of the environment, each of what the one before it gave."""
+
+    def updated(self, agent_update: Any, env_update: Any) -> "Setup":
+        """Return the setup after both updates, which it keeps; None keeps what there is."""
+        setup = self
+        if agent_update is not None and is_policy(agent_update):
+            setup = replace(setup, agent=agent_update, parameters=None)
+        elif agent_update is not None:
+            setup = replace(setup, parameters=agent_update)
+        if is_environment(env_update) or is_list(env_update) or _builds(env_update):
+            setup = replace(setup, environment=env_update, env_updates=())
+        elif env_update is not None:
+            setup = replace(setup, env_updates=(*setup.env_updates, env_update))
+        return setup
+
+    def apply(self, worker: Worker) -> None:
+        """Give all of it to a new worker, as copies of its own."""
+        worker.update_agent(own(self.agent, "policy"))
+        worker.update_agent(own(self.parameters, "policy"))
+        worker.update_env(own(self.environment, "environment"))
+        for env_update in self.env_updates:
+            worker.update_env(env_update)
+
+
+def _builds(env_update: Any) -> bool:
+    """Whether it gives a new environment, whatever the old one was."""
+    return callable(env_update) and (needs(env_update, "seed") or not changes_environment(env_update))
+
+
+def own(value: Any, role: str) -> Any:
+    """Return a copy of a policy, an environment or parameters; a function is returned as it is."""
+    if is_environment(value) or is_policy(value):  # asked in this order: an old wrapper warns of the second
+        return copy_of(value, role)
+    if role == "environment" and is_list(value):
+        return [own(each, role) for each in value]
+    return value if value is None or callable(value) else map_leaves(_copy_leaf, value)
+
+
+def updated_each(
+    setups: Sequence[Setup], agent_updates: Sequence[Any], env_updates: Sequence[Any]
+) -> list[Setup]:
+    """Return the setups after an update of both kinds each; those that get the same one share one copy."""
+    agents, envs = _own_each(agent_updates, "policy"), _own_each(env_updates, "environment")
+    return [setup.updated(*updates) for setup, *updates in zip(setups, agents, envs, strict=True)]
+
+
+def _own_each(values: Sequence[Any], role: str) -> list[Any]:
+    copies = {id(value): own(value, role) for value in {id(value): value for value in values}.values()}
+    return [copies[id(value)] for value in values]
+
+
+def _copy_leaf(leaf: Any) -> Any:
+    return leaf.detach().clone() if is_tensor(leaf) else copy.copy(leaf)
+
+
+def spread(name: str, value: Any, n_workers: int) -> list[Any]:
+    """Return one value a worker, from one for all or a list of exactly `n_workers`.
+
+    Raises:
+        ValueError: If the list has another length.
+    """
+    if not isinstance(value, list):
+        return [value] * n_workers
+    values: list[Any] = list(value)  # pyright: ignore[reportUnknownArgumentType]  # a list of anything
+    if len(values) != n_workers:
+        raise ValueError(
+            f"{name} is a list of {len(values)}; it must be one value for all workers or a list of exactly "
+            f"{n_workers}, one a worker."
+        )
+    return values

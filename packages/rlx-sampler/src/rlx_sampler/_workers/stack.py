@@ -1,0 +1,70 @@
+"""The present observation of every lane, stacked as the policy wants it."""
+
+from functools import partial
+from typing import Any
+
+import numpy as np
+
+from rlx_sampler._batches.trees import Array, ArrayTree, flat, flat_as, is_array, is_mapping, map_leaves, rows
+
+
+class ObservationStack:
+    """A tree of arrays (n_rows, ...) whose row k is the present observation of lane k."""
+
+    def __init__(self, n_rows: int, observation: ArrayTree) -> None:
+        """Take the structure, dtypes and shapes from one observation."""
+        self.tree: ArrayTree = map_leaves(partial(_zeros, n_rows), observation)
+
+    def place(self, lane: int, observation: ArrayTree) -> None:
+        """Copy `observation` into row `lane`, widening the dtype rather than losing bits.
+
+        Raises:
+            ValueError: If it has another shape than the first one had.
+        """
+        tree = self.tree
+        is_plain = is_array(observation) and is_array(tree) and observation.dtype == tree.dtype
+        if is_plain and observation.shape == tree.shape[1:]:  # as nearly always
+            tree[lane] = observation
+        else:
+            self.tree = _place(tree, lane, observation)
+
+    def place_all(self, observations: ArrayTree) -> None:
+        """Copy one observation a lane, from lane 0 on."""
+        arrays = [np.asarray(leaf) for leaf in flat_as(self.tree, observations)]
+        own = self.arrays()
+        if any(array.dtype != each.dtype for array, each in zip(arrays, own, strict=True)):
+            for lane in range(len(arrays[0])):
+                self.place(lane, rows(observations, lane))
+            return
+        for array, each in zip(arrays, own, strict=True):
+            each[: len(array)] = array
+
+    def row(self, lane: int) -> ArrayTree:
+        """Return a copy of row `lane`."""
+        return map_leaves(np.copy, rows(self.tree, lane))
+
+    def arrays(self) -> list[Array]:
+        """Return the arrays of the tree."""
+        return flat(self.tree)
+
+
+def _zeros(n_rows: int, leaf: Any) -> Array:
+    sample = np.asarray(leaf)
+    return np.zeros((n_rows, *sample.shape), sample.dtype)
+
+
+def _place(stack: ArrayTree, lane: int, observation: Any) -> ArrayTree:
+    if not is_array(stack):
+        if is_mapping(stack):
+            return {name: _place(branch, lane, observation[name]) for name, branch in stack.items()}
+        return tuple(_place(branch, lane, observation[i]) for i, branch in enumerate(stack))
+    array = observation if is_array(observation) else np.asarray(observation)
+    if array.shape != stack.shape[1:]:
+        raise ValueError(
+            f"the environment gave an observation of shape {array.shape} after one of {stack.shape[1:]}; "
+            f"all observations of an environment must have one shape."
+        )
+    if array.dtype != stack.dtype:
+        stack = stack.astype(np.result_type(stack.dtype, array.dtype))
+    stack[lane] = array
+    return stack

@@ -1,0 +1,180 @@
+"""Environments that step all their lanes at once: gymnasium's vector environments, and envpool's."""
+
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Final, NamedTuple
+
+import numpy as np
+
+from rlx_sampler._batches.trees import Array, ArrayTree, is_array, is_mapping, map_leaves, rows
+from rlx_sampler._offers import autoreset_mode, declares
+
+IDLE_SEED: Final = 0
+FINAL_OBSERVATION: Final = ("final_obs", "final_observation")
+FINAL_INFO: Final = "final_info"
+FOREIGN: Final = ("env_is_wrapped", "env_num")
+"""What the vector environments of Stable-Baselines3 and tianshou have, and gymnasium's have not."""
+
+
+class VectorStep(NamedTuple):
+    """What one step of all lanes gave; each is an array or tree with one row a lane."""
+
+    observations: ArrayTree
+    rewards: Array
+    terminated: Array
+    truncated: Array
+    infos: Mapping[str, Any]
+
+
+def number_of_lanes(environment: Any) -> int | None:
+    """Return how many episodes `environment` runs at once; None for one that runs a single episode.
+
+    Raises:
+        TypeError: If it is a vector environment with an interface of its own.
+    """
+    if declares(environment, "all_env_ids"):
+        return len(environment.all_env_ids)
+    if _is_gymnasium_vector(environment):
+        return int(environment.num_envs)
+    if any(declares(environment, name) for name in FOREIGN):
+        raise TypeError(
+            f"{type(environment).__name__} is a vector environment of another library, with an interface of "
+            f"its own: pass a single environment and worker_args={{'n_envs': ...}}, or a vector environment "
+            f"of gymnasium."
+        )
+    return int(environment.num_envs) if declares(environment, "num_envs") else None
+
+
+def _is_gymnasium_vector(environment: Any) -> bool:
+    vector: Any = sys.modules.get("gymnasium.vector")
+    return vector is not None and isinstance(environment, vector.VectorEnv)
+
+
+class BuiltWithSeed:
+    """An environment that takes its seed only when it is built, as envpool's do: built anew for every seed.
+
+    Args:
+        build: Called with ``seed=`` an integer; returns the environment.
+    """
+
+    def __init__(self, build: Callable[..., Any]) -> None:
+        self._build = build
+        self._environment: Any = build(seed=IDLE_SEED)
+
+    @property
+    def built(self) -> Any:
+        """The environment of the present seed."""
+        return self._environment
+
+    def reset(self, *, seed: int | None = None) -> tuple[Any, dict[str, Any]]:
+        """Begin anew, with another environment where there is a seed."""
+        if seed is not None:
+            self._environment.close()
+            self._environment = self._build(seed=seed)
+        observation, info = self._environment.reset()
+        return observation, info
+
+    def step(self, action: Any) -> Any:
+        """Take a step."""
+        return self._environment.step(action)
+
+    def close(self) -> None:
+        """Close the environment."""
+        self._environment.close()
+
+
+class VectorEnvironment:
+    """A vector environment as the lanes see it, in whichever way it resets its lanes by itself.
+
+    Args:
+        environment: The vector environment; its owner closes it.
+
+    Raises:
+        TypeError: If it takes no seed.
+        ValueError: If it cannot be reset reliably.
+    """
+
+    def __init__(self, environment: Any) -> None:
+        inner = environment.built if isinstance(environment, BuiltWithSeed) else environment
+        n_lanes = number_of_lanes(inner)
+        if n_lanes is None:
+            raise TypeError(f"{type(inner).__name__} has no num_envs: it is no vector environment.")
+        if declares(environment, "all_env_ids"):
+            raise TypeError(
+                f"{type(environment).__name__} takes its seed when it is built: pass a function of the seed, "
+                f"as in `lambda seed: envpool.make(..., seed=seed)`."
+            )
+        mode = autoreset_mode(inner)
+        self._environment: Any = environment
+        self.n_lanes = n_lanes
+        self.name = type(inner).__name__
+        self.resets_itself = "disabled" not in mode
+        """Whether an ended lane begins a new episode without being told."""
+        self.has_seeded_lanes = bool(mode) and _seeds_lanes(inner, mode)
+        """Whether a lane can be reset by itself, with a seed of its own."""
+
+    def reset_all(self, seed: int | Sequence[int]) -> tuple[ArrayTree, Mapping[str, Any]]:
+        """Begin anew in all lanes, from one seed or one each."""
+        observations, infos = self._environment.reset(seed=seed if isinstance(seed, int) else list(seed))
+        return observations, infos
+
+    def reset_lanes(self, seeds: Mapping[int, int | None]) -> tuple[ArrayTree, Mapping[str, Any]]:
+        """Begin anew in some lanes; `seeds` has a seed a lane, or None where lanes cannot be seeded."""
+        mask = np.zeros(self.n_lanes, bool)
+        mask[list(seeds)] = True
+        each = [seeds.get(lane) for lane in range(self.n_lanes)]
+        seed = each if self.has_seeded_lanes else None
+        observations, infos = self._environment.reset(seed=seed, options={"reset_mask": mask})
+        return observations, infos
+
+    def step(self, actions: ArrayTree) -> VectorStep:
+        """Take one step in every lane."""
+        return VectorStep(*self._environment.step(actions))
+
+
+def _seeds_lanes(environment: Any, mode: str) -> bool:
+    """Whether lanes can be seeded one by one.
+
+    Raises:
+        ValueError: If the environment forgets which lanes were reset.
+    """
+    vector: Any = sys.modules.get("gymnasium.vector")
+    base = environment.unwrapped
+    if vector is None or not isinstance(base, vector.SyncVectorEnv | vector.AsyncVectorEnv):
+        return False
+    if isinstance(base, vector.AsyncVectorEnv) and not base.shared_memory and "next" in mode:
+        raise ValueError(
+            "AsyncVectorEnv without shared memory does not notice that an ended lane was reset, and resets it "
+            "again in its first step: use shared_memory=True, or another autoreset_mode."
+        )
+    return True
+
+
+def final_observation(step: VectorStep, lane: int) -> ArrayTree | None:
+    """Return the true last observation of `lane`, where it has begun another episode in the same step."""
+    for name in FINAL_OBSERVATION:
+        mask = step.infos.get(f"_{name}")
+        if mask is not None and mask[lane]:
+            finals = step.infos[name]
+            final = finals[lane] if is_array(finals) else rows(finals, lane)
+            return map_leaves(_like, final, rows(step.observations, lane))
+    return None
+
+
+def _like(final: Any, observation: Any) -> Array:
+    return np.asarray(final, observation.dtype)
+
+
+def lane_info(infos: Mapping[str, Any], lane: int) -> dict[str, Any]:
+    """Return the part of `infos` that is about `lane`, as a single environment would say it."""
+    info: dict[str, Any] = {}
+    for name, value in infos.items():
+        mask = infos.get(f"_{name}")
+        is_mask = name.startswith("_") and name[1:] in infos
+        if is_mask or (mask is not None and not mask[lane]):
+            continue
+        if is_mapping(value):
+            info[name] = lane_info(value, lane)
+        else:
+            info[name] = value[lane] if is_array(value) and value.ndim else value
+    return info

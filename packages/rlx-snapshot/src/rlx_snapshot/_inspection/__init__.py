@@ -1,0 +1,1 @@
+"""Looking at snapshots of any origin; nothing here unpickles one."""

@@ -1,0 +1,1 @@
+"""How a state becomes a pickle: everything that reinforcement learning holds, exactly."""

@@ -1,0 +1,112 @@
+"""Where snapshots are kept: a directory, or a URL that fsspec understands."""
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Protocol
+
+from rlx_snapshot import _platform
+from rlx_snapshot._files import latest_path, numbered_iterations
+from rlx_snapshot._format.container import iteration_in
+from rlx_snapshot._modes import DISCARDED, numbered
+from rlx_snapshot._places.atomic import sync_directory
+
+
+class Place(Protocol):
+    """Where a snapshotter keeps its files."""
+
+    @property
+    def name(self) -> str:
+        """The directory or URL, as it was given."""
+        ...
+
+    @property
+    def directory(self) -> Path:
+        """The local directory that files are written to first, or for good."""
+        ...
+
+    def publish(self, name: str) -> None:
+        """Bring a file that was written to `directory` where it belongs."""
+        ...
+
+    def iterations(self) -> list[int]:
+        """The numbered iterations that are kept, ascending."""
+        ...
+
+    def latest_iteration(self) -> int | None:
+        """The iteration in the file that is replaced at each save, None if there is none or it does not say."""
+        ...
+
+    def remove(self, itr: int) -> None:
+        """Remove a numbered iteration."""
+        ...
+
+    def put_away(self, names: Sequence[str]) -> None:
+        """Move files, in this order, to a new folder below ``discarded/``."""
+        ...
+
+
+class LocalPlace:
+    """A directory of this machine, made if missing."""
+
+    def __init__(self, directory: Path) -> None:
+        directory.mkdir(parents=True, exist_ok=True)
+        self.directory = directory
+
+    @property
+    def name(self) -> str:
+        """The path."""
+        return str(self.directory)
+
+    def publish(self, name: str) -> None:
+        """Nothing to do: it was written in place."""
+
+    def iterations(self) -> list[int]:
+        """The numbered iterations that have a file."""
+        return numbered_iterations(self.directory)
+
+    def latest_iteration(self) -> int | None:
+        """The iteration that the replaced file says it holds."""
+        latest = latest_path(self.directory)
+        return None if latest is None else iteration_in(latest)
+
+    def remove(self, itr: int) -> None:
+        """Remove a numbered file."""
+        (self.directory / numbered(itr)).unlink(missing_ok=True)
+
+    def put_away(self, names: Sequence[str]) -> None:
+        """Move files, in this order, to a new folder below ``discarded/``."""
+        attic = _new_folder(self.directory / DISCARDED)
+        for name in names:
+            os.replace(self.directory / name, attic / name)
+        if not _platform.WINDOWS:  # Windows cannot open a directory
+            sync_directory(attic)
+            sync_directory(self.directory)
+
+
+def is_url(place: str | os.PathLike[str]) -> bool:
+    """Whether a place is meant for fsspec."""
+    return isinstance(place, str) and "://" in place
+
+
+def place_for(snapshot_dir: str | os.PathLike[str] | None) -> Place:
+    """The place that a snapshotter's first argument means."""
+    if snapshot_dir is None:
+        return LocalPlace(Path.cwd() / "data/local/experiment")
+    if isinstance(snapshot_dir, str) and is_url(snapshot_dir):
+        from rlx_snapshot._places.remote import RemotePlace
+
+        return RemotePlace(snapshot_dir)
+    return LocalPlace(Path(snapshot_dir))
+
+
+def _new_folder(root: Path) -> Path:
+    number = 1
+    while True:
+        folder = root / str(number)
+        try:
+            folder.mkdir(parents=True)
+        except FileExistsError:
+            number += 1
+        else:
+            return folder
