@@ -226,6 +226,7 @@ class TestErrors:
 
 
 @on_linux
+@pytest.mark.processes
 class TestFaults:
     @pytest.mark.parametrize("times", [1, 2])
     def test_a_killed_worker_is_replaced(self, tmp_path: Path, times: int) -> None:
@@ -409,6 +410,7 @@ def start_script(steps: int, script: str = SCRIPT) -> "subprocess.Popen[str]":
 
 
 @on_linux
+@pytest.mark.processes
 class TestScripts:
     @pytest.fixture(autouse=True)
     def _folder(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
