@@ -22,6 +22,7 @@ from xml.etree import ElementTree as ET
 
 import nox
 from nox.command import CommandFailed
+from nox.virtualenv import UV  # its path: an environment that is not activated does not show it
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 from packaging.version import Version
@@ -91,7 +92,7 @@ def wheel_of(package: str) -> pathlib.Path:
 
 def uv(session: nox.Session, *args: object) -> str:
     """Run uv for the session's environment and return what it printed."""
-    return str(session.run("uv", *map(str, args), external=True, silent=True))
+    return str(session.run(UV, *map(str, args), external=True, silent=True))
 
 
 def installed(session: nox.Session) -> dict[str, Version]:
@@ -187,7 +188,7 @@ def refuse_cuda(session: nox.Session, what: str, names: list[str]) -> None:
 
 def install_beside_torch(session: nox.Session, *args: object) -> None:
     """Install with uv where torch lies already, after a look at what would come."""
-    command = ["uv", "pip", "install", "--no-sources", *map(str, args)]
+    command = [UV, "pip", "install", "--no-sources", *map(str, args)]
     plan = session.run(*command, "--dry-run", external=True, silent=True)
     refuse_cuda(session, " ".join(map(str, args)), re.findall(r"^ \+ (\S+)==", str(plan), flags=re.MULTILINE))
     session.run(*command, external=True, silent=True)
@@ -384,7 +385,7 @@ def build(session: nox.Session) -> None:
     session.install("twine>=6", "check-wheel-contents>=0.6", "validate-pyproject[all]>=0.24")
     session.run("validate-pyproject", *(str(pyproject(package)) for package in PACKAGES))
     folder = pathlib.Path(session.bin).parent / uuid.uuid4().hex
-    session.run("uv", "build", "-q", "--all-packages", "--no-sources", "--out-dir", folder, external=True)
+    session.run(UV, "build", "-q", "--all-packages", "--no-sources", "--out-dir", folder, external=True)
     made = sorted(map(str, folder.glob("rlx_*")))
     if len(made) != 2 * len(PACKAGES):
         session.error(f"expected a wheel and a source distribution of each package, found {made}")
