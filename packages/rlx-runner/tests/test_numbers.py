@@ -192,6 +192,10 @@ class TestGrades:
         found = compare_machines({"numpy": "1.26", "cpu": "x"}, {"numpy": "2.4", "cpu": "x"})
         assert (found.grade, found.reasons) == (Grade.SAME_STREAMS, ("numpy was 1.26, is 2.4",))
 
+    def test_another_number_of_threads_is_none_once_it_is_matched(self) -> None:
+        """A resume sets the saved one before anything is computed."""
+        assert compare_machines({"torch threads": 1}, {"torch threads": 2}) == Exactness(Grade.BITWISE)
+
     def test_crossing_to_another_device_is_statistical(self) -> None:
         """CPU and GPU do not add in the same order."""
         assert compare_machines({"device": "CPU"}, {"device": "H200"}).grade is Grade.STATISTICAL

@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from rlx_protocols import NullSnapshotStore
 from rlx_protocols.testing import CountingSampler, MemoryLogger, MemorySnapshotStore
 from rlx_runner import ExperimentStats, LocalRunner, StatisticalResumeError, TrainArgs, set_seed
 from rlx_snapshot import SnapshotConfig
@@ -114,6 +115,16 @@ def test_fork_remembers_its_parent(make_run: Any, tmp_path: Path) -> None:
     assert store.states[3]["exact"]["parent"] == {"folder": str(tmp_path / "parent"), "epoch": 1}
 
 
+def test_fork_from_an_object_store_remembers_its_url(make_run: Any, tmp_path: Path) -> None:
+    """A URL is no path below the working directory."""
+    store = MemorySnapshotStore()
+    make_run(snapshotter=store).setup().train(1, batch_size=10)
+    runner = make_run("fork", snapshotter=store).runner
+    runner.restore("s3://bucket/run")
+    runner.resume(n_epochs=2)
+    assert store.load("", 1)["exact"]["parent"] == {"folder": "s3://bucket/run", "epoch": 0}
+
+
 def test_missing_snapshot_is_a_file_not_found_error(make_run: Any, tmp_path: Path) -> None:
     """Restoring from an empty folder says what was looked for."""
     with pytest.raises(FileNotFoundError, match="empty"):
@@ -126,6 +137,12 @@ def test_try_restore_begins_again_where_nothing_was_saved(make_run: Any, tmp_pat
     run.logger.write("info/epoch", 0, {"Total": 1.0})
     assert run.runner.try_restore(str(tmp_path / "run")) is False
     assert run.logger.rows == []
+
+
+@pytest.mark.parametrize("store", [MemorySnapshotStore(), NullSnapshotStore()])
+def test_try_restore_begins_where_another_store_has_nothing(make_run: Any, store: Any) -> None:
+    """What a store of any kind raises where it has no snapshot is understood."""
+    assert make_run(snapshotter=store).runner.try_restore("anywhere") is False
 
 
 def test_try_restore_takes_over_a_saved_run(make_run: Any, tmp_path: Path) -> None:

@@ -49,6 +49,37 @@ def test_signal_handlers_are_put_back(make_run: Any) -> None:
     assert signal.getsignal(signal.SIGINT) is before
 
 
+def test_a_forked_child_is_ended_by_sigterm(make_run: Any, averaging: Any) -> None:
+    """What algorithms fork for their own ends dies of SIGTERM as ever, and leaves Ctrl-C to its parent."""
+    codes: list[int | None] = []
+
+    def fork(epoch: int) -> None:
+        ready, told = os.pipe()
+        child = os.fork()
+        if child == 0:
+            os.kill(os.getpid(), signal.SIGINT)
+            os.write(told, b"alive")
+            signal.pause()
+            os._exit(0)
+        assert os.read(ready, 5) == b"alive"
+        os.kill(child, signal.SIGTERM)
+        codes.append(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
+
+    make_run(mode="none").setup(averaging(on_epoch=fork)).train(1, batch_size=10)
+    assert codes == [-signal.SIGTERM]
+
+
+def test_ignored_signal_stays_ignored(make_run: Any, averaging: Any) -> None:
+    """A job that a shell put in the background does not hear the Ctrl-C of the one in front."""
+    seen: list[Any] = []
+    before = signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    try:
+        make_run().setup(averaging(on_epoch=partial(note_handler, seen))).train(1, batch_size=10)
+    finally:
+        signal.signal(signal.SIGTERM, before)
+    assert seen == [signal.SIG_IGN]
+
+
 def test_stopped_run_resumes(make_run: Any, averaging: Any, tmp_path: Path) -> None:
     """What was left undone is done by the next attempt."""
     run = make_run(stop_requested=lambda: True)

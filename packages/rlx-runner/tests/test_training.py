@@ -85,6 +85,26 @@ def test_shuts_workers_down_when_the_algorithm_raises(make_run: Any, averaging: 
     assert run.logger.finalized == 1
 
 
+def test_shuts_workers_down_also_where_they_have_no_state_to_give(make_run: Any) -> None:
+    """A sampler with a dead worker is closed all the same, and what was wrong first is still told."""
+    shut: list[CountingSampler] = []
+
+    class Dying(CountingSampler):
+        def obtain_samples(self, *_: Any, **__: Any) -> Any:
+            raise EOFError("worker 1 died")
+
+        def state_dict(self) -> dict[str, Any]:
+            raise OSError("worker 1 says nothing")
+
+        def shutdown_worker(self) -> None:
+            shut.append(self)
+
+    with pytest.raises(OSError, match="says nothing") as raised:
+        make_run(mode="none").setup(sampler_cls=Dying).train(3, batch_size=10)
+    assert isinstance(raised.value.__context__, EOFError)
+    assert len(shut) == 1
+
+
 def test_train_before_setup_is_refused() -> None:
     """The error names the call that is missing."""
     with pytest.raises(NotSetupError, match=r"call setup\(algo, env\)"):

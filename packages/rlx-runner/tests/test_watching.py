@@ -9,17 +9,30 @@ import sys
 import textwrap
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from rlx_protocols.testing import CountingEnv, CountingSampler, MemoryLogger
+from rlx_protocols.testing import CountingEnv, CountingSampler, MemoryLogger, SteadyPolicy
 from rlx_runner import Evaluation, LocalRunner, PlotWarning
 from rlx_runner._display import Pace, PlainDisplay, SilentDisplay, choose_display, summary
 from rlx_runner._progress import Progress
 from rlx_snapshot import SnapshotConfig
+
+PROGRAM = """
+from rlx_runner import LocalRunner
+from rlx_snapshot import SnapshotConfig
+
+class Algo:
+    def train(self, loop):
+        list(loop.step_epochs())
+
+runner = LocalRunner(SnapshotConfig({folder!r}, "none", 1))
+runner.setup(Algo(), None)
+runner.train(3)
+"""
 
 
 class TestDisplay:
@@ -46,6 +59,23 @@ class TestDisplay:
             display.update(Progress(epoch=epoch), 3)
         assert [line.split()[1] for line in stream.getvalue().splitlines()] == ["1/3", "3/3"]
 
+    def test_words_that_nobody_reads_end_nothing(self, tmp_path: Path) -> None:
+        """Training ends as it would, with stderr a pipe whose reader Ctrl-C has ended first, as `tee` is."""
+        program = PROGRAM.format(folder=str(tmp_path))
+        reading, writing = os.pipe()
+        with subprocess.Popen([sys.executable, "-c", program], stderr=writing) as process:
+            os.close(writing)
+            os.close(reading)
+        assert process.returncode == 0
+
+    def test_folder_of_any_name_is_shown_as_it_is(self, capsys: pytest.CaptureFixture[str]) -> None:
+        """What looks like rich's markup in the name of a folder is none."""
+        pytest.importorskip("rich", reason="rich is not installed here")
+        from rlx_runner._display import RichDisplay
+
+        RichDisplay().say("It resumes from runs[/bold]/lr=[0.1].")
+        assert capsys.readouterr().err == "It resumes from runs[/bold]/lr=[0.1].\n"
+
     def test_silence_on_request(self) -> None:
         """False shows nothing."""
         assert isinstance(choose_display(False), SilentDisplay)
@@ -57,20 +87,7 @@ class TestDisplay:
     def test_bar_at_a_terminal(self, tmp_path: Path) -> None:
         """At a real terminal a bar is drawn that ends at the last epoch."""
         pytest.importorskip("rich", reason="rich is not installed here")
-        program = textwrap.dedent(
-            f"""
-            from rlx_runner import LocalRunner
-            from rlx_snapshot import SnapshotConfig
-
-            class Algo:
-                def train(self, loop):
-                    list(loop.step_epochs())
-
-            runner = LocalRunner(SnapshotConfig({str(tmp_path)!r}, "none", 1))
-            runner.setup(Algo(), None)
-            runner.train(3)
-            """
-        )
+        program = PROGRAM.format(folder=str(tmp_path))
         primary, secondary = pty.openpty()
         environment = {**os.environ, "TERM": "xterm", "COLUMNS": "100"}
         with subprocess.Popen([sys.executable, "-c", program], stderr=secondary, env=environment) as process:
@@ -235,6 +252,31 @@ class TestPlots:
             runner.train(3, plot=plot)
             drawn.append(algo.drawn)
         assert drawn[0] == drawn[1]
+
+    def test_leaves_the_policy_alone(self, make_run: Any, averaging: Any) -> None:
+        """A policy that counts its actions, to explore less and less, does not count those of the picture."""
+
+        class Counted(SteadyPolicy):
+            asked = 0
+
+            def get_action(self, observation: object, /, *, rng: Any) -> tuple[float, dict[str, Any]]:
+                self.asked += 1
+                return super().get_action(observation, rng=rng)
+
+        class Pictured(CountingEnv):
+            render_mode = "rgb_array"
+            rendered: ClassVar[list[int]] = []
+
+            def render(self) -> NDArray[np.uint8]:
+                self.rendered.append(1)
+                return np.zeros((4, 4, 3), dtype=np.uint8)
+
+        algo = averaging()
+        algo.policy = Counted()
+        runner = make_run(mode="none").runner
+        runner.setup(algo, Pictured(), sampler_cls=CountingSampler, n_workers=1)
+        runner.train(1, batch_size=10, plot=True)
+        assert (algo.policy.asked, len(Pictured.rendered)) == (0, 6)
 
     def test_frames_go_to_a_logger_that_takes_films(self, tmp_path: Path) -> None:
         """One film an epoch, (frames, height, width, 3), at that epoch."""

@@ -2,6 +2,7 @@
 
 import sys
 import time
+from contextlib import suppress
 from typing import Any, Protocol, TextIO
 
 from rlx_runner._progress import Progress
@@ -109,8 +110,9 @@ class PlainDisplay:
             self.say(summary(progress, n_epochs, self._pace))
 
     def say(self, text: str) -> None:
-        """Write a line."""
-        print(text, file=self._stream, flush=True)
+        """Write a line, if somebody still reads: a pipe's reader may have gone, by the same Ctrl-C for one."""
+        with suppress(OSError):
+            print(text, file=self._stream, flush=True)
 
     def close(self) -> None:
         """Do nothing: every line is already out."""
@@ -148,13 +150,15 @@ class RichDisplay:
             self._bar.update(self._task, completed=progress.epoch, description=words)
 
     def say(self, text: str) -> None:
-        """Write a line above the bar."""
-        self._console.print(text, highlight=False, soft_wrap=True)
+        """Write a line above the bar, if the terminal is still there."""
+        with suppress(OSError):
+            self._console.print(text, markup=False, highlight=False, soft_wrap=True)
 
     def close(self) -> None:
         """Leave the bar as it is and the cursor below it."""
         if self._bar is not None:
-            self._bar.stop()
+            with suppress(OSError):
+                self._bar.stop()
             self._bar = None
 
 

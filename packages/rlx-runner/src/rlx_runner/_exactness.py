@@ -24,6 +24,8 @@ class Grade(StrEnum):
     """The same distribution, other numbers."""
 
 
+THREADS = "torch threads"
+
 MEANING: Mapping[Grade, str] = {
     Grade.BITWISE: "bit for bit as if never interrupted",
     Grade.SAME_STREAMS: "same random streams, last bits may differ",
@@ -62,16 +64,18 @@ def describe_machine() -> dict[str, Any]:
     torch: Any = sys.modules.get("torch")
     if torch is not None:
         machine["torch"] = str(torch.__version__)
-        machine["torch threads"] = int(torch.get_num_threads())
+        machine[THREADS] = int(torch.get_num_threads())
         used = torch.cuda.is_initialized()
         machine["device"] = torch.cuda.get_device_name() if used else "CPU"
     return machine
 
 
 def compare_machines(saved: Mapping[str, Any], here: Mapping[str, Any]) -> Exactness:
-    """Return how exact a run saved on `saved` goes on `here`."""
+    """Return how exact a run saved on `saved` goes on `here`, with its own number of threads: see `match_threads`."""
     exactness = Exactness()
     for name, value in saved.items():
+        if name == THREADS:
+            continue
         now = here.get(name, value)  # what is not loaded yet will be: the snapshot brings it
         if now == value:
             continue
@@ -82,14 +86,14 @@ def compare_machines(saved: Mapping[str, Any], here: Mapping[str, Any]) -> Exact
 
 
 def match_threads(exact: Mapping[str, Any] | None) -> str | None:
-    """Set torch to the number of threads of the saved run; return what was changed, in words."""
+    """Set torch to the number of threads of the saved run; return what was changed, as a sentence."""
     torch: Any = sys.modules.get("torch")
-    wanted = None if exact is None else exact["machine"].get("torch threads")
+    wanted = None if exact is None else exact["machine"].get(THREADS)
     if torch is None or wanted is None or torch.get_num_threads() == wanted:
         return None
     before = torch.get_num_threads()
     torch.set_num_threads(wanted)
-    return f"torch now uses {wanted} threads, as the saved run did (was {before})"
+    return f"torch now uses {wanted} threads, as the saved run did (was {before})."
 
 
 def _cpu_model() -> str:

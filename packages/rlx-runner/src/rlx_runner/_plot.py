@@ -26,7 +26,7 @@ class PlotWarning(UserWarning):
 class EpisodePlotter:
     """Renders one episode of the policy after an epoch, as a GIF in the run folder.
 
-    The episode runs in a copy of the environment and leaves the global random
+    The episode runs in copies of environment and policy and leaves the global random
     generators as they were. Nothing that goes wrong here ends training.
 
     Args:
@@ -84,7 +84,7 @@ def _episode_frames(algo: Any, env: Any, epoch: int, max_steps: int) -> list[Any
     """Return the frames of one episode, every n-th so that there are at most `MAX_FRAMES`."""
     stage = _renderable(env)
     try:
-        act = _actor(evaluation_policy_of(algo), epoch)
+        act = _actor(exact_copy(evaluation_policy_of(algo)), epoch)  # what it remembers is not ours to change
         observation, _ = stage.reset(seed=epoch)
         frames = [_picture(stage)]
         for _ in range(max_steps):

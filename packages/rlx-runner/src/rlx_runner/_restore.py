@@ -2,15 +2,14 @@
 
 import warnings
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
 from rlx_runner._errors import StatisticalResumeError
-from rlx_runner._exactness import Exactness, Grade, compare_machines, describe_machine, match_threads
+from rlx_runner._exactness import Exactness, Grade, compare_machines, describe_machine
 from rlx_runner._offers import method, stateful
 from rlx_runner._progress import Progress
 from rlx_runner._random import restore_seed
-from rlx_runner._snapshots import Snapshots, same_directory
+from rlx_runner._snapshots import Snapshots, resolved, same_directory
 from rlx_runner._state import RunState
 
 NO_EXACT_STATE = "the snapshot records no random states or log positions (it was not made by this runner)"
@@ -76,7 +75,7 @@ def parent_of(state: RunState, from_dir: str, own_dir: str) -> Mapping[str, Any]
     """Return where a run was forked from, as folder and epoch; None for one that goes on in its own folder."""
     if same_directory(from_dir, own_dir):
         return None if state.exact is None else state.exact.get("parent")
-    return {"folder": str(Path(from_dir).resolve()), "epoch": state.stats.total_epoch}
+    return {"folder": resolved(from_dir), "epoch": state.stats.total_epoch}
 
 
 def rewind(
@@ -95,10 +94,3 @@ def rewind(
     for loss in lost:
         exactness = exactness.lowered(Grade.SAME_STREAMS, loss)
     return exactness
-
-
-def resume_report(state: RunState, exactness: Exactness, from_dir: str) -> list[str]:
-    """Set torch's threads as the saved run had them; return what a person should know of this resume."""
-    report = [f"Going on with epoch {state.stats.total_epoch + 1} in {from_dir}, {exactness}."]
-    threads = match_threads(state.exact)
-    return report if threads is None else [*report, f"{threads}."]

@@ -12,19 +12,20 @@ from rlx_runner._checks import check_kind
 from rlx_runner._display import choose_display
 from rlx_runner._errors import NotSetupError, TrainingStopped
 from rlx_runner._evaluation import Evaluation
+from rlx_runner._exactness import match_threads
 from rlx_runner._loop import EpochLoop
 from rlx_runner._offers import policy_of
 from rlx_runner._plan import plan_sampling
 from rlx_runner._progress import Progress
 from rlx_runner._random import MAX_SEED, get_seed
 from rlx_runner._records import TrainArgs, changes_of
-from rlx_runner._restore import judge, parent_of, progress_of, resume_report, rewind, rewind_logs
+from rlx_runner._restore import judge, parent_of, progress_of, rewind, rewind_logs
 from rlx_runner._session import session
 from rlx_runner._setup import SamplerChoice, set_up
 from rlx_runner._snapshots import BEGINS_ANEW, Snapshots
 from rlx_runner._state import RunState
 from rlx_runner._stop import StopSwitch, stop_message
-from rlx_snapshot import SnapshotNotFoundError, exact_copy
+from rlx_snapshot import exact_copy
 
 
 class Changes(TypedDict, total=False):
@@ -252,7 +253,7 @@ class LocalRunner(EpochLoop):
         """
         try:
             self.restore(from_dir, **changes)
-        except SnapshotNotFoundError:
+        except self._snapshots.absent:
             rewind_logs(self._logger, {}, from_dir=from_dir, own_dir=from_dir)
             self._display.say(f"No snapshot in {from_dir} yet: the run begins at its first epoch.")
             return False
@@ -308,8 +309,9 @@ class LocalRunner(EpochLoop):
         self._pending_random = None if state.exact is None else state.exact["random"]
         self._parts, self._progress, self._restored = parts, progress_of(state), True
         self._args = replace(state.train_args, start_epoch=self._progress.epoch)
-        for sentence in resume_report(state, exactness, from_dir):
-            self._display.say(sentence)
+        self._display.say(f"Going on with epoch {self._progress.epoch} in {from_dir}, {exactness}.")
+        if (changed := match_threads(state.exact)) is not None:
+            self._display.say(changed)
         return copy.copy(self._args)
 
     def _run(self, args: TrainArgs) -> Any:
@@ -317,9 +319,9 @@ class LocalRunner(EpochLoop):
         if self._progress.epoch >= args.n_epochs:
             self._display.say(f"All of {args.n_epochs} epochs are done; nothing is left to train.")
             return self._progress.average_return
-        self._display.start(self._progress, args.n_epochs)
         random, self._pending_random = self._pending_random, None
         with session(parts, self._logger, self._snapshots, self._stop, self._display, random):
+            self._display.start(self._progress, args.n_epochs)
             value = None if self._ends_here() else parts.algo.train(self)  # which may count on an epoch
         if self._progress.epoch < args.n_epochs and self.stop_requested:
             message = stop_message(self._progress, self._snapshots)

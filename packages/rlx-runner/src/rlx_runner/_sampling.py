@@ -55,9 +55,13 @@ class Sampling:
 
     def close(self) -> None:
         """Release the workers; their state stays, for the next time."""
-        if self._sampler is not None:
+        if self._sampler is None:
+            return
+        sampler = self._sampler
+        try:
             self.exactness()
-            sampler, self._state = self._sampler, self.state_dict()
+            self._state = self.state_dict()
+        finally:  # workers of which one has died may have no state to give
             self._sampler = None
             sampler.shutdown_worker()
 

@@ -1,7 +1,6 @@
 """What ``setup`` settles: the parts of a run that stay the same from epoch to epoch."""
 
 from collections.abc import Mapping
-from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -94,10 +93,11 @@ class Setup:
 
     def close(self) -> None:
         """Release all workers."""
-        with ExitStack() as stack:
+        try:
+            self.sampling.close()
+        finally:
             if self.evaluator is not None:
-                stack.callback(self.evaluator.close)
-            stack.callback(self.sampling.close)
+                self.evaluator.close()
 
 
 def set_up(

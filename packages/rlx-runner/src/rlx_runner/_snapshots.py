@@ -6,7 +6,7 @@ from typing import Any
 from rlx_protocols import SnapshotConfigLike, SnapshotStore
 from rlx_runner._checks import check_offers
 from rlx_runner._offers import background, commit_aware, method
-from rlx_snapshot import SnapshotConfig, Snapshotter
+from rlx_snapshot import SnapshotConfig, SnapshotNotFoundError, Snapshotter
 
 BEGINS_ANEW = (
     "Earlier snapshots in this folder are put away under discarded/: training begins anew. "
@@ -55,6 +55,11 @@ class Snapshots:
         """Return the state of `epoch`."""
         return self._store.load(from_dir, epoch)
 
+    @property
+    def absent(self) -> type[FileNotFoundError]:
+        """What :meth:`load` raises where there is no snapshot; of files also only then, not for what one needs."""
+        return SnapshotNotFoundError if isinstance(self._store, Snapshotter) else FileNotFoundError
+
     def begin(self) -> bool:
         """Put what an earlier attempt left in this folder away; return whether there was something.
 
@@ -89,4 +94,9 @@ class Snapshots:
 
 def same_directory(left: str, right: str) -> bool:
     """Whether two names lead to one folder."""
-    return Path(left).resolve() == Path(right).resolve()
+    return resolved(left) == resolved(right)
+
+
+def resolved(directory: str) -> str:
+    """Return the one name of a folder; that of an object store is a URL, and no path."""
+    return directory if "://" in directory else str(Path(directory).resolve())

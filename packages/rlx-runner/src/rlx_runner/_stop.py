@@ -1,5 +1,6 @@
 """Being asked to stop: by a signal, or by whoever owns the signals."""
 
+import os
 import signal
 import threading
 from collections.abc import Callable, Generator
@@ -25,6 +26,7 @@ class StopSwitch:
             raise TypeError(f"stop_requested is {asked!r}; it must be a function without arguments.")
         self._asked = asked
         self._signalled = False
+        self._process = os.getpid()
 
     @property
     def requested(self) -> bool:
@@ -33,12 +35,16 @@ class StopSwitch:
 
     @contextmanager
     def listening(self) -> Generator[None]:
-        """Listen to the signals: the first one asks to stop, the second one ends the process at once."""
+        """Listen to the signals: the first one asks to stop, the second one ends the process at once.
+
+        One that is ignored stays so, as Ctrl-C in a job that a shell has put in the background.
+        """
         if self._asked is not None or threading.current_thread() is not threading.main_thread():
             yield
             return
-        self._signalled = False
-        before = {number: signal.signal(number, self._on_signal) for number in STOP_SIGNALS}
+        self._signalled, self._process = False, os.getpid()
+        heard = [number for number in STOP_SIGNALS if signal.getsignal(number) is not signal.SIG_IGN]
+        before = {number: signal.signal(number, self._on_signal) for number in heard}
         try:
             yield
         finally:
@@ -47,9 +53,19 @@ class StopSwitch:
 
     def _on_signal(self, number: int, frame: FrameType | None) -> None:
         del frame
-        if self._signalled:
+        if os.getpid() != self._process:
+            _end_worker(number)
+        elif self._signalled:
             raise SystemExit(128 + number)
-        self._signalled = True
+        else:
+            self._signalled = True
+
+
+def _end_worker(number: int) -> None:
+    """Let SIGTERM end a forked child, as it would without us; Ctrl-C, which reaches it too, is for its parent."""
+    if number == signal.SIGTERM:
+        signal.signal(number, signal.SIG_DFL)
+        os.kill(os.getpid(), number)
 
 
 def stop_message(progress: Progress, snapshots: Snapshots) -> str:
