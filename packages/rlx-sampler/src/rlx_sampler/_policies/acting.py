@@ -5,7 +5,17 @@ from typing import Any, Final, NamedTuple, Protocol, TypeAlias
 
 import numpy as np
 
-from rlx_sampler._batches.trees import Array, ArrayTree, concatenate, flat, is_tuple, leaves, map_leaves, rows
+from rlx_sampler._batches.trees import (
+    Array,
+    ArrayTree,
+    concatenate,
+    flat,
+    is_array,
+    is_tuple,
+    leaves,
+    map_leaves,
+    rows,
+)
 from rlx_sampler._offers import Acting, how_to_act, offered, reset_policy, takes_argument
 from rlx_sampler._policies.noise import is_tensor, to_array
 from rlx_sampler._policies.row_generators import RowGenerators
@@ -92,10 +102,7 @@ class BatchedActor:
         """Run the policy on copies that it may keep or change, in as few calls as keep all bits."""
         if not self._calls:
             self._calls = self._arranged(observations)
-        parts = [
-            ask_many(self._policy, map_leaves(np.copy, rows(observations, part)), rngs)
-            for part, rngs in self._calls
-        ]
+        parts = [ask_many(self._policy, _copied(observations, part), rngs) for part, rngs in self._calls]
         if len(parts) == 1:
             return parts[0]
         return Answer(
@@ -107,6 +114,13 @@ class BatchedActor:
         width = self.n_rows if together else self._block
         starts = range(0, self.n_rows, width)
         return [(slice(at, at + width), RowGenerators(self._rngs[at : at + width])) for at in starts]
+
+
+def _copied(observations: ArrayTree, part: slice) -> ArrayTree:
+    def copied(leaf: Array) -> Array:
+        return leaf[part].copy()
+
+    return map_leaves(copied, observations)
 
 
 class SingleActor:
@@ -146,7 +160,7 @@ def _stack_one(leaf: Any) -> Array:
 
 
 def _as_array(leaf: Any) -> Array:
-    array = to_array(leaf) if is_tensor(leaf) else np.asarray(leaf)
+    array = to_array(leaf) if is_array(leaf) or is_tensor(leaf) else np.asarray(leaf)
     return array.astype(object) if array.dtype.kind in "USV" else array
 
 
@@ -177,8 +191,9 @@ def checked(n_rows: int, answered: tuple[Any, dict[str, Any]]) -> Answer:
     """
     actions, infos = answered
     answer = Answer(map_leaves(_as_array, actions), map_leaves(_as_array, infos))
-    if any(leaf.shape[:1] != (n_rows,) for leaf in flat(tuple(answer))):
-        raise _wrong_rows(n_rows, answer)
+    for leaf in flat(answer):
+        if leaf.shape[:1] != (n_rows,):
+            raise _wrong_rows(n_rows, answer)
     return answer
 
 

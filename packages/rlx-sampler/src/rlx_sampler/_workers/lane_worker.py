@@ -1,8 +1,9 @@
 """The workers that come with rlx: one environment, or several with one call of the policy."""
 
+import itertools
 from collections.abc import Iterator
 from operator import itemgetter
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Final
 
 from rlx_sampler._batches.episodes import EpisodeBatch
 from rlx_sampler._batches.recorded import Harvest, assemble
@@ -17,6 +18,9 @@ from rlx_sampler._workers.environments import Environments
 from rlx_sampler._workers.lanes import Lanes
 from rlx_sampler._workers.vector_lanes import lanes_of
 from rlx_sampler._workers.worker import Lease, Worker
+
+STEPS_BETWEEN_HARVESTS: Final = 16
+"""Steps of all lanes for which ended episodes wait at most while some lanes have none."""
 
 
 class VecWorker(Worker):
@@ -198,17 +202,19 @@ class VecWorker(Worker):
     def run(self, lease: Lease) -> Iterator[Harvest]:
         """Run the episodes that `lease` names; yield them as they end, in any order.
 
-        Several are handed over together, but as soon as there is a lane without an episode:
-        whoever gives them out may be waiting to know how long these were.
+        They are handed over many at a time, but every few steps once there are lanes without an
+        episode: whoever gives them out may be waiting to know how long these were.
         """
         if self._policy is not None and draws_globally(self._policy):
             yield from self._run_seeded(lease)
             return
         self._abandon()  # so that lanes fill up in the same order in every call
         try:
-            while True:
-                enough = self.n_lanes if self._fill(lease) else 1
-                if self._lanes is not None and self._lanes.n_ended >= enough:
+            for n_steps in itertools.count():
+                is_full = self._fill(lease)
+                n_ended = 0 if self._lanes is None else self._lanes.n_ended
+                is_time = not is_full and n_steps % STEPS_BETWEEN_HARVESTS == 0
+                if n_ended >= self.n_lanes or is_time or self.is_idle:
                     yield from self._harvest()
                 if self.is_idle or lease.is_over():
                     return

@@ -264,7 +264,7 @@ def _in_order(template: Answer, answer: Answer) -> list[Array]:
             f"the policy's infos were {sorted(template.infos)} and are now {sorted(answer.infos)}; "
             f"a policy must give the same names every time."
         )
-    return flat_as(tuple(template), tuple(answer))
+    return flat_as(template, answer)
 
 
 def _for_lanes(actions: ArrayTree) -> Any:

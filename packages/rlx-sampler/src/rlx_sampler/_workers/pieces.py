@@ -1,7 +1,6 @@
 """Episodes that have ended, or were cut: noted one by one, and taken off the tape many at a time."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from itertools import groupby
 from typing import NamedTuple
 
@@ -15,11 +14,10 @@ from rlx_sampler._batches.trees import ArrayTree, stack
 from rlx_sampler._workers.tape import Tape
 
 
-@dataclass(frozen=True, slots=True)
-class Piece:
+class Piece(NamedTuple):
     """An episode, or a part of one, whose steps are on the tape."""
 
-    index: int
+    episode: int
     """Episode number of the key that it belongs to."""
     lane: int
     begin: int
@@ -50,8 +48,8 @@ def harvest(pieces: Sequence[Piece], tape: Tape, layout: Layout) -> Iterator[Har
     """
     if not pieces:
         return
-    ordered = sorted(pieces, key=lambda each: each.index)
-    keys = [list(each) for _, each in groupby(ordered, key=lambda each: each.index)]
+    ordered = sorted(pieces, key=lambda each: each.episode)
+    keys = [list(each) for _, each in groupby(ordered, key=lambda each: each.episode)]
     columns = _shared_columns(ordered)
     if columns is not None:
         yield _harvest(keys, _record(ordered, columns, tape, layout))
@@ -62,7 +60,7 @@ def harvest(pieces: Sequence[Piece], tape: Tape, layout: Layout) -> Iterator[Har
 
 
 def _harvest(keys: Sequence[Sequence[Piece]], recorded: Recorded) -> Harvest:
-    return Harvest([key[0].index for key in keys], [len(key) for key in keys], recorded)
+    return Harvest([key[0].episode for key in keys], [len(key) for key in keys], recorded)
 
 
 def _joined(recordings: Sequence[Recorded]) -> Recorded:

@@ -14,6 +14,7 @@ class ObservationStack:
     def __init__(self, n_rows: int, observation: ArrayTree) -> None:
         """Take the structure, dtypes and shapes from one observation."""
         self.tree: ArrayTree = map_leaves(partial(_zeros, n_rows), observation)
+        self._plain = _plain(self.tree)
 
     def place(self, lane: int, observation: ArrayTree) -> None:
         """Copy `observation` into row `lane`, widening the dtype rather than losing bits.
@@ -21,12 +22,12 @@ class ObservationStack:
         Raises:
             ValueError: If it has another shape than the first one had.
         """
-        tree = self.tree
-        is_plain = is_array(observation) and is_array(tree) and observation.dtype == tree.dtype
-        if is_plain and observation.shape == tree.shape[1:]:  # as nearly always
-            tree[lane] = observation
+        dtype, shape = self._plain
+        if is_array(observation) and observation.dtype is dtype and observation.shape == shape:
+            self.tree[lane] = observation  # as nearly always
         else:
-            self.tree = _place(tree, lane, observation)
+            self.tree = _place(self.tree, lane, observation)
+            self._plain = _plain(self.tree)
 
     def place_all(self, observations: ArrayTree) -> None:
         """Copy one observation a lane, from lane 0 on."""
@@ -46,6 +47,11 @@ class ObservationStack:
     def arrays(self) -> list[Array]:
         """Return the arrays of the tree."""
         return flat(self.tree)
+
+
+def _plain(stack: ArrayTree) -> tuple[np.dtype[Any] | None, tuple[int, ...]]:
+    """Return dtype and shape of an observation that can be copied as it is; no dtype where none can."""
+    return (stack.dtype, stack.shape[1:]) if is_array(stack) else (None, ())
 
 
 def _zeros(n_rows: int, leaf: Any) -> Array:
