@@ -13,8 +13,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rlx_experiment import ExperimentContext, run_experiment, to_local_command
+from rlx_experiment import ExperimentContext, Run, run_experiment, to_local_command
 
+Git = Callable[..., str]
 RunScript = Callable[..., "subprocess.CompletedProcess[str]"]
 
 pytestmark = pytest.mark.filterwarnings("ignore:run_experiment is deprecated:DeprecationWarning")
@@ -120,6 +121,23 @@ class TestRunExperiment:
         with pytest.raises(TypeError, match="'n_parallel'"):
             run_experiment(make_call(), n_parallel=2)
 
+    def test_the_code_of_the_launcher_is_kept(self, git: Git, run_script: RunScript) -> None:
+        """The process that makes the call is not the program whose repository counts."""
+        script = """
+            import warnings
+            from rlx_experiment import run_experiment
+            warnings.simplefilter("ignore")
+            run_experiment(lambda *_: None, exp_name="a")
+        """
+        Path("script.py").write_text(script)
+        git("add", ".")
+        git("commit", "-qm", "x")
+        result = run_script(script)
+        assert result.returncode == 0, result.stderr
+        run = Run.open("data/local/experiment/a")
+        assert run.metadata["launcher"] == "script.py"
+        assert (run.path / "launch_archive.tar.xz").exists()
+
     def test_is_deprecated(self) -> None:
         """Each use says what to use instead."""
         with pytest.warns(DeprecationWarning, match="wrap_experiment"):
@@ -142,7 +160,7 @@ from rlx_experiment.experiment_wrapper import run_experiment
 def call(ctxt, *_):
     Path(ctxt.snapshot_dir, "mine").touch(exist_ok=False)
 
-Path("call.pkl").write_bytes(dump((call, {})))
+Path("call.pkl").write_bytes(dump((call, {}, None)))
 gate, opener = os.pipe()
 children = []
 for _ in range(int(sys.argv[1])):

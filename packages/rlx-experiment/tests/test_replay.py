@@ -72,6 +72,22 @@ def test_resume_runs_the_code_as_it_is_now(run: Run) -> None:
     assert "'mended'" in note("run")
 
 
+def test_resume_knows_the_script_that_launched_an_imported_experiment(
+    git: Git, run_script: RunScript
+) -> None:
+    """The process that resumes is no launcher; the repository stays that of the one that was."""
+    Path("training.py").write_text(
+        "from rlx_experiment import wrap_experiment\n@wrap_experiment(log_dir='run')\ndef train(ctxt): pass\n"
+    )
+    git("add", ".")
+    git("commit", "-qm", "x")
+    result = run_script("from training import train\ntrain()\n")
+    assert result.returncode == 0, result.stderr
+    assert Run.open("run").resume() == 0
+    metadata = Run.open("run").metadata
+    assert (metadata["launcher"], metadata["githash"]) == ("script.py", git("rev-parse", "HEAD") + "-dirty")
+
+
 def test_rerun_runs_the_code_as_it_was(run: Run) -> None:
     """The uncommitted state of the launch runs again in a new folder, though all of it changed since."""
     Path("helper.py").unlink()

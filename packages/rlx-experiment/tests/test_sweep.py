@@ -29,6 +29,7 @@ from rlx_experiment._sweeps.pool import visible_gpus
 
 pytestmark = pytest.mark.processes
 
+Git = Callable[..., str]
 RunScript = Callable[..., "subprocess.CompletedProcess[str]"]
 
 
@@ -99,6 +100,33 @@ class TestLocal:
             command, input=textwrap.dedent(script), capture_output=True, text=True, check=True
         )
         assert done.stdout == "['finished', 'finished']\n"
+        (run, _) = sorted(Path("data/local/experiment").iterdir())
+        assert "launcher" not in Run.open(run).metadata
+
+    @pytest.mark.parametrize("fork", [True, False])
+    def test_keeps_the_code_of_the_program_that_sweeps(
+        self, git: Git, run_script: RunScript, fork: bool
+    ) -> None:
+        """The runs know the script that was started and its repository, though other processes do the work."""
+        Path("training.py").write_text(
+            "from rlx_experiment import wrap_experiment\n@wrap_experiment\ndef train(ctxt, seed): pass\n"
+        )
+        script = f"""
+            from rlx_experiment import Local, grid
+            from training import train
+
+            if __name__ == "__main__":
+                train.sweep(grid(seed=[1]), launcher=Local(jobs=1, fork={fork}), log_dir="runs")
+        """
+        Path("script.py").write_text(textwrap.dedent(script))
+        git("add", ".")
+        git("commit", "-qm", "x")
+        done = run_script(script)
+        assert done.returncode == 0, done.stderr
+        run = Run.open("runs/seed=1")
+        assert run.metadata["launcher"] == "script.py"
+        assert run.metadata["githash"].startswith(git("rev-parse", "HEAD"))
+        assert run.rerun() == 0
 
     def test_launched_again_it_runs_what_is_missing(self) -> None:
         """Finished runs stay as they are; new points are added."""

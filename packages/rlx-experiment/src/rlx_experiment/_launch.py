@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any, Final, cast
 
 from rlx_experiment._pickling import dump
+from rlx_experiment._runs.metadata import main_script
 
 WRAPPER: Final = "rlx_experiment.experiment_wrapper"
 _TASK_KEYS: Final = ("method_call", "exp_name", "log_dir", "env", "variant", "pre_commands")
@@ -195,5 +196,5 @@ def _run_task(
             print(shlex.join(command))
             if not dry:
                 if command is words:
-                    spec.write_bytes(dump((task["method_call"], variant)))
+                    spec.write_bytes(dump((task["method_call"], variant, main_script())))
                 subprocess.run(command, env=environment, check=True)

@@ -58,6 +58,7 @@ def launch_for_exit_code(
     kwargs: Mapping[str, Any],
     *,
     again: Sequence[str],
+    launcher: Path | None = None,
     source_from: Path | None = None,
 ) -> int:
     """Launch a run for a command line: 0 finished, 75 stopped, 1 or 2 and a message for what is refused.
@@ -67,6 +68,7 @@ def launch_for_exit_code(
         options: Changes to the template's options.
         kwargs: Arguments of the experiment.
         again: Command that, with the run's folder appended, goes on with a stopped run.
+        launcher: Main script of the program that first asked for the run, where that is not this one.
         source_from: Run folder whose source this run shares, instead of capturing its own.
     """
     try:
@@ -75,7 +77,9 @@ def launch_for_exit_code(
     except (TypeError, ValueError) as error:
         return _complain(error, 2)
     try:
-        outcome = template.launch(updated, kwargs, command_line=True, source_from=source_from)
+        outcome = template.launch(
+            updated, kwargs, command_line=True, launcher=launcher, source_from=source_from
+        )
     except (LaunchError, RunLiveError) as error:
         return _complain(error, 1)
     except record.ForeignRunError as error:

@@ -19,6 +19,7 @@ from rlx_experiment._arguments.decode import from_json
 from rlx_experiment._arguments.signature import declared_types
 from rlx_experiment._main import launch_for_exit_code
 from rlx_experiment._runs import record
+from rlx_experiment._runs.run import Run
 from rlx_experiment._secrets import SECRET_MARKER
 from rlx_experiment._template import ExperimentTemplate
 
@@ -57,8 +58,20 @@ def main(argv: Sequence[str]) -> int:
         kwargs = {key: value for key, value in kwargs.items() if key in passed}
     source = args.run if args.action == "rerun" else None
     return launch_for_exit_code(
-        template, options, kwargs, again=["rlx-experiment", "resume"], source_from=source
+        template,
+        options,
+        kwargs,
+        again=["rlx-experiment", "resume"],
+        launcher=_launcher(Run(args.run), Path(identity["file"])),
+        source_from=source,
     )
+
+
+def _launcher(run: Run, experiment: Path) -> Path | None:
+    """Return the script that launched `run`, or where that is gone the file of its experiment."""
+    recorded = Path(run.source.get("root", ""), run.metadata.get("launcher", ""))
+    found = [path for path in (recorded, experiment) if path.is_absolute() and path.is_file()]
+    return found[0] if found else None
 
 
 def load_template(

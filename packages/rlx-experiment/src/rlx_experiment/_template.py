@@ -110,6 +110,7 @@ class ExperimentTemplate:
         kwargs: Mapping[str, Any],
         *,
         command_line: bool = False,
+        launcher: Path | None = None,
         source_from: Path | None = None,
         console: bool = False,
     ) -> Outcome:
@@ -136,6 +137,7 @@ class ExperimentTemplate:
             archive=options.archive_launch_repo,
             source_store=options.store,
             command_line=command_line,
+            launcher=launcher,
             source_from=source_from,
             console=console,
         )

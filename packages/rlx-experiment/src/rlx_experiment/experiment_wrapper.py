@@ -24,7 +24,7 @@ def run_experiment(argv: Sequence[str]) -> None:
             trusted, as is any code that one runs.
     """
     args = _parser().parse_args(list(argv)[1:])
-    call, variant = _read_call(args)
+    call, variant, launcher = _read_call(args)
     if args.seed is not None:
         _seed(args.seed)
     parameters = public_arguments(variant or {})
@@ -40,6 +40,7 @@ def run_experiment(argv: Sequence[str]) -> None:
         snapshot_gap=args.snapshot_gap,
         archive=True,
         source_store=default_store(folder),
+        launcher=launcher,
     )
     run_attempt(plan, lambda ctxt: call(ctxt, variant, args.resume_from_dir, args.resume_from_epoch))
 
@@ -47,7 +48,7 @@ def run_experiment(argv: Sequence[str]) -> None:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="rlx_experiment.experiment_wrapper", allow_abbrev=False)
     call = parser.add_mutually_exclusive_group(required=True)
-    call.add_argument("--spec", help="file with the pickled call and variant")
+    call.add_argument("--spec", help="file with the pickled call, variant and launcher")
     call.add_argument("--args_data", help="the pickled call as base64")
     parser.add_argument("--variant_data", help="the pickled variant as base64, with --args_data")
     parser.add_argument("--exp_name", default="experiment")
@@ -60,12 +61,13 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _read_call(args: argparse.Namespace) -> tuple[Any, Any]:
+def _read_call(args: argparse.Namespace) -> tuple[Any, Any, Path | None]:
+    """Return the call, its variant, and the main script of the program that asks for it, where that is known."""
     if args.spec:
-        call, variant = pickle.loads(Path(args.spec).read_bytes())
-        return call, variant
+        call, variant, launcher = pickle.loads(Path(args.spec).read_bytes())
+        return call, variant, launcher
     call = pickle.loads(base64.b64decode(args.args_data))
-    return call, pickle.loads(base64.b64decode(args.variant_data)) if args.variant_data else None
+    return call, pickle.loads(base64.b64decode(args.variant_data)) if args.variant_data else None, None
 
 
 def _seed(seed: int) -> None:

@@ -50,6 +50,9 @@ class RunPlan(NamedTuple):
     command_line: bool = False
     """Whether to refuse a folder with a run that is not of this experiment, and to say where the run goes."""
 
+    launcher: Path | None = None
+    """Main script of the program that asks for the run; None for that of this process."""
+
     source_from: Path | None = None
     """Run folder whose source this run shares, instead of capturing its own."""
 
@@ -185,7 +188,7 @@ class _Attempt:
             share_source(self.plan.source_from, self.folder)
             inherited = metadata.describe_origin(self.plan.source_from)
             return {**metadata.describe_process(self.plan.arguments), **inherited}
-        launcher = metadata.main_script()
+        launcher = self.plan.launcher or metadata.main_script()
         root = git.find_root(launcher.parent) if launcher else None
         tree = git.read_tree(root) if root else None
         if root and tree is None and self.plan.archive:

@@ -5,13 +5,15 @@ import os
 import sys
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from rlx_experiment._runs.machine import host, python_version, system
 from rlx_experiment._runs.record import METADATA_FILE
 from rlx_experiment._runs.status import now
 from rlx_experiment._secrets import public_argv, public_environment
 from rlx_experiment._source import git
+
+_THIS_PACKAGE: Final = Path(__file__).resolve().parents[1]
 
 
 def get_metadata() -> tuple[str | None, dict[str, str]]:
@@ -32,12 +34,15 @@ def get_metadata() -> tuple[str | None, dict[str, str]]:
 
 
 def main_script() -> Path | None:
-    """Return the absolute path of the running program's main script, if it has one."""
+    """Return the absolute path of the running program's main script, if it has one that is not of this package."""
     try:
         name = sys.modules["__main__"].__file__
     except AttributeError:
         return None
-    return Path(name).resolve() if name and Path(name).is_file() else None  # not "<stdin>"
+    if not name or not Path(name).is_file():  # "<stdin>", for one
+        return None
+    script = Path(name).resolve()
+    return None if script.is_relative_to(_THIS_PACKAGE) else script
 
 
 def describe_launcher(launcher: Path, tree: git.WorkingTree | None) -> dict[str, str]:
@@ -53,7 +58,7 @@ def describe_launcher(launcher: Path, tree: git.WorkingTree | None) -> dict[str,
 def describe_origin(origin: Path) -> dict[str, Any]:
     """Return what a rerun has in common with the run `origin`: the code, and where it was started."""
     recorded: dict[str, Any] = json.loads((origin / METADATA_FILE).read_bytes())
-    shared = {key: recorded[key] for key in ("githash", "launcher", "cwd") if key in recorded}
+    shared: dict[str, Any] = {key: recorded[key] for key in ("githash", "launcher", "cwd") if key in recorded}
     return {**shared, "rerun_of": str(origin)}
 
 

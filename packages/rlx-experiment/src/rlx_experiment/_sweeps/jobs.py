@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Final, Literal, NamedTuple, get_args
 
 from rlx_experiment._pickling import dump
 from rlx_experiment._runs.identity import is_importable
+from rlx_experiment._runs.metadata import main_script
 
 if TYPE_CHECKING:
     from rlx_experiment._template import ExperimentTemplate
@@ -55,7 +56,7 @@ def pack_job(template: "ExperimentTemplate", job: Job) -> bytes:
     identity = template.place if is_importable(template.wrapped, template) else None
     pickled = dump(template.wrapped) if identity is None else None
     options = {**template.changes(), "log_dir": str(job.folder), "use_existing_dir": True}
-    return dump((identity, pickled, options, dict(job.arguments)))
+    return dump((identity, pickled, options, dict(job.arguments), main_script()))
 
 
 def run_job(packed: bytes, template: "ExperimentTemplate | None" = None) -> int:
@@ -68,11 +69,13 @@ def run_job(packed: bytes, template: "ExperimentTemplate | None" = None) -> int:
     from rlx_experiment._lock import RunLiveError
     from rlx_experiment._template import wrap_experiment
 
-    identity, pickled, options, arguments = pickle.loads(packed)
+    identity, pickled, options, arguments, launcher = pickle.loads(packed)
     if template is None:
         template = wrap_experiment(pickle.loads(pickled)) if identity is None else load(identity)
     try:
-        outcome = template.launch(template.options.updated(options), arguments, console=True)
+        outcome = template.launch(
+            template.options.updated(options), arguments, launcher=launcher, console=True
+        )
     except RunLiveError:
         return LIVE
     return FINISHED if outcome.state == "finished" else STOPPED
