@@ -7,10 +7,11 @@ Start a run, kill it whenever you like, and go on where it was::
 """
 
 from collections.abc import Mapping, Sequence
-from typing import Any, Final, Literal
+from typing import Annotated, Any, Final, Literal
 
 import gymnasium
 import numpy as np
+from annotated_types import Ge
 from numpy.typing import NDArray
 
 from rlx_experiment import ExperimentContext, wrap_experiment
@@ -134,9 +135,9 @@ def cem_cartpole(
     ctxt: ExperimentContext,
     *,
     seed: int = 1,
-    n_epochs: int = 30,
-    batch_size: int = 500,
-    n_workers: int = 1,
+    n_epochs: Annotated[int, Ge(0)] = 30,
+    batch_size: Annotated[int, Ge(1)] = 500,
+    n_workers: Annotated[int, Ge(1)] = 1,
     sampler: Literal["local", "multiprocessing", "ray"] = "local",
     logger: Literal["csv", "tensorboard", "wandb", "none"] = "csv",
 ) -> Any:

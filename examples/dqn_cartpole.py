@@ -8,11 +8,12 @@ Start a run, kill it whenever you like, and go on where it was::
 
 import copy
 from collections.abc import Mapping, Sequence
-from typing import Any, Final, Literal, NamedTuple
+from typing import Annotated, Any, Final, Literal, NamedTuple
 
 import gymnasium
 import numpy as np
 import torch
+from annotated_types import Ge
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
@@ -259,9 +260,9 @@ def dqn_cartpole(
     ctxt: ExperimentContext,
     *,
     seed: int = 1,
-    n_epochs: int = 120,
-    batch_size: int = 250,
-    n_workers: int = 1,
+    n_epochs: Annotated[int, Ge(0)] = 120,
+    batch_size: Annotated[int, Ge(1)] = 250,
+    n_workers: Annotated[int, Ge(1)] = 1,
     sampler: Literal["local", "multiprocessing", "ray"] = "local",
     fragments: bool = False,
     logger: Literal["csv", "tensorboard", "wandb", "none"] = "csv",

@@ -8,11 +8,12 @@ Start a run, kill it whenever you like, and go on where it was::
 
 from collections.abc import Mapping, Sequence
 from itertools import pairwise
-from typing import Any, Final, Literal
+from typing import Annotated, Any, Final, Literal
 
 import gymnasium
 import numpy as np
 import torch
+from annotated_types import Ge
 from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.distributions import Categorical
@@ -220,9 +221,9 @@ def ppo_cartpole(
     ctxt: ExperimentContext,
     *,
     seed: int = 1,
-    n_epochs: int = 30,
-    batch_size: int = 2000,
-    n_workers: int = 1,
+    n_epochs: Annotated[int, Ge(0)] = 30,
+    batch_size: Annotated[int, Ge(1)] = 2000,
+    n_workers: Annotated[int, Ge(1)] = 1,
     sampler: Literal["local", "multiprocessing", "ray"] = "local",
     fragments: bool = False,
     logger: Literal["csv", "tensorboard", "wandb", "none"] = "csv",

@@ -9,11 +9,12 @@ Start a run, kill it whenever you like, and go on where it was::
 import copy
 import math
 from collections.abc import Mapping, Sequence
-from typing import Any, Final, Literal, NamedTuple
+from typing import Annotated, Any, Final, Literal, NamedTuple
 
 import gymnasium
 import numpy as np
 import torch
+from annotated_types import Ge
 from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.distributions import Normal
@@ -290,12 +291,12 @@ def sac_hopper(
     ctxt: ExperimentContext,
     *,
     seed: int = 1,
-    n_epochs: int = 100,
-    batch_size: int = 1000,
-    n_workers: int = 1,
+    n_epochs: Annotated[int, Ge(0)] = 100,
+    batch_size: Annotated[int, Ge(1)] = 1000,
+    n_workers: Literal[1, 2, 4] = 1,
     sampler: Literal["local", "multiprocessing", "ray"] = "local",
     logger: Literal["csv", "tensorboard", "wandb", "none"] = "csv",
-    replay_capacity: int = 1_000_000,
+    replay_capacity: Annotated[int, Ge(1)] = 1_000_000,
 ) -> Any:
     """Train a policy on Hopper-v5 with SAC.
 
@@ -304,13 +305,11 @@ def sac_hopper(
         seed: Root of every random stream.
         n_epochs: Epochs in total, those before a resume included.
         batch_size: Environment steps of an epoch; episodes go on in the next one.
-        n_workers: Workers that share four environments: 1, 2 or 4. The results do not depend on it.
+        n_workers: Workers that share four environments; the results do not depend on it.
         sampler: How episodes are collected.
         logger: Where numbers go, beside the journal that is always written.
         replay_capacity: Transitions that the replay buffer keeps.
     """
-    if n_workers not in (1, 2, 4):
-        raise ValueError(f"n_workers is {n_workers}: 1, 2 or 4 can share {N_ENVIRONMENTS} environments.")
     torch.set_num_threads(1)  # another number of threads gives other last bits
     sampling: dict[str, Any] = {
         "sampler_cls": SAMPLERS[sampler],

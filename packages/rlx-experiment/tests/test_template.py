@@ -6,7 +6,7 @@ import json
 import logging
 import pickle
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import pytest
 from annotated_types import Ge, Gt, Interval
@@ -139,10 +139,12 @@ class TestBounds:
             ({"gamma": 1.5}, "gamma should be at most 1, not 1.5"),
             ({"gamma": 0.0}, "gamma should be above 0, not 0.0"),
             ({"epochs": -1}, "epochs should be above 0, not -1"),
+            ({"n_workers": 3}, "n_workers should be one of 1, 2, 4, not 3"),
+            ({"sampler": "locl"}, "sampler should be one of 'local', 'ray', not 'locl'"),
         ],
     )
     def test_a_value_out_of_bounds_leaves_nothing(self, arguments: dict[str, Any], message: str) -> None:
-        """Bounds that the signature declares are checked before anything is written, defaults included."""
+        """Bounds and choices that the signature declares are checked before anything is written, defaults included."""
 
         @wrap_experiment
         def exp(
@@ -150,6 +152,8 @@ class TestBounds:
             batch_size: Annotated[int, Ge(1)] = 64,
             gamma: Annotated[float, Interval(gt=0, le=1)] = 0.99,
             epochs: Annotated[int, Gt(0)] | None = None,
+            n_workers: Literal[1, 2, 4] = 1,
+            sampler: Literal["local", "ray"] | None = None,
         ) -> None: ...
 
         with pytest.raises(ValueError, match=message):
@@ -157,7 +161,16 @@ class TestBounds:
         with pytest.raises(ValueError, match=message):
             exp.sweep([arguments])
         assert list(Path().iterdir()) == []
-        exp(batch_size=1, gamma=1)
+        exp(batch_size=1, gamma=1, n_workers=4, sampler="ray")
+
+    def test_what_cannot_be_evaluated_is_not_checked(self) -> None:
+        """A type that only type checkers import keeps no call from running."""
+
+        def exp(ctxt: ExperimentContext, n: int = 1) -> int:
+            return n
+
+        exp.__annotations__["n"] = "Unheard"
+        assert wrap_experiment(exp)(n=2) == 2
 
 
 class TestFolders:

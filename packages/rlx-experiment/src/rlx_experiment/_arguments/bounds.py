@@ -1,6 +1,6 @@
-"""Bounds of arguments that a signature declares, as ``Annotated[int, Ge(1)]``, checked before a run begins.
+"""Bounds and choices that a signature declares, as ``Annotated[int, Ge(1)]`` and ``Literal["a", "b"]``.
 
-The markers are those of the annotated-types library (pydantic's ``PositiveInt`` and the like are made of them); whoever
+They are checked before a run begins. The markers are those of the annotated-types library (pydantic's ``PositiveInt`` and the like are made of them); whoever
 uses one has imported it, so nothing is imported here.
 """
 
@@ -24,15 +24,34 @@ _COMPARISONS: Final[Mapping[str, tuple[str, Callable[[Any, Any], bool]]]] = {
 
 
 def check_bounds(function: Function, arguments: Mapping[str, Any]) -> None:
-    """Raise ValueError if one of `arguments` is outside of the bounds that its annotation declares."""
-    known = sys.modules.get("annotated_types")
-    if known is None:
+    """Raise ValueError if one of `arguments` is outside of the bounds or choices that its annotation declares.
+
+    Where annotations cannot be evaluated, as those that only type checkers import, nothing is checked.
+    """
+    try:
+        annotations = declared_types(function)
+    except ValueError:
         return
-    for name, annotation in declared_types(function).items():
-        for key, bound in _declared_bounds(annotation, known):
-            value, (words, holds) = arguments.get(name), _COMPARISONS[key]
-            if value is not None and not holds(value, bound):
+    known = sys.modules.get("annotated_types")
+    for name, annotation in annotations.items():
+        value = arguments.get(name)
+        if value is None:
+            continue
+        _check_choice(name, value, annotation)
+        for key, bound in _declared_bounds(annotation, known) if known else ():
+            words, holds = _COMPARISONS[key]
+            if not holds(value, bound):
                 raise ValueError(f"{name} should be {words} {bound!r}, not {value!r}")
+
+
+def _check_choice(name: str, value: object, annotation: Any) -> None:
+    members = typing.get_args(annotation) if _is_union(annotation) else (annotation,)
+    literals = [member for member in members if member is not types.NoneType]
+    if not literals or any(typing.get_origin(member) is not typing.Literal for member in literals):
+        return
+    choices = [choice for literal in literals for choice in typing.get_args(literal)]
+    if value not in choices:
+        raise ValueError(f"{name} should be one of {', '.join(map(repr, choices))}, not {value!r}")
 
 
 def check_seed(arguments: Mapping[str, object]) -> None:
@@ -43,15 +62,18 @@ def check_seed(arguments: Mapping[str, object]) -> None:
 
 
 def _declared_bounds(annotation: Any, known: Any) -> Iterator[tuple[str, Any]]:
-    origin = typing.get_origin(annotation)
-    if origin in (typing.Union, types.UnionType):
+    if _is_union(annotation):
         for member in typing.get_args(annotation):
             yield from _declared_bounds(member, known)
-    elif origin is typing.Annotated:
+    elif typing.get_origin(annotation) is typing.Annotated:
         inner, *markers = typing.get_args(annotation)
         yield from _declared_bounds(inner, known)
         for marker in markers:
             yield from _bounds_of(marker, known)
+
+
+def _is_union(annotation: Any) -> bool:
+    return typing.get_origin(annotation) in (typing.Union, types.UnionType)
 
 
 def _bounds_of(marker: Any, known: Any) -> Iterator[tuple[str, Any]]:
