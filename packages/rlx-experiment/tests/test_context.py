@@ -52,3 +52,9 @@ def test_loggers_write_into_the_folder_and_are_finalized(monkeypatch: pytest.Mon
     ctxt.finalize()
     ctxt.finalize()
     assert calls == [("tensorboard", {"log_dir": "d", "train_interval": 5}), "finalize"]
+    ctxt.logger("tensorboard", "csv")
+    ctxt.logger(["tensorboard", "csv"], "jsonl")
+    assert calls[2:] == [
+        (["tensorboard", "csv"], {"log_dir": "d"}),
+        (["tensorboard", "csv", "jsonl"], {"log_dir": "d"}),
+    ]

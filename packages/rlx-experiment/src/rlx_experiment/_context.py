@@ -63,12 +63,13 @@ class ExperimentContext:
         """Say that the run's work is done, so that it counts as finished although a stop was noticed."""
         self._complete = True
 
-    def logger(self, name: str | Sequence[str] = "csv", **options: Any) -> Any:
+    def logger(self, name: str | Sequence[str] = "csv", *more: str, **options: Any) -> Any:
         """Return a logger that writes into this run's folder; it is finalized when the experiment ends.
 
         Args:
             name: 'csv', 'tensorboard', 'wandb', 'none' or another that :func:`rlx_logging.make_logger` knows,
                 or several.
+            more: Further names.
             options: Passed on to :func:`rlx_logging.make_logger`.
 
         Raises:
@@ -76,7 +77,8 @@ class ExperimentContext:
         """
         make_logger = require("rlx_logging", "logging", "ctxt.logger()").make_logger
         folder = self.run.path if self.run else Path(self.snapshot_dir)
-        made = make_logger(name, log_dir=str(folder), **options)
+        names = [*([name] if isinstance(name, str) else name), *more] if more else name
+        made = make_logger(names, log_dir=str(folder), **options)
         self._loggers.append(made)
         return made
 
