@@ -214,3 +214,15 @@ def test_a_full_disk_at_the_end(run_script: RunScript) -> None:
     result = run_script(script, "100000000")
     assert result.returncode == 1
     assert Run.open("data/local/experiment/exp").status.state == "crashed"
+
+
+def test_a_full_disk_does_not_hide_why_a_run_failed(run_script: RunScript) -> None:
+    """The function's own error is the one that is raised; that it could not be recorded is a note on it."""
+    script = textwrap.dedent(FULL).replace(
+        'print("ran")', "resource.setrlimit(resource.RLIMIT_FSIZE, (0, -1)); raise RuntimeError('lost')"
+    )
+    result = run_script(script, "100000000")
+    *_, error, note = result.stderr.splitlines()
+    assert error == "RuntimeError: lost"
+    assert note == "How the run ended could not be recorded: [Errno 27] File too large"
+    assert Run.open("data/local/experiment/exp").status.state == "crashed"

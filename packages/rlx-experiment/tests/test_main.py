@@ -115,12 +115,20 @@ class TestOptions:
         )
         assert Run.open("run").status.state == "failed"
 
+    def test_the_traceback_is_that_of_the_experiment(self, run_script: RunScript) -> None:
+        """How the function was reached is nothing to look through."""
+        result = run_script(TRAINER.replace("for epoch", "raise RuntimeError('lost')\n    for epoch"))
+        files = [line.split('"')[1] for line in result.stderr.splitlines() if line.startswith("  File ")]
+        script = str(Path("script.py").absolute())
+        assert (files[0], files[-1]) == (script, script)
+        assert len(files) <= 4
+
     def test_a_folder_that_cannot_be_made_is_named(self, run_script: RunScript) -> None:
         """What keeps a run from being launched is said in one line, and the exit code is 1."""
         Path("taken").touch()
         result = run_script(TRAINER, "--log-dir", "taken/run")
         assert (result.returncode, result.stdout) == (1, "")
-        assert result.stderr.startswith("error: the run was not started: ")
+        assert result.stderr.startswith(f"error: the run was not started in {Path('taken/run').absolute()}: ")
         assert "taken is a file; choose another log_dir" in result.stderr
         assert len(result.stderr.splitlines()) == 1
 

@@ -6,7 +6,8 @@ import shlex
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Final, Literal, NamedTuple
+from types import TracebackType
+from typing import TYPE_CHECKING, Annotated, Any, Final, Literal, NamedTuple, NoReturn
 
 from rlx_experiment._arguments.bounds import check_seed
 from rlx_experiment._arguments.decode import from_json
@@ -30,6 +31,16 @@ class _Recorded(NamedTuple):
     folder: Path | None = None
     arguments: Mapping[str, Any] = {}
     identity: Mapping[str, Any] = {}
+
+
+def main_and_exit(template: "ExperimentTemplate", argv: Sequence[str]) -> NoReturn:
+    """Run `template` as `argv` says and exit; an error shows where in the experiment it was, not how that was reached."""
+    try:
+        code = main(template, argv)
+    except Exception as error:
+        error.__traceback__ = _from_outside(error.__traceback__)
+        raise
+    sys.exit(code)
 
 
 def main(template: "ExperimentTemplate", argv: Sequence[str]) -> int:
@@ -88,6 +99,14 @@ def launch_for_exit_code(
         return 0
     print(f"stopped; go on with: {shlex.join([*again, str(outcome.path)])}", file=sys.stderr)
     return EXIT_STOPPED
+
+
+def _from_outside(traceback: TracebackType | None) -> TracebackType | None:
+    """Return `traceback` from its first frame on that is not of this package, or whole where there is none."""
+    here, frame = str(Path(__file__).parent), traceback
+    while frame is not None and frame.tb_frame.f_code.co_filename.startswith(here):
+        frame = frame.tb_next
+    return frame or traceback
 
 
 def _complain(error: Exception, code: int) -> int:

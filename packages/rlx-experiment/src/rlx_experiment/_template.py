@@ -235,9 +235,9 @@ class ExperimentTemplate:
         Raises:
             MissingExtraError: tyro is not installed: ``pip install 'rlx-experiment[cli]'``.
         """
-        from rlx_experiment._main import main
+        from rlx_experiment._main import main_and_exit
 
-        sys.exit(main(self, sys.argv[1:] if argv is None else argv))
+        main_and_exit(self, sys.argv[1:] if argv is None else argv)
 
     def __reduce__(self) -> str | tuple[Any, ...]:
         if self.function is None:

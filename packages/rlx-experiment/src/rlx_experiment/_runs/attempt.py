@@ -90,7 +90,10 @@ def run_attempt(plan: RunPlan, body: Callable[[ExperimentContext], Any]) -> Outc
             return attempt.call(body, stop)
     except BaseException as error:
         state = _state_after(error, stop)
-        attempt.end(state, error)
+        try:
+            attempt.end(state, error)
+        except OSError as problem:  # a full disk, say: it must not hide what went wrong
+            error.add_note(f"How the run ended could not be recorded: {problem}")
         if plan.command_line and state == "failed":
             error.add_note(
                 f"The run is kept as failed; to go on with it, add: --resume --log-dir {attempt.folder}"
@@ -108,7 +111,7 @@ def _told_to_people(plan: RunPlan) -> Generator[None, None, None]:
     except OSError as error:
         if not plan.command_line:
             raise
-        raise LaunchError(f"the run was not started: {error}") from error
+        raise LaunchError(f"the run was not started in {plan.folder}: {error}") from error
 
 
 def _state_after(error: BaseException, stop: StopRequest) -> str:
