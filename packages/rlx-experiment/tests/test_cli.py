@@ -55,6 +55,15 @@ class TestList:
         assert (record["state"], record["arguments"]["fail"]) == ("failed", True)
         assert record["error"] == "RuntimeError: diverged"
 
+    def test_a_state_that_does_not_exist_is_wrong_usage(self, capsys: pytest.CaptureFixture[str]) -> None:
+        """A slip of the pen is not answered by silence, and neither is a state that no run is in."""
+        with pytest.raises(SystemExit, match="2"):
+            main(["list", "--state", "faild"])
+        assert "'crashed', 'failed'" in capsys.readouterr().err
+        train()
+        main(["list", "--state", "crashed"])
+        assert capsys.readouterr().out == "no crashed runs in data/local\n"
+
     def test_an_empty_folder_says_so(self, capsys: pytest.CaptureFixture[str]) -> None:
         """No runs is an answer, no folder an error."""
         assert main(["list", "."]) == 0
@@ -170,13 +179,30 @@ class TestTable:
         (line,) = (line for line in text.splitlines() if line.startswith("lr=0.2"))
         assert line.split()[2:4] == ["3", "3.900"]
 
+    def test_settings_are_in_the_order_of_their_values(self, capsys: pytest.CaptureFixture[str]) -> None:
+        """Numbers as numbers, whichever run began first; and what a final score is, is said."""
+        for lr in (10.0, 9.0, 0.5):
+            train(lr=lr)
+        main(["table"])
+        lines = capsys.readouterr().out.splitlines()
+        assert [line.split()[0] for line in lines[1:4]] == ["lr=0.5", "lr=9.0", "lr=10.0"]
+        assert lines[4:] == ["A run's score is the mean of its last 10 values."]
+
+    def test_no_runs_are_an_answer(self, capsys: pytest.CaptureFixture[str]) -> None:
+        """An empty folder has neither scores nor a page."""
+        Path("empty").mkdir()
+        for command in (["table", "empty"], ["report", "empty"]):
+            assert main(command) == 0
+            assert capsys.readouterr().out == "no runs in empty\n"
+        assert not Path("report.html").exists()
+
     def test_takes_tasks_together(self, capsys: pytest.CaptureFixture[str]) -> None:
         """Arguments given as --over are strata of one group."""
         for lr in (0.1, 0.2):
             train(lr=lr)
         main(["table", "--over", "lr"])
         lines = capsys.readouterr().out.splitlines()
-        assert [line.split()[1] for line in lines[1:]] == ["2"]
+        assert [line.split()[1] for line in lines[1:-1]] == ["2"]
 
     def test_an_unknown_metric_lists_the_known(self, capsys: pytest.CaptureFixture[str]) -> None:
         """The error names what there is to choose from."""
@@ -208,7 +234,7 @@ class TestGc:
         assert len(list(Path("data/local/.source").glob("*.json"))) == 1
         capsys.readouterr()
         main(["gc"])
-        assert capsys.readouterr().out == ""
+        assert capsys.readouterr().out == "nothing to remove in data/local\n"
 
 
 def test_resume_and_rerun(git: Git, run_script: RunScript) -> None:

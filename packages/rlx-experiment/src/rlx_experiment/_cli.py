@@ -6,10 +6,11 @@ import sys
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, get_args
 
 from rlx_experiment._missing import MissingExtraError, require
 from rlx_experiment._runs.run import Run
+from rlx_experiment._runs.status import RunState
 
 if TYPE_CHECKING:
     _Commands = argparse._SubParsersAction[argparse.ArgumentParser]  # noqa: SLF001 # pyright: ignore[reportPrivateUsage]
@@ -50,7 +51,11 @@ def _add_looking(commands: "_Commands", root: argparse.ArgumentParser) -> None:
         "list", parents=[root], help="all runs below a folder, with their true state"
     )
     command.add_argument(
-        "--state", action="append", help="only runs in this state; may be given several times"
+        "--state",
+        action="append",
+        choices=sorted(get_args(RunState)),
+        metavar="STATE",
+        help=f"only runs in this state ({', '.join(sorted(get_args(RunState)))}); may be given several times",
     )
     command.add_argument("--json", action="store_true", help="one JSON object a line")
     command.set_defaults(command=_list)
@@ -122,7 +127,12 @@ def _list(args: argparse.Namespace) -> int:
     elif runs:
         print_table(list_table(runs, args.root.absolute()))
     else:
-        print(f"no runs in {args.root}")
+        _say_no_runs(args.root, args.state)
+    return 0
+
+
+def _say_no_runs(root: Path, states: Sequence[str] | None = None) -> int:
+    print(f"no {' or '.join(states) + ' ' if states else ''}runs in {root}")
     return 0
 
 
@@ -157,11 +167,15 @@ def _rerun(args: argparse.Namespace) -> int:
 
 def _table(args: argparse.Namespace) -> int:
     require("numpy", "report", "rlx-experiment table")
-    from rlx_experiment._reports.groups import score_table
+    from rlx_experiment._reports.groups import meaning_of_scores, score_table
     from rlx_experiment._reports.tables import print_table
     from rlx_experiment._runs.index import find_runs
 
-    print_table(score_table(find_runs(args.root), metric=args.metric, over=args.over))
+    runs = find_runs(args.root)
+    if not runs:
+        return _say_no_runs(args.root)
+    print_table(score_table(runs, metric=args.metric, over=args.over))
+    print(meaning_of_scores())
     return 0
 
 
@@ -170,9 +184,10 @@ def _report(args: argparse.Namespace) -> int:
     from rlx_experiment._reports.report import write_report
     from rlx_experiment._runs.index import find_runs
 
-    write_report(
-        args.output, find_runs(args.root), metric=args.metric, title=args.title or f"Runs in {args.root}"
-    )
+    runs = find_runs(args.root)
+    if not runs:
+        return _say_no_runs(args.root)
+    write_report(args.output, runs, metric=args.metric, title=args.title or f"Runs in {args.root}")
     print(args.output)
     return 0
 
@@ -210,4 +225,6 @@ def _gc(args: argparse.Namespace) -> int:
         print(f"removed, {remove(garbage):,} bytes")
     elif garbage:
         print("nothing was removed; add --remove to do it")
+    else:
+        print(f"nothing to remove in {args.root}")
     return 0

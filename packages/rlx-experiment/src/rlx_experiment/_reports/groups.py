@@ -52,10 +52,20 @@ def group_runs(
         name = run.experiment.rpartition(":")[2]
         label = " ".join(([name] if several else []) + parts) or name or "runs"
         groups.setdefault(label, []).append(run)
+    ordered = sorted(groups.items(), key=lambda item: _rank(item[1][0], varying))
     return [
-        Group(label=label, runs=members, curves=[read(run) for run in members])
-        for label, members in groups.items()
+        Group(label=label, runs=members, curves=[read(run) for run in members]) for label, members in ordered
     ]
+
+
+def _rank(run: RunSummary, varying: Sequence[str]) -> tuple[str, list[tuple[bool, float, str]]]:
+    """Return what sorts groups by experiment and arguments, numbers before texts and by their values."""
+    values = [run.arguments.get(key, "") for key in varying]
+    ranks = [
+        (False, float(value), "") if isinstance(value, int | float) else (True, 0.0, _text(value))
+        for value in values
+    ]
+    return run.experiment, ranks
 
 
 def estimate(group: Group, metric: str, over: Sequence[str] = ()) -> Estimate | None:
@@ -66,6 +76,11 @@ def estimate(group: Group, metric: str, over: Sequence[str] = ()) -> Estimate | 
             task = repr([run.arguments.get(key) for key in over])
             tasks.setdefault(task, []).append(float(np.mean(curves[metric][1][-LAST:])))
     return estimate_iqm(list(tasks.values())) if tasks else None
+
+
+def meaning_of_scores() -> str:
+    """Return in words what a run's score is."""
+    return f"A run's score is the mean of its last {LAST} values."
 
 
 def score_table(runs: Sequence[RunSummary], *, metric: str | None = None, over: Sequence[str] = ()) -> Table:

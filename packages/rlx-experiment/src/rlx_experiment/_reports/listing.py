@@ -20,13 +20,14 @@ def list_table(runs: Sequence[RunSummary], root: Path) -> Table:
     """Return one row a run: folder, state, start, duration, and the arguments in which runs differ."""
     varying = differing_arguments(run.arguments for run in runs)
     rows: list[tuple[str, ...]] = []
+    named = True
     for run in runs:
-        shown = ", ".join(f"{key}={_short(run.arguments[key])}" for key in varying if key in run.arguments)
-        rows.append(
-            (_relative(run.path, root), str(run.status), _moment(run.status), duration(run.status), shown)
-        )
+        shown = [f"{key}={_short(run.arguments[key])}" for key in varying if key in run.arguments]
+        named = named and all(part in run.path.name for part in shown)
+        name, moment = _relative(run.path, root), _moment(run.status)
+        rows.append((name, str(run.status), moment, duration(run.status), ", ".join(shown)))
     heads = ("RUN", "STATE", "STARTED (UTC)", "TOOK", "ARGUMENTS")
-    return Table(heads, rows, states="STATE", numbers=("TOOK",))
+    return Table(heads, rows, states="STATE", numbers=("TOOK",), spare="ARGUMENTS" if named else "")
 
 
 def differing_arguments(arguments: Iterable[Mapping[str, Any]]) -> list[str]:

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from rlx_experiment import _atomic
 from rlx_experiment._reports.aggregate import iqm_band
 from rlx_experiment._reports.curves import align, choose_metric
-from rlx_experiment._reports.groups import Group, count_states, estimate, group_runs
+from rlx_experiment._reports.groups import Group, count_states, estimate, group_runs, meaning_of_scores
 from rlx_experiment._reports.listing import differing_arguments, duration
 from rlx_experiment._runs.index import RunSummary
 from rlx_experiment._runs.status import now
@@ -50,6 +50,7 @@ def write_report(
     template = files("rlx_experiment._reports").joinpath("report.html").read_text(encoding="utf-8")
     data = json.dumps(page, allow_nan=False).replace("<", "\\u003c")  # so that no value can end the script
     text = template.replace("__TITLE__", html.escape(title)).replace("__TIME__", now()[:16].replace("T", " "))
+    text = text.replace("__SCORES__", meaning_of_scores())
     target.parent.mkdir(parents=True, exist_ok=True)
     _atomic.write_bytes(target, text.replace("__DATA__", data).encode())
 
