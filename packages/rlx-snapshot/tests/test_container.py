@@ -2,6 +2,7 @@
 
 import pickle
 import random
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -208,6 +209,30 @@ class TestDamage:
         snapshotter.load(tmp_path, verify="index")
         with pytest.raises(DamagedSnapshotError, match="MiB 2 of buffer 0 has changed"):
             snapshotter.wait()
+
+    def test_changes_made_before_the_thread_checks_are_no_damage(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """A small file is not mapped: the program changes what a late check would look at."""
+        saved(tmp_path, np.zeros(200_000, dtype="u1"))
+        late: list[Callable[[], None]] = []
+
+        def postpone(_: object, job: Callable[[], None]) -> None:
+            late.append(job)
+
+        monkeypatch.setattr("rlx_snapshot._saving.background.Background.submit", postpone)
+        Snapshotter(tmp_path).load(tmp_path, verify="index")[:] = 1
+        for check in late:
+            check()
+
+    def test_damage_of_a_small_file_is_found_at_once(self, tmp_path: Path) -> None:
+        """With verify='index', too, what is not mapped is checked before it is unpickled."""
+        path = saved(tmp_path, np.zeros(200_000, dtype="u1"))
+        data = bytearray(path.read_bytes())
+        data[PAGE + 5] ^= 1
+        path.write_bytes(data)
+        with pytest.raises(DamagedSnapshotError, match="MiB 0 of buffer 0 has changed"):
+            Snapshotter(tmp_path).load(tmp_path, verify="index")
 
 
 class TestSigning:

@@ -20,6 +20,7 @@ from hypothesis import strategies as st
 from rlx_snapshot import Snapshotter, verify
 from rlx_snapshot._format.stream import capture
 from rlx_snapshot._saving.arena import Arena
+from rlx_snapshot._saving.background import Background
 from rlx_snapshot._saving.dirty_pages import ChangeTracker, KernelTracker, NoTracker, Piece, Range
 from rlx_snapshot._saving.slots import Slots
 
@@ -111,6 +112,21 @@ class TestKernelTracker:
         assert whole(tracker.changes([piece(array)])[0], array.nbytes)
         tracker.close()
 
+    def test_pieces_that_overlap_all_learn_of_a_change(self) -> None:
+        """An array and views of it are told of the same write, each counted from its own start."""
+        tracker = kernel_tracker()
+        array = np.zeros(8 * MIB, dtype="u1")
+        pieces = [piece(array[MIB : 6 * MIB]), piece(array), piece(array[5 * MIB :]), piece(array)]
+        tracker.changes(pieces)
+        array[3 * MIB] = 1
+        answers = tracker.changes(pieces)
+        places = (2 * MIB, 3 * MIB, None, 3 * MIB)
+        for place, ranges in zip(places, answers, strict=True):
+            assert ranges is not None
+            assert sum(last - first for first, last in ranges) <= 3 * 4096
+            assert place is None or any(first <= place < last for first, last in ranges)
+        tracker.close()
+
     def test_shared_memory_is_never_trusted(self) -> None:
         """Memory that other processes can write is unknown, however often one asks."""
         tracker = kernel_tracker()
@@ -159,6 +175,7 @@ class TestArena:
         tracker: ChangeTracker = kernel_tracker()
         arena = Arena(tracker)
         state = [np.arange(3 * MIB // 4 + 100, dtype="i4"), np.zeros(2 * MIB, dtype="u1"), np.ones(20_000)]
+        state += [state[0][1000:], state[0]]
         for action, seed in changes:
             _change(state, action, seed)
             copied = arena.copy_of(capture(state))
@@ -293,6 +310,25 @@ class TestSlots:
                 assert Snapshotter(tmp_path).load(tmp_path)["itr"] == newest
             _check(tmp_path, replay, 9)
 
+    @pytest.mark.parametrize("error", [KeyboardInterrupt("stop"), RuntimeError("no thread: stop")])
+    def test_copy_that_is_never_saved_hides_no_change(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: BaseException
+    ) -> None:
+        """What changed before an interrupt between copying and saving is in the next file all the same."""
+        replay = np.zeros(16 * MIB, dtype="u1")
+        with Snapshotter(tmp_path, background=True, durability="rename") as snapshotter:
+            for itr in range(8):
+                replay[itr * MIB : (itr + 1) * MIB] = itr + 1
+                if itr == 4:
+                    with monkeypatch.context() as patch:
+                        patch.setattr(Background, "submit", _raiser(error))
+                        with pytest.raises(type(error), match="stop"):
+                            snapshotter.save_itr_params(itr, {"replay": replay, "itr": itr})
+                    continue
+                snapshotter.save_itr_params(itr, {"replay": replay, "itr": itr})
+                snapshotter.wait()
+                _check(tmp_path, replay, itr)
+
     def test_failed_numbered_file_leaves_nothing_stale(
         self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
@@ -385,6 +421,13 @@ def _change_state(state: dict[str, Any], chance: random.Random) -> None:
         state["extra"] = np.full(chance.randrange(3 * MIB), 3, dtype="u1")
     elif action == 2:
         state.pop("extra", None)
+
+
+def _raiser(error: BaseException) -> Callable[..., None]:
+    def fail(*_: object) -> None:
+        raise error
+
+    return fail
 
 
 def _yes(_: object) -> bool:

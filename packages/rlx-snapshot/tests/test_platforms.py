@@ -64,8 +64,15 @@ def test_loaded_file_is_not_mapped_where_that_would_block_saving(
     monkeypatch.setattr("rlx_snapshot._platform.WINDOWS", True)
     monkeypatch.setattr("rlx_snapshot._platform.LINUX", False)
     Snapshotter(tmp_path).save_itr_params(0, _Buffer(bytearray(4 * MIB)))
-    monkeypatch.setattr(mmap, "mmap", None)
+    monkeypatch.setattr(mmap, "mmap", _NoMapping)
     assert len(Snapshotter(tmp_path).load(tmp_path, verify="index")) == 4 * MIB
+
+
+class _NoMapping:
+    """Stands for `mmap.mmap`, and cannot be made."""
+
+    def __init__(self, *_: object, **__: object) -> None:
+        raise AssertionError("a file is mapped")
 
 
 class _Buffer:

@@ -120,6 +120,27 @@ class TestSave:
             snapshotter.save_itr_params(itr, itr)
         assert names_in(tmp_path) == ["itr_10.pkl", "itr_11.pkl"]
 
+    @pytest.mark.parametrize("keep", [1, 2])
+    def test_keep_counts_numbered_files_alone(self, tmp_path: Path, keep: int) -> None:
+        """In mode gap_and_last the saves of params.pkl between the gaps cost no numbered file."""
+        snapshotter = Snapshotter(tmp_path, "gap_and_last", 5, keep=keep)
+        for itr in range(13):
+            snapshotter.save_itr_params(itr, itr)
+        assert names_in(tmp_path) == [*["itr_10.pkl", "itr_5.pkl"][:keep], "params.pkl"]
+
+    @pytest.mark.parametrize("background", [False, True])
+    def test_a_relative_directory_stays_where_it_was(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, background: bool
+    ) -> None:
+        """A program that changes its working directory goes on saving into the same folder."""
+        monkeypatch.chdir(tmp_path)
+        with Snapshotter("run", background=background) as snapshotter:
+            (tmp_path / "elsewhere").mkdir()
+            monkeypatch.chdir(tmp_path / "elsewhere")
+            snapshotter.save_itr_params(3, {})
+        assert names_in(tmp_path / "run") == ["params.pkl"]
+        assert snapshotter.snapshot_dir == "run"
+
     def test_aliases_inside_a_state_survive(self, tmp_path: Path) -> None:
         """Two names of one object are one object again."""
         shared = [1, 2]

@@ -89,6 +89,6 @@ def _load_local(directory: Path, itr: int | str, key: bytes | None, *, full: boo
 
 def _load(path: Path, key: bytes | None, *, full: bool) -> tuple[Any, Container]:
     container = open_container(path, key)
-    if full:
+    if full or not container.may_be_checked_later:
         check_buffers(container)
     return unpickled(container), container

@@ -148,6 +148,7 @@ class Snapshotter:
             verify: 'full' checks every byte before anything is unpickled. 'index'
                 checks all but the contents of large arrays, which a thread checks
                 while training goes on; `wait` or the next save raises what it finds.
+                Files that are not mapped (below 1 MiB, or on Windows) are checked at once.
 
         Raises:
             ValueError: If `itr` is neither a number nor 'first' nor 'last'.
@@ -159,7 +160,7 @@ class Snapshotter:
         check_verification(verify)
         self.wait()
         state, container = load_snapshot(load_dir, itr, self._settings.key, full=verify == "full")
-        if verify == "index":
+        if verify == "index" and container.may_be_checked_later:
             self._checking.submit(functools.partial(check_buffers, container))
         return state
 
@@ -188,8 +189,16 @@ class Snapshotter:
 
     def _save(self, itr: int, names: tuple[str, ...], params: object) -> None:
         self._saving.wait()
-        copy = None if self._copier is None else self._copier.copy_if_room(params)
-        if copy is None:
+        if self._copier is None or not self._saves_copy(self._copier, itr, names, params):
             self._store.commit(itr, names, capture(params))
-        else:
-            self._saving.submit(functools.partial(self._store.commit_changes, itr, names, copy))
+
+    def _saves_copy(self, copier: Copier, itr: int, names: tuple[str, ...], params: object) -> bool:
+        """Hand a copy of `params` to the thread that writes it; False where there is no room for one."""
+        try:
+            copy = copier.copy_if_room(params)
+            if copy is not None:
+                self._saving.submit(functools.partial(self._store.commit_changes, itr, names, copy))
+        except BaseException:
+            copier.release()  # a copy that nobody took note of: the next one is to count as changed whole
+            raise
+        return copy is not None

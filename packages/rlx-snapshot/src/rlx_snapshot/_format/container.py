@@ -50,6 +50,11 @@ class Container:
     footer: Footer | None = None
     index: Index | None = None
 
+    @property
+    def may_be_checked_later(self) -> bool:
+        """Whether `pristine` stays what it is when the loaded objects change `data`."""
+        return self.pristine is not self.data
+
 
 def open_container(path: Path, key: bytes | None = None) -> Container:
     """Open a file and check everything but the contents of its large buffers.
@@ -171,7 +176,7 @@ def _check_signature(path: Path, data: memoryview, footer: Footer, signature: by
 def _checked_index(path: Path, data: memoryview, footer: Footer) -> Index:
     try:
         index = unpack_index(bytes(data[footer.stream_length : -FOOTER_BYTES]), footer)
-    except (ValueError, struct.error) as error:
+    except (ValueError, RecursionError, struct.error) as error:
         raise DamagedSnapshotError(path, f"its index makes no sense ({error})") from error
     pieces = stretches(index.buffers, footer.stream_length)
     if digest_of_all(data[start:end] for start, end in pieces) != footer.structure_digest:

@@ -51,12 +51,8 @@ class LocalPlace:
 
     def __init__(self, directory: Path) -> None:
         directory.mkdir(parents=True, exist_ok=True)
-        self.directory = directory
-
-    @property
-    def name(self) -> str:
-        """The path."""
-        return str(self.directory)
+        self.name = str(directory)
+        self.directory = directory.absolute()  # where it was meant to be, wherever the program goes
 
     def publish(self, name: str) -> None:
         """Nothing to do: it was written in place."""

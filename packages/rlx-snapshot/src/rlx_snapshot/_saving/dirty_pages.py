@@ -91,7 +91,13 @@ class KernelTracker:
         if self._process != os.getpid():  # the descriptors show the parent's memory
             return [None for _ in pieces]
         mappings = _Mappings()
-        return [self._changes(piece, mappings) for piece in pieces]
+        answers: list[list[Range] | None] = [None for _ in pieces]
+        for span, numbers in _spans(pieces):
+            written = self._changes(span, mappings)
+            if written is not None:
+                for number in numbers:
+                    answers[number] = _within(pieces[number], span, written)
+        return answers
 
     def _changes(self, piece: Piece, mappings: "_Mappings") -> list[Range] | None:
         address, length = piece
@@ -199,6 +205,32 @@ class _Mappings:
     def only_ours(self, start: int, end: int) -> bool:
         """Whether all of this memory changes only when this process writes to it."""
         return not any(first < end and start < last for first, last in self._foreign)
+
+
+def _spans(pieces: Sequence[Piece]) -> list[tuple[Piece, list[int]]]:
+    """The memory to ask about, and which pieces lie in it.
+
+    Pieces that overlap, as an array and a view of it, are asked about together: the
+    answer about one of them protects its pages again, and nothing is left to tell of the other.
+    """
+    spans: list[tuple[Piece, list[int]]] = []
+    for number in sorted(range(len(pieces)), key=pieces.__getitem__):
+        address, length = pieces[number]
+        if spans and address < sum(spans[-1][0]):
+            (start, before), numbers = spans.pop()
+            spans.append(((start, max(before, address + length - start)), [*numbers, number]))
+        else:
+            spans.append(((address, length), [number]))
+    return spans
+
+
+def _within(piece: Piece, span: Piece, ranges: list[Range]) -> list[Range]:
+    """The `ranges` of a span that touch a piece in it, counted from the start of the piece."""
+    if piece == span:
+        return ranges
+    skipped, length = piece[0] - span[0], piece[1]
+    shifted = [(max(first - skipped, 0), min(last - skipped, length)) for first, last in ranges]
+    return [(first, last) for first, last in shifted if first < last]
 
 
 def tracker_for(incremental: str) -> ChangeTracker:

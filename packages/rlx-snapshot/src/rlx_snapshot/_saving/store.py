@@ -85,9 +85,10 @@ class Store:
             self._remove_all_but(self._settings.keep, itr)
 
     def _remove_all_but(self, keep: int, itr: int) -> None:
-        older = [held for held in self._place.iterations() if held != itr]
-        for held in older[: max(0, len(older) + 1 - keep)]:
-            self._place.remove(held)
+        held = self._place.iterations()
+        older = [number for number in held if number != itr]
+        for number in older[: max(0, len(held) - keep)]:
+            self._place.remove(number)
 
 
 def _is_large(captured: Capture) -> bool:
