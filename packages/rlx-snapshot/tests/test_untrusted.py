@@ -1,6 +1,7 @@
 """Files of unknown origin: data comes out, code does not run."""
 
 import collections
+import contextlib
 import pickle
 import types
 from collections.abc import Callable
@@ -11,8 +12,19 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from rlx_snapshot import Snapshotter, UntrustedSnapshotError, describe, load_untrusted, verify
+from rlx_snapshot import (
+    DamagedSnapshotError,
+    Snapshotter,
+    UntrustedSnapshotError,
+    describe,
+    exact_dumps,
+    load_untrusted,
+    verify,
+)
+from rlx_snapshot._format.digests import digest_of
+from rlx_snapshot._format.layout import HEAD, SIGNATURE_BYTES, Footer, pack_footer
 from rlx_snapshot._inspection.inert import NotInertError, walk
+from rlx_snapshot._inspection.outline import outline_of
 
 
 def reread(directory: Path, state: object) -> Any:
@@ -189,6 +201,39 @@ class TestRefusal:
             walk(b"\x80\x05" + pickled + b".")
         except NotInertError:
             return
+
+    @settings(max_examples=300)
+    @given(st.lists(st.tuples(st.integers(0, 1 << 16), st.integers(0, 255)), min_size=1, max_size=3))
+    def test_changed_files_are_refused_or_rebuilt(
+        self, tmp_path_factory: pytest.TempPathFactory, changes: list[tuple[int, int]]
+    ) -> None:
+        """Whatever bytes of a file are changed, one kind of error says so, also where it is only looked at."""
+        pickled = bytearray(exact_dumps(_SAMPLE))
+        for place, byte in changes:
+            pickled[place % len(pickled)] = byte
+        path = tmp_path_factory.mktemp("changed") / "params.pkl"
+        path.write_bytes(pickled)
+        for look in (load_untrusted, outline_of):
+            with contextlib.suppress(UntrustedSnapshotError, DamagedSnapshotError):
+                look(path)
+
+    def test_index_without_end_is_damage(self, tmp_path: Path) -> None:
+        """Metadata that are nested deeper than a parser goes are no crash."""
+        index = b"[" * 200_000
+        footer = Footer(len(HEAD), len(index), 0, digest_of(HEAD), 0, 0, len(index))
+        seal = digest_of(index, footer.pack(), bytes(SIGNATURE_BYTES))
+        path = tmp_path / "params.pkl"
+        path.write_bytes(HEAD + index + pack_footer(footer, bytes(SIGNATURE_BYTES), seal))
+        with pytest.raises(DamagedSnapshotError, match="its index makes no sense"):
+            load_untrusted(path)
+
+
+_SAMPLE: dict[str, Any] = {
+    "list": [1, 2.5, "x", (1, 2), {3, 4}, frozenset({1})],
+    "deque": collections.deque([1, 2]),
+    "ordered": collections.OrderedDict(a=1),
+    "factory": collections.defaultdict(list),
+}
 
 
 class TestDescription:

@@ -44,7 +44,7 @@ def walk(pickled: bytes | memoryview, buffers: Iterable[memoryview] = ()) -> obj
         for opcode, argument, _ in pickletools.genops(bytes(pickled)):
             machine.step(opcode.name, argument)
         return machine.stack.pop()
-    except (IndexError, KeyError, TypeError, ValueError, StopIteration, OverflowError) as error:
+    except (LookupError, AttributeError, TypeError, ValueError, StopIteration, OverflowError) as error:
         raise NotInertError(f"the pickle makes no sense ({type(error).__name__}: {error})") from error
 
 

@@ -29,10 +29,11 @@ def outline_of(path: Path) -> Outline:
     container = open_container(path)
     buffers = container.index.buffers if container.index else ()
     try:
-        described = walk(skeleton(container), [container.data[b.offset : b.end] for b in buffers])
-    except NotInertError as error:
+        return _Outliner().outline(
+            walk(skeleton(container), [container.data[b.offset : b.end] for b in buffers])
+        )
+    except (NotInertError, RecursionError) as error:
         raise DamagedSnapshotError(path, f"it is no pickle that can be read: {error}") from error
-    return _Outliner().outline(described)
 
 
 class _Outliner:
@@ -122,9 +123,11 @@ def _array_line(made: Made) -> str | None:
 def _tensor_line(made: Made) -> str | None:
     """A tensor by shape, type and checksum of the storage that it views."""
     call = made.function
-    if not (isinstance(call, Made) and call.function == _METHOD and call.arguments[:1] == ("set_",)):
+    if not (isinstance(call, Made) and call.function == _METHOD and len(call.arguments) == 5):
         return None
-    _, storage, offset, shape, _ = call.arguments
+    name, storage, offset, shape, _ = call.arguments
+    if name != "set_":
+        return None
     contents = [found for part in _everything(storage) if (found := _contents(part)) is not None]
     types = [
         part.name

@@ -21,7 +21,7 @@ def load_untrusted(path: str | os.PathLike[str], *, signing_key: SigningKey | No
             200 deep, or is not signed with the key.
         DamagedSnapshotError: If the file is not what was saved.
     """
-    from rlx_snapshot._inspection.inert import NotInertError, walk
+    from rlx_snapshot._inspection.inert import walk
     from rlx_snapshot._inspection.untrusted_values import built_from
 
     container = open_container(Path(path), key_from(signing_key))
@@ -29,5 +29,13 @@ def load_untrusted(path: str | os.PathLike[str], *, signing_key: SigningKey | No
     buffers = container.index.buffers if container.index else ()
     try:
         return built_from(walk(skeleton(container), [container.data[b.offset : b.end] for b in buffers]))
-    except (NotInertError, TypeError, ValueError, OverflowError, MemoryError, RuntimeError) as error:
+    except (
+        AttributeError,
+        LookupError,
+        MemoryError,
+        OverflowError,
+        RuntimeError,
+        TypeError,
+        ValueError,
+    ) as error:
         raise UntrustedSnapshotError(container.path, str(error)) from error
