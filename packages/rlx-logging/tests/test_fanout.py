@@ -71,6 +71,19 @@ def test_a_state_of_other_loggers_is_refused(tmp_path: Path) -> None:
         FanoutLogger([LazyLogger(), LazyLogger()]).load_state_dict(state)
 
 
+def test_a_state_of_a_single_logger_is_refused_and_the_other_way_round(tmp_path: Path) -> None:
+    """No log is cut by a state that says nothing about it."""
+    single, fanout = JournalLogger(tmp_path), FanoutLogger([JournalLogger(tmp_path)])
+    single.write("info/epoch", 0, {"x": 0.0})
+    with pytest.raises(ValueError, match="that of a single logger"):
+        fanout.load_state_dict(single.state_dict())
+    with pytest.raises(ValueError, match="that of a FanoutLogger of 1 loggers"):
+        single.load_state_dict(fanout.state_dict())
+    fanout.load_state_dict(LazyLogger().state_dict())
+    assert read_metrics(tmp_path)["info/x"].values.tolist() == [0.0]
+    single.finalize()
+
+
 def test_nothing_committed(tmp_path: Path) -> None:
     """An empty state empties every logger."""
     fanout = FanoutLogger([JournalLogger(tmp_path), LazyLogger()])

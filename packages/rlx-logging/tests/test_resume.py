@@ -106,6 +106,20 @@ def test_gates_and_the_record_of_save_data_are_restored(tmp_path: Path) -> None:
     assert second.restore_data() == (0, 0, 0)
 
 
+def test_a_relative_folder_stays_where_it_was(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A program that changes its working directory goes on logging into the same folder."""
+    monkeypatch.chdir(tmp_path)
+    logger = make_logger("csv", log_dir="run")
+    logger.write("info/epoch", 0, {"r": 0.0})
+    (tmp_path / "elsewhere").mkdir()
+    monkeypatch.chdir(tmp_path / "elsewhere")
+    logger.write("train/env_step", 1, {"loss": 0.5})
+    assert sorted(logger.state_dict()["files"]) == ["metrics.rlxj", "progress-train.csv", "progress.csv"]
+    logger.finalize()
+    assert read_metrics(tmp_path / "run")["train/loss"].values.tolist() == [0.5]
+    assert not list((tmp_path / "elsewhere").iterdir())
+
+
 def test_the_state_is_plain(tmp_path: Path) -> None:
     """It can be stored without this package."""
     logger = make_logger("csv,tensorboard", log_dir=tmp_path)

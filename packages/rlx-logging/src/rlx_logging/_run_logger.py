@@ -243,7 +243,7 @@ class RunLogger(BaseLogger):
         with :class:`GapWarning` of a backend that was off when the rows before `state` were logged.
 
         Raises:
-            ValueError: If `state` is of a newer format.
+            ValueError: If `state` is of a newer format, or that of a fan-out.
         """
         _check_format(state)
         warn_of_gaps(self.backends, state)
@@ -272,7 +272,7 @@ class RunLogger(BaseLogger):
             state: Where the other run's logger stood, as its `state_dict` said.
 
         Raises:
-            ValueError: If `state` is of a newer format.
+            ValueError: If `state` is of a newer format, or that of a fan-out.
             OSError: If a log cannot be copied.
         """
         _check_format(state)
@@ -284,6 +284,10 @@ class RunLogger(BaseLogger):
 def _check_format(state: Mapping[str, Any]) -> None:
     if state.get("format", FORMAT) != FORMAT:
         raise ValueError(f"this logger state has format {state['format']}; this version reads {FORMAT}.")
+    if "loggers" in state:
+        raise ValueError(
+            f"the state is that of a FanoutLogger of {len(state['loggers'])} loggers: resume with such a one."
+        )
 
 
 def check_choice(name: str, value: str, choices: Sequence[str]) -> None:

@@ -185,7 +185,7 @@ def _checked(path: object) -> Path:
         raise TypeError(f"the folder of a log must be a path; got {path!r}.")
     if not name:
         raise ValueError("the folder of a log must have a name; got ''. The working directory is '.'.")
-    return Path(name)
+    return Path(name).absolute()  # where it was meant to be, wherever the program goes
 
 
 def _end(path: Path, position: int) -> int:

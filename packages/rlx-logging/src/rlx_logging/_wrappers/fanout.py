@@ -166,7 +166,7 @@ class FanoutLogger(BaseLogger):
         """Cut every logger back to its part of `state`.
 
         Raises:
-            ValueError: If `state` is that of another number of loggers.
+            ValueError: If `state` is that of another number of loggers, or of a single one.
         """
         parts = self._parts(state)
         super().load_state_dict(state)
@@ -177,14 +177,18 @@ class FanoutLogger(BaseLogger):
         """Let every logger begin with a copy of its part of another run's logs.
 
         Raises:
-            ValueError: If `state` is that of another number of loggers.
+            ValueError: If `state` is that of another number of loggers, or of a single one.
         """
         self.gates = state.get("gates", {})
         for guard, part in zip(self._guards, self._parts(state), strict=True):
             guard.target.fork_from(from_dir, part)
 
     def _parts(self, state: Mapping[str, Any]) -> Sequence[Mapping[str, Any]]:
-        parts: Sequence[Mapping[str, Any]] = state.get("loggers", [{}] * len(self.loggers))
+        if "files" in state:
+            raise ValueError(
+                "the state is that of a single logger: resume with that one rather than a fan-out."
+            )
+        parts: Sequence[Mapping[str, Any]] = state.get("loggers", [state] * len(self.loggers))
         if len(parts) != len(self.loggers):
             raise ValueError(
                 f"the state is that of {len(parts)} loggers; this fan-out has {len(self.loggers)}."

@@ -80,15 +80,15 @@ class LoggerWrapper(BaseLogger):
     restore_logged_data = staticmethod(RunLogger.restore_logged_data)
 
     def state_dict(self) -> dict[str, Any]:
-        """Return the own gates and the state of the wrapped logger."""
-        return {"gates": self.gates, "to": self.to.state_dict()}
+        """Return the state of the wrapped logger with the own gates: wrappers may come and go between two runs."""
+        return {**self.to.state_dict(), "gates": self.gates}
 
     def load_state_dict(self, state: Mapping[str, Any], /) -> None:
         """Cut the wrapped logger back, and restore the own gates."""
         super().load_state_dict(state)
-        self.to.load_state_dict(state.get("to", {}))
+        self.to.load_state_dict(state)
 
     def fork_from(self, from_dir: str | os.PathLike[str], state: Mapping[str, Any]) -> None:
         """Let the wrapped logger begin with a copy of another run's logs."""
         self.gates = state.get("gates", {})
-        self.to.fork_from(from_dir, state.get("to", {}))
+        self.to.fork_from(from_dir, state)
