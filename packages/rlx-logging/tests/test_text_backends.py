@@ -1,9 +1,11 @@
 """CSV, JSON lines and the console."""
 
 import csv
+import errno
 import io
 import json
 import math
+import os
 from pathlib import Path
 from typing import Any
 
@@ -34,6 +36,21 @@ def test_one_table_a_scope(tmp_path: Path) -> None:
     }
     (row,) = _table(tmp_path / "progress-train.csv")
     assert (row["env_step"], np.float32(row["loss"])) == ("5", np.float32(0.1))
+
+
+def test_a_table_needs_no_links(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """File systems without hard links, as those of clouds, get the same table."""
+
+    def refuse(*_: object) -> None:
+        raise OSError(errno.EOPNOTSUPP, "Operation not supported")
+
+    monkeypatch.setattr(os, "link", refuse)
+    for epoch in range(2):
+        logger = CsvLogger(tmp_path)
+        logger.write("info/epoch", epoch, {"r": 1.0})
+        logger.finalize()
+    assert [row["epoch"] for row in _table(tmp_path / "progress.csv")] == ["0", "1"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["logs.manifest", "progress.csv"]
 
 
 def test_a_late_key_rewrites_nothing(tmp_path: Path) -> None:

@@ -1,12 +1,15 @@
 """Weights & Biases: real offline runs read back from their files, and a stand-in for its server."""
 
+import gc
 import json
 import os
 import random
 import subprocess
 import sys
+import threading
 import traceback
 import urllib.request
+import weakref
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, TypeAlias
@@ -15,6 +18,7 @@ import numpy as np
 import pytest
 
 from rlx_logging import DroppedRowsWarning, RunLogger, WandbLogger, make_logger, read_metrics
+from rlx_logging._wandb.sender import Sender, WandbError
 
 wandb: Any = pytest.importorskip("wandb", reason="needs wandb")
 Rows: TypeAlias = Callable[[Path], list[dict[str, Any]]]
@@ -104,6 +108,60 @@ def test_the_outbox_holds_rows_until_their_snapshot_is_committed(tmp_path: Path,
     logger.write("info/epoch", 4, {"r": 4.0})
     logger.finalize()
     assert [row["info/epoch"] for row in wandb_rows(tmp_path)] == [0, 1, 2, 3, 4]
+
+
+class Flaky:
+    """A run that fails once, at its first row."""
+
+    def __init__(self) -> None:
+        self.rows: list[int] = []
+        self.failed = threading.Event()
+
+    def log(self, data: dict[str, Any], *, step: int) -> None:
+        """Take a row, but for the first."""
+        if step == 0:
+            self.failed.set()
+            raise ConnectionError("reset")
+        self.rows.append(step)
+
+    def define_metric(self, *_: object, **__: object) -> None:
+        """Do nothing."""
+
+
+def test_an_earlier_failure_keeps_no_row_back_at_the_end(tmp_path: Path) -> None:
+    """What is held when the logger is finalized is sent, though a row before it was refused."""
+    run = Flaky()
+    logger = WandbLogger(tmp_path, run=run, outbox=True)
+    for epoch in range(5):
+        logger.write("info/epoch", epoch, {"r": float(epoch)})
+        logger.state_dict()
+    logger.committed(0)
+    assert run.failed.wait(30)
+    with pytest.warns(DroppedRowsWarning, match="ConnectionError: reset"):
+        logger.finalize()
+    assert run.rows == [1, 2, 3, 4]
+
+
+def _refuse() -> None:
+    raise ConnectionError("no network")
+
+
+def test_a_run_that_cannot_start_keeps_no_rows_in_memory() -> None:
+    """What nobody will ever send is let go of at once."""
+
+    class Row:
+        def __call__(self, run: object) -> None:
+            """Do nothing."""
+
+    sender = Sender(_refuse, finish=True, server=lambda: None, masked=str)
+    sender.run(30)
+    job = Row()
+    kept = weakref.ref(job)
+    with pytest.raises(WandbError, match="no run could be started"):
+        sender.put(job)
+    del job
+    gc.collect()
+    assert kept() is None
 
 
 def test_pictures_films_and_texts_go_along(tmp_path: Path, wandb_rows: Rows) -> None:

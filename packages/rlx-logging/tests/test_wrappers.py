@@ -2,6 +2,7 @@
 
 import importlib
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -118,6 +119,31 @@ def test_system_metrics(tmp_path: Path) -> None:
     assert np.isfinite(metrics["system/cpu_percent"].values).all()
 
 
+def _plainly(logger: BaseLogger) -> BaseLogger:
+    return logger
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [(_plainly, LoggerWrapper), (LoggerWrapper, _plainly), (LoggerWrapper, LoggerWrapper)],
+)
+def test_wrappers_come_and_go_between_two_attempts(
+    tmp_path: Path, before: Callable[[BaseLogger], BaseLogger], after: Callable[[BaseLogger], BaseLogger]
+) -> None:
+    """A state that was saved with a wrapper, or without one, cuts the same logs to the same rows."""
+    first = before(make_logger("csv", log_dir=tmp_path))
+    first.log_info_data({"x": 0.0}, 0)
+    state = first.state_dict()
+    first.log_info_data({"x": 1.0}, 1)
+    first.finalize()
+    second = after(make_logger("csv", log_dir=tmp_path))
+    second.load_state_dict(state)
+    second.log_info_data({"x": -1.0}, 1)
+    second.finalize()
+    assert read_metrics(tmp_path)["info/x"].values.tolist() == [0.0, -1.0]
+    assert second.last_log_info_step == 1
+
+
 NVML = """
 class NVMLError(Exception):
     pass
@@ -137,6 +163,8 @@ class Answer:
         self.__dict__.update(values)
 
 def nvmlDeviceGetUtilizationRates(handle):
+    if {silent}:
+        raise NVMLError("Not Supported")
     return Answer(gpu=40 + handle)
 
 def nvmlDeviceGetMemoryInfo(handle):
@@ -144,26 +172,36 @@ def nvmlDeviceGetMemoryInfo(handle):
 """
 
 
-@pytest.mark.parametrize("broken", [False, True], ids=["two GPUs", "no driver"])
-def test_gpus(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, broken: bool) -> None:
-    """Percent and MiB of every GPU; nothing where there is no driver. The library stands in for NVIDIA's."""
+GPU_SAMPLE = {
+    "gpu0_percent": 40.0,
+    "gpu0_memory_mib": 1024.0,
+    "gpu1_percent": 41.0,
+    "gpu1_memory_mib": 2048.0,
+}
+
+
+@pytest.mark.parametrize(
+    ("broken", "silent", "expected"),
+    [
+        pytest.param(False, False, set(GPU_SAMPLE), id="two GPUs"),
+        pytest.param(False, True, {"gpu0_memory_mib", "gpu1_memory_mib"}, id="two that do not tell all"),
+        pytest.param(True, False, set[str](), id="no driver"),
+    ],
+)
+def test_gpus(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, broken: bool, silent: bool, expected: set[str]
+) -> None:
+    """Percent and MiB of every GPU that tells them. The library stands in for NVIDIA's."""
     pytest.importorskip("psutil", reason="needs psutil")
-    (tmp_path / "pynvml.py").write_text(NVML.replace("{broken}", str(broken)))
+    library = NVML.replace("{broken}", str(broken)).replace("{silent}", str(silent))
+    (tmp_path / "pynvml.py").write_text(library)
     monkeypatch.delitem(sys.modules, "pynvml", raising=False)
     monkeypatch.setattr(sys, "path", [str(tmp_path), *sys.path])
     importlib.invalidate_caches()
     sample = SystemMetricsLogger(LazyLogger()).sample()
     monkeypatch.delitem(sys.modules, "pynvml")
-    assert {key: value for key, value in sample.items() if key.startswith("gpu")} == (
-        {}
-        if broken
-        else {
-            "gpu0_percent": 40.0,
-            "gpu0_memory_mib": 1024.0,
-            "gpu1_percent": 41.0,
-            "gpu1_memory_mib": 2048.0,
-        }
-    )
+    gpus = {key: value for key, value in sample.items() if key.startswith("gpu")}
+    assert gpus == {key: GPU_SAMPLE[key] for key in expected}
 
 
 def test_wrappers_stack_and_resume(tmp_path: Path) -> None:
@@ -190,6 +228,6 @@ def test_wrappers_stack_and_resume(tmp_path: Path) -> None:
     second.finalize()
     assert read_metrics(tmp_path)["train/a/x"].values.tolist() == [1.0, 3.0, 5.0]
     third = PrefixLogger(make_logger("csv", log_dir=tmp_path / "fork"), "a")
-    third.fork_from(tmp_path, {"gates": state["gates"], "to": state["to"]["to"]["to"]})
+    third.fork_from(tmp_path, state)
     assert read_metrics(tmp_path / "fork")["train/a/x"].values.tolist() == [1.0, 3.0]
     third.finalize()

@@ -41,8 +41,19 @@ def create_once(path: Path, data: bytes) -> None:
         with os.fdopen(handle, "wb") as file:
             file.write(data)
         Path(temporary).chmod(0o644)
-        (os.link if os.name == "posix" else os.rename)(temporary, path)
+        _publish_once(temporary, path)
     except FileExistsError:
         pass  # another process was quicker
     finally:
         Path(temporary).unlink(missing_ok=True)
+
+
+def _publish_once(temporary: str, path: Path) -> None:
+    """Give a file its name; FileExistsError if there is one of that name."""
+    try:
+        (os.link if os.name == "posix" else os.rename)(temporary, path)
+    except FileExistsError:
+        raise
+    except OSError:  # a file system without links, as those of many clouds
+        with path.open("xb") as file:
+            file.write(Path(temporary).read_bytes())

@@ -19,7 +19,7 @@ class Series:
 
     Attributes:
         steps: (N,) int64.
-        values: (N,) float64 from a journal, float32 from TensorBoard's files.
+        values: (N,) float64; from TensorBoard's files with the precision of float32.
         wall_times: (N,) float64, seconds since the epoch.
     """
 

@@ -127,7 +127,7 @@ def checked_step(step: object, step_type: str) -> int:
         ValueError: If it does not fit into 64 bits.
     """
     number = as_real(step)
-    if number is None or float(number) % 1 != 0:
+    if number is None or (not isinstance(number, int) and float(number) % 1 != 0):
         raise TypeError(f"the step of {step_type!r} must be a whole number; got {step!r}.")
     whole = int(number)  # type: ignore[arg-type]
     if not -_INT64 <= whole < _INT64:

@@ -203,12 +203,11 @@ class WandbBackend(Backend):
 
     def close(self) -> None:
         """Send what is left and finish the run; an unreachable server is not waited for without end."""
-        for job in self._outbox.release(None):
-            self._sending().put(job)
+        held = list(self._outbox.release(None))
         self._scopes.clear()
-        sender, self._sender = self._sender, None
+        sender, self._sender = self._sending() if held else self._sender, None
         if sender is not None:
-            sender.close(self._finish_seconds)
+            sender.close(self._finish_seconds, held)
 
 
 def make_wandb(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from queue import SimpleQueue
 from typing import Any, Final, TypeAlias
 
@@ -54,7 +54,8 @@ class Sender:
         Raises:
             WandbError: If the run could not be started, or if an earlier job failed, which is said once.
         """
-        self._jobs.put(job)
+        if self._refused is None:  # else nobody would ever take it
+            self._jobs.put(job)
         self._raise_first_error()
 
     def _raise_first_error(self) -> None:
@@ -71,8 +72,8 @@ class Sender:
         self._started.wait(seconds)
         return self._run
 
-    def close(self, seconds: float) -> None:
-        """Do what is queued and finish the run, within limits.
+    def close(self, seconds: float, last: Iterable[Job] = ()) -> None:
+        """Do what is queued, then the `last` jobs, and finish the run, within limits.
 
         A server that cannot be reached is waited for no longer than a second.
 
@@ -80,6 +81,8 @@ class Sender:
             TimeoutError: If W&B takes longer than `seconds`, or its server cannot be reached.
             WandbError: If something failed and was not raised yet.
         """
+        for job in last:
+            self._jobs.put(job)
         self._jobs.put(None)
         reached = self._join(seconds)
         if self._thread.is_alive():

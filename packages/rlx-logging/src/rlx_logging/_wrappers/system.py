@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from importlib import import_module
 from typing import Any, Final
 
@@ -18,7 +19,7 @@ class SystemMetricsLogger(LoggerWrapper):
     """Adds a row ``system/<step name>`` beside rows of one scope, at most once in a number of seconds.
 
     Values: ``cpu_percent`` (all cores), ``process_cpu_percent`` (100 is one core), ``process_memory_mib``,
-    ``memory_percent`` and, for each NVIDIA GPU there is, ``gpu<i>_percent`` and ``gpu<i>_memory_mib``.
+    ``memory_percent`` and, for each NVIDIA GPU that tells them, ``gpu<i>_percent`` and ``gpu<i>_memory_mib``.
 
     Args:
         to: The wrapped logger.
@@ -77,17 +78,19 @@ def _gpus() -> list[Callable[[], dict[str, float]]]:
         return []
     try:
         pynvml.nvmlInit()
-        count = pynvml.nvmlDeviceGetCount()
+        handles = [pynvml.nvmlDeviceGetHandleByIndex(index) for index in range(pynvml.nvmlDeviceGetCount())]
     except pynvml.NVMLError:
         return []
-    return [_reader(pynvml, pynvml.nvmlDeviceGetHandleByIndex(index)) for index in range(count)]
+    return [_reader(pynvml, handle) for handle in handles]
 
 
 def _reader(nvml: Any, handle: Any) -> Callable[[], dict[str, float]]:
     def read() -> dict[str, float]:
-        return {
-            "percent": float(nvml.nvmlDeviceGetUtilizationRates(handle).gpu),
-            "memory_mib": nvml.nvmlDeviceGetMemoryInfo(handle).used / _MEBIBYTE,
-        }
+        sample: dict[str, float] = {}
+        with suppress(nvml.NVMLError):  # a part of a GPU (MIG) does not tell, nor one that is lost
+            sample["memory_mib"] = nvml.nvmlDeviceGetMemoryInfo(handle).used / _MEBIBYTE
+        with suppress(nvml.NVMLError):
+            sample["percent"] = float(nvml.nvmlDeviceGetUtilizationRates(handle).gpu)
+        return sample
 
     return read
