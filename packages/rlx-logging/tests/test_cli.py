@@ -2,6 +2,8 @@
 
 import csv
 import math
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -40,6 +42,26 @@ def test_tail(run: Path, capsys: pytest.CaptureFixture[str]) -> None:
         "update/gradient_step 190  loss=0.05",
         "info/epoch 19  AverageReturn=19  odd=nan",
     ]
+
+
+def test_tail_shows_the_wanted_tags(run: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Of each row the values that a pattern fits; rows without one are passed over, and do not count."""
+    assert main(["tail", str(run), "-n", "2", "--no-follow", "-t", "*Return"]) == 0
+    assert capsys.readouterr().out.splitlines() == [
+        "info/epoch 18  AverageReturn=18",
+        "info/epoch 19  AverageReturn=19",
+    ]
+
+
+def test_tail_says_what_it_waits_for(tmp_path: Path) -> None:
+    """A slip in the name of a run does not look like a run that has nothing to say."""
+    program = "import sys; from rlx_logging._cli import main; main(sys.argv[1:])"
+    command = [sys.executable, "-c", program, "tail", str(tmp_path / "runn")]
+    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as process:
+        assert process.stderr is not None
+        said = process.stderr.readline()
+        process.kill()
+    assert said == f"rlx-logging: waiting for {tmp_path / 'runn' / 'metrics.rlxj'}\n"
 
 
 def test_a_tail_follows_a_journal_through_growth_and_cuts(tmp_path: Path) -> None:
@@ -88,6 +110,15 @@ def test_a_curve_that_runs_along_the_steps_is_drawn(run: Path, tmp_path: Path) -
         "info/AverageReturn",
         "info/odd",
     ]
+
+
+def test_steps_are_no_curves(run: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """In the terminal, too, what only counts the steps is left out, unless it is asked for."""
+    main(["plot", str(run)])
+    tags = [line.split()[0] for line in capsys.readouterr().out.splitlines()[1:]]
+    assert tags == ["update/loss", "info/AverageReturn", "info/odd"]
+    main(["plot", str(run), "-t", "info/epoch"])
+    assert "info/epoch" in capsys.readouterr().out
 
 
 def test_plot_in_the_terminal(run: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -158,7 +189,9 @@ def test_event_files_are_read_too(tmp_path: Path, capsys: pytest.CaptureFixture[
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["show", "nowhere"], "neither a journal"),
+        (["show", "nowhere"], "there is no file or folder nowhere."),
+        (["show", "."], "neither a journal (metrics.rlxj) nor a TensorBoard event file in ."),
+        (["show", "RUN/.."], "there are runs below it: name them, as 'RUN/../*'"),
         (["plot", "RUN", "-o", "x.png", "-t", "nothing"], "no tag matches"),
         (["plot", "RUN", "-o", "x.png", "-s", "1"], "smoothing must be"),
         (["export", "RUN", "-o", "x.xlsx"], "export to a .csv or .parquet file"),
@@ -168,8 +201,8 @@ def test_errors_are_one_line(
     run: Path, capsys: pytest.CaptureFixture[str], arguments: list[str], message: str
 ) -> None:
     """Exit status 1 and what is wrong."""
-    assert main([str(run) if argument == "RUN" else argument for argument in arguments]) == 1
-    error = capsys.readouterr().err
+    assert main([argument.replace("RUN", str(run)) for argument in arguments]) == 1
+    error = capsys.readouterr().err.replace(str(run), "RUN")
     assert error.startswith("rlx-logging: ")
     assert message in error
     assert error.count("\n") == 1

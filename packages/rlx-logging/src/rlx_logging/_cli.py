@@ -18,6 +18,7 @@ from rlx_logging._metrics.export import export
 from rlx_logging._metrics.metrics import Metrics
 from rlx_logging._metrics.plot import plot, sparkline, step_tags
 from rlx_logging._read import read_metrics
+from rlx_logging._rows.rows import Row
 from rlx_logging._tables.console import format_value
 
 
@@ -77,7 +78,7 @@ def _read(options: argparse.Namespace) -> tuple[dict[str, Metrics], list[str]]:
     """Return the runs by name, and the tags that are wanted of them."""
     patterns: list[str] = options.tags or ["*"]
     runs = {str(path): read_metrics(path) for path in options.runs}
-    wanted = [tag for tag in _tags(runs) if any(fnmatchcase(tag, pattern) for pattern in patterns)]
+    wanted = [tag for tag in _tags(runs) if _wanted(tag, patterns)]
     if options.tags and not wanted:
         raise ValueError(f"no tag matches {', '.join(patterns)}; there are: {', '.join(_tags(runs))}.")
     return runs, wanted
@@ -85,7 +86,10 @@ def _read(options: argparse.Namespace) -> tuple[dict[str, Metrics], list[str]]:
 
 def _read_wanted(options: argparse.Namespace) -> dict[str, Metrics]:
     """Return the runs with the wanted tags alone."""
-    runs, wanted = _read(options)
+    return _only(*_read(options))
+
+
+def _only(runs: Mapping[str, Metrics], wanted: Sequence[str]) -> dict[str, Metrics]:
     return {
         name: replace(metrics, series={tag: metrics[tag] for tag in wanted if tag in metrics})
         for name, metrics in runs.items()
@@ -123,28 +127,44 @@ def _print_table(rows: Sequence[Sequence[str]]) -> None:
 
 def _tail(options: argparse.Namespace) -> None:
     tails = {str(path): JournalTail(path, wait=not options.no_follow) for path in options.runs}
+    for tail in tails.values():
+        if not tail.path.is_file():
+            print(f"rlx-logging: waiting for {tail.path}", file=sys.stderr, flush=True)
     first = True
     while first or not options.no_follow:
         for name, tail in tails.items():
-            rows = tail.new_rows()
-            for row in rows[max(0, len(rows) - options.rows) :] if first else rows:
-                values = zip(row.layout.keys, row.values, strict=True)
-                start = f"{name}: " if len(tails) > 1 else ""
-                text = "  ".join(f"{key}={format_value(value)}" for key, value in values)
-                print(f"{start}{row.layout.tags[0]} {row.step:,}  {text}", flush=True)
+            start = f"{name}: " if len(tails) > 1 else ""
+            lines = [line for row in tail.new_rows() if (line := _line(row, options.tags))]
+            for line in lines[max(0, len(lines) - options.rows) :] if first else lines:
+                print(f"{start}{line}", flush=True)
         first = False
         if not options.no_follow:
             time.sleep(0.5)
 
 
+def _line(row: Row, patterns: Sequence[str] | None) -> str:
+    """Return a row as text, with the values whose tags are wanted; empty if there are none."""
+    step, *tags = row.layout.tags
+    values = [
+        f"{key}={format_value(value)}"
+        for key, tag, value in zip(row.layout.keys, tags, row.values, strict=True)
+        if patterns is None or _wanted(tag, patterns)
+    ]
+    return "" if patterns and not values else "  ".join([f"{step} {row.step:,}", *values])
+
+
+def _wanted(tag: str, patterns: Sequence[str]) -> bool:
+    return any(fnmatchcase(tag, pattern) for pattern in patterns)
+
+
 def _plot(options: argparse.Namespace) -> None:
-    if options.output is None:
-        _plot_in_terminal(_read_wanted(options))
-        return
     runs, wanted = _read(options)
     if not options.tags:  # the steps are on the axes already
         steps = {tag for metrics in runs.values() for tag in step_tags(metrics)}
         wanted = [tag for tag in wanted if tag not in steps]
+    if options.output is None:
+        _plot_in_terminal(_only(runs, wanted))
+        return
     plot(runs, wanted, options.output, weight=options.smooth, over_time=options.time)
     print(options.output)
 

@@ -29,10 +29,16 @@ def read_metrics(path: str | os.PathLike[str]) -> Metrics:
 
     files = [place] if place.is_file() else sorted(place.glob("*tfevents*"))
     if not files:
-        raise FileNotFoundError(
-            f"there is neither a journal ({FILE_NAME}) nor a TensorBoard event file in {place}."
-        )
+        raise FileNotFoundError(_nothing_in(place))
     return read_event_files(files)
+
+
+def _nothing_in(place: Path) -> str:
+    if not place.exists():
+        return f"there is no file or folder {place}."
+    nothing = f"there is neither a journal ({FILE_NAME}) nor a TensorBoard event file in {place}"
+    below = next(place.glob(f"*/{FILE_NAME}"), None) or next(place.glob("*/*tfevents*"), None)
+    return f"{nothing}, but there are runs below it: name them, as '{place}/*'." if below else f"{nothing}."
 
 
 def _journal_of_any_name(path: Path) -> Metrics:

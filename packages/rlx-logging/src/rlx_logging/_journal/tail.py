@@ -12,6 +12,9 @@ from rlx_logging._rows.rows import Layout, Row
 class JournalTail:
     """Gives the rows that were added since the last look.
 
+    Attributes:
+        path: The journal.
+
     Args:
         run: The run folder, or its journal.
         wait: Accept a folder whose journal is not there yet.
@@ -24,17 +27,17 @@ class JournalTail:
     def __init__(self, run: Path, *, wait: bool = True) -> None:
         if run.is_file() and run.suffix != Path(FILE_NAME).suffix:
             raise ValueError(f"{run} is no journal; only journals can be followed.")
-        self._path = run if run.is_file() else run / FILE_NAME
-        if not wait and not self._path.is_file():
+        self.path = run if run.is_file() else run / FILE_NAME
+        if not wait and not self.path.is_file():
             raise FileNotFoundError(f"there is no journal ({FILE_NAME}) in {run}.")
         self._position = 0
         self._layouts: dict[bytes, Layout] = {}
 
     def new_rows(self) -> list[Row]:
         """Return the new rows, in order; after a cut go on from the end of the cut file."""
-        if not self._path.is_file():
+        if not self.path.is_file():
             return []
-        with self._path.open("rb") as file:
+        with self.path.open("rb") as file:
             size = file.seek(0, 2)
             self._position = min(self._position, size)
             file.seek(self._position)
