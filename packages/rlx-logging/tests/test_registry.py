@@ -31,6 +31,11 @@ def test_the_journal_is_always_there(tmp_path: Path, given: Any, expected: list[
     assert _backends(make_logger(given, log_dir=tmp_path)) == expected
 
 
+def test_names_one_by_one(tmp_path: Path) -> None:
+    """Several names may also be several arguments."""
+    assert _backends(make_logger("csv", "jsonl", log_dir=tmp_path)) == ["journal", "csv", "jsonl"]
+
+
 def test_none_is_the_lazy_logger(tmp_path: Path) -> None:
     """Nothing is logged, and nothing is made on disk."""
     assert type(make_logger("none", log_dir=tmp_path / "run", train_interval=5)) is LazyLogger

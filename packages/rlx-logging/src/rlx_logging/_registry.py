@@ -31,7 +31,7 @@ _OWN: Final[Mapping[str, str]] = {
 
 
 def make_logger(
-    name_or_names: str | Sequence[str], *, log_dir: str | os.PathLike[str], **options: Any
+    name_or_names: str | Sequence[str], *more: str, log_dir: str | os.PathLike[str], **options: Any
 ) -> BaseLogger:
     """Return a logger for the named backends; the journal is always one of them.
 
@@ -43,6 +43,7 @@ def make_logger(
         name_or_names: One name, several with commas between them, or a sequence: ``"csv"``,
             ``"jsonl"``, ``"console"``, ``"tensorboard"``, ``"wandb"``, ``"journal"`` or a registered
             one. ``"none"`` alone gives a :class:`LazyLogger`.
+        more: Further names.
         log_dir: The folder of the run.
         options: Those of :class:`RunLogger`; every other one goes to the backends that know it.
 
@@ -51,7 +52,7 @@ def make_logger(
         TypeError: If nobody knows an option, or a name is no text.
         MissingBackendError: If a backend's library is not installed; the message names the extra.
     """
-    names = _names(name_or_names)
+    names = _names([*_parts(name_or_names), *more] if more else name_or_names)
     if names == [NONE]:
         return LazyLogger(**{key: options[key] for key in options if key in _INTERVALS})
     factories = {name: _find(name) for name in dict.fromkeys([PRIMARY, *names])}
