@@ -1,6 +1,7 @@
 """What is refused at construction, and what the message says."""
 
 import math
+from argparse import Namespace
 from pathlib import Path
 from typing import Any
 
@@ -73,6 +74,30 @@ def test_a_folder_that_is_no_path(folder: Any) -> None:
     """Numbers are not taken for file descriptors, nor bytes for names."""
     with pytest.raises(TypeError, match="the folder of a log must be a path; got"):
         JournalLogger(folder)
+
+
+@pytest.mark.parametrize("arguments", [None, ["lr"], Namespace(lr=0.1)])
+def test_arguments_that_are_no_mapping(tmp_path: Path, arguments: Any) -> None:
+    """What a command line parser returns is not one; the message says how to make it one."""
+    for logger in (JournalLogger(tmp_path), FanoutLogger([JournalLogger(tmp_path)])):
+        with pytest.raises(
+            TypeError, match=r"arguments of a run must map names to values.*vars\(arguments\)"
+        ):
+            logger.log_hparams(arguments)
+
+
+def test_a_tag_that_is_not_there(tmp_path: Path) -> None:
+    """The error lists those that are."""
+    logger = JournalLogger(tmp_path)
+    logger.write("info/epoch", 0, {"loss": 1.0})
+    with pytest.raises(KeyError, match="no tag 'loss'; there are: info/epoch, info/loss"):
+        read_metrics(tmp_path)["loss"]
+
+
+def test_a_state_that_is_none(tmp_path: Path) -> None:
+    """A logger's state is a mapping; that of a run without snapshots is {}."""
+    with pytest.raises(TypeError, match=r"state of a logger must be a mapping.*got None"):
+        JournalLogger(tmp_path).load_state_dict(None)  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
 
 
 @pytest.mark.parametrize("data", [None, [1.0], "loss", {1.0}])

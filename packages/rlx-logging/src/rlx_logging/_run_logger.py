@@ -15,7 +15,7 @@ from rlx_logging._files.folder import LogFolder
 from rlx_logging._files.sidecar import read_sidecar, remove_sidecar, write_sidecar
 from rlx_logging._gaps import warn_of_gaps
 from rlx_logging._guard import Guard
-from rlx_logging._rows.rows import RowBuilder, checked_step, spell
+from rlx_logging._rows.rows import RowBuilder, checked_arguments, checked_step, spell
 from rlx_logging._rows.values import flatten
 
 if TYPE_CHECKING:
@@ -135,8 +135,13 @@ class RunLogger(BaseLogger):
         self._each(f"write {tag!r}", lambda backend: backend.write_media(name, whole, now, media))
 
     def log_hparams(self, hparams: Mapping[str, Any]) -> None:
-        """Log the arguments of the run."""
-        self._each("log hyperparameters", lambda backend: backend.log_hparams(hparams))
+        """Log the arguments of the run.
+
+        Raises:
+            TypeError: If they do not map names to values.
+        """
+        arguments = checked_arguments(hparams)
+        self._each("log hyperparameters", lambda backend: backend.log_hparams(arguments))
 
     def flush(self) -> None:
         """Hand everything that is pending to the operating system."""
@@ -243,7 +248,8 @@ class RunLogger(BaseLogger):
         with :class:`GapWarning` of a backend that was off when the rows before `state` were logged.
 
         Raises:
-            ValueError: If `state` is of a newer format, or that of a fan-out.
+            TypeError: If `state` is no mapping.
+            ValueError: If it is of a newer format, or that of a fan-out.
         """
         _check_format(state)
         warn_of_gaps(self.backends, state)
@@ -282,6 +288,8 @@ class RunLogger(BaseLogger):
 
 
 def _check_format(state: Mapping[str, Any]) -> None:
+    if not isinstance(state, Mapping):  # pyright: ignore[reportUnnecessaryIsInstance]
+        raise TypeError(f"the state of a logger must be a mapping, {{}} if nothing was saved; got {state!r}.")
     if state.get("format", FORMAT) != FORMAT:
         raise ValueError(f"this logger state has format {state['format']}; this version reads {FORMAT}.")
     if "loggers" in state:

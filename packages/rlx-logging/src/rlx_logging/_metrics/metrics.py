@@ -51,8 +51,11 @@ class Metrics(Mapping[str, Series]):
     damaged: int = 0
 
     def __getitem__(self, tag: str) -> Series:
-        """Return the series of `tag`."""
-        return self.series[tag]
+        """Return the series of `tag`; a KeyError lists the tags that there are."""
+        try:
+            return self.series[tag]
+        except KeyError:
+            raise KeyError(f"no tag {tag!r}; there are: {', '.join(self.series)}") from None
 
     def __iter__(self) -> Iterator[str]:
         """Iterate over the tags."""

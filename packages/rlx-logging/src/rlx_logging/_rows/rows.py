@@ -6,7 +6,7 @@ import hashlib
 import time
 from collections import Counter
 from collections.abc import Iterable, Mapping
-from typing import TYPE_CHECKING, Any, Final, NamedTuple
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, cast
 
 from rlx_logging._rows.numbers import BUILTIN_NUMBERS
 from rlx_logging._rows.values import as_real, is_real_array
@@ -117,6 +117,19 @@ def spell(key: object) -> str:
         digest = hashlib.blake2b(name.encode("utf-8", "surrogatepass"), digest_size=8).hexdigest()
         name = f"{name[: MAX_KEY - 17]}~{digest}"
     return name or EMPTY_KEY
+
+
+def checked_arguments(arguments: object) -> Mapping[str, Any]:
+    """Return the arguments of a run as they are.
+
+    Raises:
+        TypeError: If they are no mapping.
+    """
+    if not isinstance(arguments, Mapping):
+        raise TypeError(
+            f"the arguments of a run must map names to values; got {arguments!r}. A parser's are vars(arguments)."
+        )
+    return cast("Mapping[str, Any]", arguments)
 
 
 def checked_step(step: object, step_type: str) -> int:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from rlx_logging._base import BaseLogger
 from rlx_logging._guard import Guard
-from rlx_logging._rows.rows import RowBuilder
+from rlx_logging._rows.rows import RowBuilder, checked_arguments
 from rlx_logging._rows.values import flatten
 from rlx_logging._run_logger import RunLogger, check_choice
 from rlx_logging._wrappers.foreign import ForeignLogger, LoggerLike, adopted
@@ -92,8 +92,13 @@ class FanoutLogger(BaseLogger):
         self._each(f"write {tag!r}", lambda logger: logger.write_media(tag, step, media))
 
     def log_hparams(self, hparams: Mapping[str, Any]) -> None:
-        """Log the arguments of the run to every logger."""
-        self._each("log hyperparameters", lambda logger: logger.log_hparams(hparams))
+        """Log the arguments of the run to every logger.
+
+        Raises:
+            TypeError: If they do not map names to values.
+        """
+        arguments = checked_arguments(hparams)
+        self._each("log hyperparameters", lambda logger: logger.log_hparams(arguments))
 
     def finalize(self) -> None:
         """Finalize every logger, and report what was dropped."""
