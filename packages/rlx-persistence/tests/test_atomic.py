@@ -44,6 +44,19 @@ class TestReplacing:
             file.write(b"new")
         assert (tmp_path / "policy.pt").stat().st_mode == (tmp_path / "other").stat().st_mode
 
+    def test_leftover_that_cannot_be_looked_at_is_left(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """A writer beside this one may rename its file while leftovers are looked for."""
+
+        def gone(folder: Path, _: str) -> list[Path]:
+            return [folder / ".policy.pt.00.tmp"]
+
+        monkeypatch.setattr(Path, "glob", gone)
+        with replacing(tmp_path / "policy.pt") as file:
+            file.write(b"new")
+        assert (tmp_path / "policy.pt").read_bytes() == b"new"
+
     def test_leftovers_of_killed_writers_go(self, tmp_path: Path) -> None:
         """Old temporary files of the same target are cleared away; young ones and others stay."""
         names = {".policy.pt.00.tmp": LEFTOVER_AGE + 9, ".policy.pt.01.tmp": 0.0, ".other.pt.02.tmp": 9e9}

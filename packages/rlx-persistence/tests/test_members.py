@@ -91,6 +91,15 @@ class TestNormalizer:
         with pytest.raises(DamagedFileError, match=r"normalizer\.npz"):
             restore(NormalizerPersistence(statistics), world)
 
+    def test_file_cut_short(self, world: FolderWorld) -> None:
+        """A file that ends before its seal, too, is damaged."""
+        statistics = RunningMeanStd(np.zeros(2), np.ones(2))
+        persist(NormalizerPersistence(statistics), world)
+        path = Path(world.persist_path("normalizer.npz"))
+        path.write_bytes(path.read_bytes()[:100])
+        with pytest.raises(DamagedFileError, match=r"normalizer\.npz is damaged"):
+            restore(NormalizerPersistence(statistics), world)
+
 
 class TestReplayBuffer:
     def test_state_comes_back_in_place(self, world: FolderWorld) -> None:

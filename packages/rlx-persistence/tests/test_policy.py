@@ -279,6 +279,15 @@ class TestRecords:
         assert (info.kind, info.epoch, info.score) == ("policy", 3, 6.5)
         assert "python" in info.versions
 
+    def test_numbers_of_numpy_are_recorded(self, world: FolderWorld) -> None:
+        """What is counted and averaged with arrays is recorded as what it is."""
+        counted: Any = np.int64(3)
+        averaged: Any = np.array([6.0, 7.0], np.float32).mean()
+        PolicyPersistence().persist(SlotPolicy([1.0]), world, epoch=counted, score=averaged)
+        info = read_info(world.persist_path("policy.pt"))
+        assert info is not None
+        assert (info.epoch, info.score) == (3, 6.5)
+
     def test_records_of_later_versions_are_read(self, world: FolderWorld) -> None:
         """A key that this version does not know is left aside."""
         from rlx_persistence._record import PolicyInfo

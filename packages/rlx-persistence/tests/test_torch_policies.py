@@ -206,6 +206,26 @@ class TestStateDicts:
         assert torch.equal(policy.moments["step"], torch.ones(2))
         assert "policy_state_dict.pt" not in Path("/proc/self/maps").read_text()
 
+    @pytest.mark.skipif(sys.platform != "linux", reason="looks at the mappings that Linux tells")
+    def test_nothing_of_another_kind_of_policy_hangs_on_the_file(self, world: FolderWorld) -> None:
+        """A policy that is no module may keep the very tensors that it is given."""
+
+        class Linear:
+            def __init__(self) -> None:
+                self.weights: Any = {"w": torch.ones(2)}
+
+            def state_dict(self) -> Any:
+                return self.weights
+
+            def load_state_dict(self, state_dict: Any) -> None:
+                self.weights = state_dict
+
+        PolicyPersistence(mode=Mode.POLICY_STATE_DICT).persist(Linear(), world)
+        policy = Linear()
+        PolicyPersistence(mode=Mode.POLICY_STATE_DICT).restore(policy, world, "cpu")
+        assert torch.equal(policy.weights["w"], torch.ones(2))
+        assert "policy_state_dict.pt" not in Path("/proc/self/maps").read_text()
+
     def test_module_versions_are_kept(self, world: FolderWorld) -> None:
         """The versions that modules write into a state dict reach `load_state_dict`."""
         PolicyPersistence(mode=Mode.POLICY_STATE_DICT).persist(trained(), world)

@@ -13,6 +13,8 @@ class TestFolderWorld:
         """Paths do not move with the working directory."""
         monkeypatch.chdir(tmp_path)
         world = FolderWorld("run", Path("old"))
+        (tmp_path / "elsewhere").mkdir()
+        monkeypatch.chdir(tmp_path / "elsewhere")
         assert world.persist_path("policy.pt") == str(tmp_path / "run" / "policy.pt")
         assert world.restore_path("policy.pt") == str(tmp_path / "old" / "policy.pt")
 
@@ -24,7 +26,8 @@ class TestFolderWorld:
     def test_directories_are_text(self) -> None:
         """Paths given as objects are kept as text, as code that joins them expects."""
         world = FolderWorld(Path("a"), Path("b"))
-        assert (world.persist_directory, world.restore_directory) == ("a", "b")
+        here = Path.cwd()
+        assert (world.persist_directory, world.restore_directory) == (str(here / "a"), str(here / "b"))
 
 
 class TestPolicyOfWorld:

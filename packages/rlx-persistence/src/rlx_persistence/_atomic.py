@@ -18,8 +18,11 @@ def replacing(path: str | os.PathLike[str], *, synced: bool = True) -> Generator
     target = Path(path)
     target.parent.mkdir(parents=True, exist_ok=True)
     for old in target.parent.glob(f".{glob.escape(target.name)}.*.tmp"):
-        if time.time() - old.stat().st_mtime > LEFTOVER_AGE:
-            old.unlink()
+        with contextlib.suppress(
+            OSError
+        ):  # its writer lives and is done with it just now, or it is another's
+            if time.time() - old.stat().st_mtime > LEFTOVER_AGE:
+                old.unlink()
     temporary = target.with_name(f".{target.name}.{secrets.token_hex(8)}.tmp")
     try:
         with temporary.open("xb") as file:

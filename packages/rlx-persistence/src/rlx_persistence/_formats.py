@@ -73,9 +73,9 @@ def _write_state_dict(policy: object, path: str, info: PolicyInfo) -> None:
 
 
 def _restore_state_dict(policy: object, path: str, device: TDevice) -> None:
-    state = read_state_dict(path, device, mapped=True)
-    if not all(is_tensor(value) for value in state.values()):
-        # What is nested, an optimiser's state say, may be kept as it is: nothing may hang on the file then.
+    # A module copies its tensors. What others keep, or is nested (an optimiser's state), must not hang on the file.
+    state = read_state_dict(path, device, mapped=is_module(policy))
+    if is_module(policy) and not all(is_tensor(value) for value in state.values()):
         state = read_state_dict(path, device, mapped=False)
     load_state(policy, state, path)
 

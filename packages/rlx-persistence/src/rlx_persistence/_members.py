@@ -1,12 +1,13 @@
 """Further things worth keeping with a policy, each a small persistence of its own."""
 
 import io
+import zipfile
 from abc import abstractmethod
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
-from rlx_persistence._errors import PolicyNotFoundError
+from rlx_persistence._errors import DamagedFileError, PolicyNotFoundError
 from rlx_persistence._events import Persistence, PersistEvent, RestoreEvent
 from rlx_persistence._files import read_info, write_sealed
 from rlx_persistence._optional import TDevice, import_numpy
@@ -147,8 +148,12 @@ class NormalizerPersistence(FilePersistence):
 
     def read(self, path: str) -> None:
         """Set the fields; a number stays a number."""
-        with import_numpy("NormalizerPersistence").load(path, allow_pickle=False) as archive:
-            loaded = {name: archive[name] for name in self._fields}
+        numpy = import_numpy("NormalizerPersistence")
+        try:
+            with Path(path).open("rb") as file, numpy.load(file, allow_pickle=False) as archive:
+                loaded = {name: archive[name] for name in self._fields}
+        except (ValueError, EOFError, zipfile.BadZipFile) as error:
+            raise DamagedFileError(path, f"{type(error).__name__}: {error}") from error
         for name, value in loaded.items():
             number = isinstance(self._values()[name], int | float)
             setattr(self._normalizer, name, value.item() if number else value)

@@ -44,6 +44,12 @@ class PolicyInfo:
     saved_at: str = field(default_factory=lambda: datetime.now(UTC).isoformat(timespec="seconds"))
     versions: Mapping[str, str] = field(default_factory=versions_in_use)
 
+    def __post_init__(self) -> None:
+        """Take numbers of NumPy and torch for Python's own, which JSON knows."""
+        for name, plain in (("epoch", int), ("env_step", int), ("gradient_step", int), ("score", float)):
+            value = vars(self)[name]
+            object.__setattr__(self, name, None if value is None else plain(value))
+
     def to_json(self) -> dict[str, object]:
         """Return the JSON document of this record."""
         return asdict(self)

@@ -72,13 +72,16 @@ class FolderWorld:
         restore_directory: str | os.PathLike[str] | None = None,
         policy: object = None,
     ) -> None:
-        self.persist_directory = os.fspath(persist_directory)
-        self.restore_directory = None if restore_directory is None else os.fspath(restore_directory)
+        # Absolute from here on: they stay where they were meant to be, wherever the program goes.
+        self.persist_directory = str(Path(persist_directory).absolute())
+        self.restore_directory = (
+            None if restore_directory is None else str(Path(restore_directory).absolute())
+        )
         self.policy = policy
 
     def persist_path(self, filename: str) -> str:
         """Return the absolute path of `filename` in the folder that is written to."""
-        return str(Path(self.persist_directory).absolute() / filename)
+        return str(Path(self.persist_directory) / filename)
 
     def restore_path(self, filename: str) -> str:
         """Return the absolute path of `filename` in the folder that is read from."""
@@ -87,4 +90,4 @@ class FolderWorld:
                 f"cannot restore {filename!r}: this world has no restore_directory. "
                 f"Use FolderWorld({self.persist_directory!r}, restore_directory=...)."
             )
-        return str(Path(self.restore_directory).absolute() / filename)
+        return str(Path(self.restore_directory) / filename)
