@@ -1,5 +1,6 @@
 """Going back to an earlier iteration of a run."""
 
+import os
 from pathlib import Path
 
 import pytest
@@ -49,6 +50,17 @@ def test_each_time_has_a_folder_of_its_own(tmp_path: Path) -> None:
         snapshotter.discard_after(0)
     assert snapshotter.load(tmp_path / "discarded/1") == {"attempt": 1}
     assert snapshotter.load(tmp_path / "discarded/2") == {"attempt": 2}
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows cannot sync a directory")
+def test_what_is_put_away_survives_a_power_cut(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The new names are on the disk, from the innermost folder to the outermost, before the old ones go."""
+    synced: list[Path] = []
+    monkeypatch.setattr("rlx_snapshot._places.places.sync_directory", synced.append)
+    snapshotter = Snapshotter(tmp_path)
+    snapshotter.save_itr_params(1, {})
+    snapshotter.discard_after(0)
+    assert synced == [tmp_path / "discarded/1", tmp_path / "discarded", tmp_path]
 
 
 @pytest.mark.parametrize(("mode", "kept"), [("all", True), ("gap", False), ("last", True), ("none", False)])

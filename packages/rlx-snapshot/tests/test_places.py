@@ -1,5 +1,7 @@
 """Snapshots at URLs, through fsspec."""
 
+import os
+import subprocess
 import sys
 import uuid
 from pathlib import Path
@@ -112,6 +114,25 @@ def test_messages_name_the_url(url: str) -> None:
     files.pipe_file(f"{root}/itr_2.pkl", files.cat_file(f"{root}/itr_2.pkl")[:-1])
     with pytest.raises(DamagedSnapshotError, match=rf"{url}/itr_2\.pkl is damaged"):
         snapshotter.load(url, 2)
+
+
+@pytest.mark.processes
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="Windows has no fork")
+def test_a_forked_child_that_ends_takes_nothing_away(tmp_path: Path) -> None:
+    """The directory that files are uploaded from belongs to the process that made it."""
+    program = f"""
+import os, sys
+from rlx_snapshot import Snapshotter
+snapshotter = Snapshotter("file://{tmp_path}/run")
+child = os.fork()
+if child == 0:
+    sys.exit()
+os.waitpid(child, 0)
+snapshotter.save_itr_params(0, 7)
+print(snapshotter.load("file://{tmp_path}/run"))
+"""
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
+    assert (done.stdout, done.stderr) == ("7\n", "")
 
 
 def test_missing_fsspec_names_the_extra(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -76,8 +76,8 @@ class LocalPlace:
         for name in names:
             os.replace(self.directory / name, attic / name)
         if not _platform.WINDOWS:  # Windows cannot open a directory
-            sync_directory(attic)
-            sync_directory(self.directory)
+            for directory in (attic, attic.parent, self.directory):  # the new names first
+                sync_directory(directory)
 
 
 def is_url(place: str | os.PathLike[str]) -> bool:

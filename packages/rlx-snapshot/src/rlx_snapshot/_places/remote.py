@@ -1,6 +1,7 @@
 """Snapshots at a URL that fsspec understands."""
 
 import importlib
+import os
 import weakref
 from collections.abc import Sequence
 from pathlib import Path
@@ -21,11 +22,10 @@ class RemotePlace:
         self.name = url
         self._files, self._root = _file_system(url)
         self._files.makedirs(self._root, exist_ok=True)
-        import shutil
         import tempfile
 
         self.directory = Path(tempfile.mkdtemp(prefix="rlx-snapshot-"))
-        weakref.finalize(self, shutil.rmtree, self.directory, ignore_errors=True)
+        weakref.finalize(self, _remove_own, self.directory, os.getpid())
 
     def publish(self, name: str) -> None:
         """Upload a file; readers see the old one or the new one."""
@@ -93,6 +93,14 @@ class Downloads:
 
     def _download(self, name: str) -> None:
         self._files.get_file(f"{self._root}/{name}", str(self._directory / name))
+
+
+def _remove_own(directory: Path, owner: int) -> None:
+    """Remove a temporary directory, but not at the end of a forked child, which did not make it."""
+    import shutil
+
+    if os.getpid() == owner:
+        shutil.rmtree(directory, ignore_errors=True)
 
 
 def _file_system(url: str) -> tuple[Any, str]:
