@@ -159,12 +159,13 @@ def test_arguments_fill_the_hparams_plugin(tmp_path: Path) -> None:
         "tensorboard.plugins.hparams.plugin_data_pb2", reason="needs tensorboard"
     )
     logger = TensorboardLogger(tmp_path)
-    logger.log_hparams({"lr": 0.1, "env": "CartPole", "anneal": True, "sizes": (64, 64)})
+    logger.log_hparams({"lr": 0.1, "env": "CartPole", "anneal": True, "sizes": (64, 64), "seed": np.int64(3)})
     logger.finalize()
     content = _accumulated(tmp_path).PluginTagToContent("hparams")["_hparams_/session_start_info"]
     start = plugin_data_pb2.HParamsPluginData.FromString(content).session_start_info
     assert start.hparams["lr"].number_value == 0.1
     assert start.hparams["env"].string_value == "CartPole"
+    assert start.hparams["seed"].number_value == 3
     assert start.hparams["sizes"].string_value == "(64, 64)"
 
 

@@ -152,12 +152,20 @@ def test_json_lines_hold_arrays_and_arguments(tmp_path: Path) -> None:
     """Arrays are nested lists; arguments that JSON does not know are their repr."""
     logger = JsonLinesLogger(tmp_path, exclude_arrays=False)
     logger.log_info_data({"a": np.array([[1.0, math.nan]])}, 0)
-    logger.log_hparams({"lr": 0.1, "act": int, "sizes": (1, 2), "nested": {"x": math.inf}})
+    logger.log_hparams(
+        {"lr": 0.1, "seed": np.int64(3), "act": int, "sizes": (1, 2), "nested": {"x": math.inf}}
+    )
     logger.finalize()
     row, arguments = map(_strict, (tmp_path / "metrics.jsonl").read_text(encoding="utf-8").splitlines())
     assert row["info/a"] == [[1.0, "NaN"]]
     assert arguments == {
-        "hparams": {"lr": 0.1, "act": "<class 'int'>", "sizes": [1, 2], "nested": {"x": "Infinity"}}
+        "hparams": {
+            "lr": 0.1,
+            "seed": 3,
+            "act": "<class 'int'>",
+            "sizes": [1, 2],
+            "nested": {"x": "Infinity"},
+        }
     }
 
 

@@ -23,6 +23,7 @@ from rlx_logging._options import LoggerOptions
 from rlx_logging._rows.media import Media, Text
 from rlx_logging._rows.numbers import to_floats
 from rlx_logging._rows.rows import Layout, Row
+from rlx_logging._rows.values import as_argument
 from rlx_logging._run_logger import RunLogger
 
 
@@ -62,7 +63,9 @@ class JournalBackend(Backend):
 
     def log_hparams(self, hparams: Mapping[str, Any]) -> None:
         """Keep the arguments of the run; what JSON does not know is kept as its repr."""
-        self._append(pack_json(Kind.HPARAMS, {str(key): _plain(value) for key, value in hparams.items()}))
+        self._append(
+            pack_json(Kind.HPARAMS, {str(key): as_argument(value) for key, value in hparams.items()})
+        )
 
     def _append(self, piece: bytes) -> None:
         if self._file is None:
@@ -88,7 +91,3 @@ def _pack(packer: RowPacker, row: Row) -> bytes:
         return packer.pack(row)
     except (OverflowError, struct.error):  # a whole number too big for float64
         return packer.pack(row._replace(values=tuple(to_floats(row.values))))
-
-
-def _plain(value: object) -> object:
-    return value if value is None or isinstance(value, (str, bool, int, float)) else repr(value)

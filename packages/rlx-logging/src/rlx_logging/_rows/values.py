@@ -7,7 +7,7 @@ from numbers import Complex, Real
 from typing import TYPE_CHECKING, Any, Final, TypeGuard, cast
 
 from rlx_logging._offers import item_of, shape_of
-from rlx_logging._rows.numbers import BUILTIN_NUMBERS
+from rlx_logging._rows.numbers import BUILTIN_NUMBERS, plain
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -39,6 +39,14 @@ def is_real_array(value: object) -> TypeGuard[NDArray[Any]]:
     if not isinstance(value, np.ndarray):
         return False
     return cast("NDArray[Any]", value).dtype.kind in _REAL_KINDS
+
+
+def as_argument(value: object) -> str | float | None:
+    """Return an argument of a run as JSON knows it: a text, a Python number or None; else its repr."""
+    if value is None or isinstance(value, (str, int, float)):
+        return value
+    number = as_real(value)
+    return repr(value) if number is None else plain(number)
 
 
 def is_mapping(value: object) -> TypeGuard[Mapping[Any, Any]]:

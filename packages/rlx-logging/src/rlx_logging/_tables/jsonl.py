@@ -14,7 +14,7 @@ from rlx_logging._options import LoggerOptions
 from rlx_logging._rows.media import Media, Text
 from rlx_logging._rows.numbers import name_if_not_finite, plain
 from rlx_logging._rows.rows import Row
-from rlx_logging._rows.values import is_mapping
+from rlx_logging._rows.values import as_argument, is_mapping
 from rlx_logging._run_logger import RunLogger
 
 FILE_NAME: Final = "metrics.jsonl"
@@ -77,7 +77,7 @@ def _strict(value: Any) -> Any:
         return [_strict(part) for part in cast("Sequence[Any]", value)]
     if isinstance(value, float):
         return name_if_not_finite(value) or value
-    return value if value is None or isinstance(value, (str, int)) else repr(value)
+    return as_argument(value)
 
 
 class JsonLinesLogger(RunLogger):

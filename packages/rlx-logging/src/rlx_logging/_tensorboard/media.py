@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from rlx_logging._missing import require
 from rlx_logging._rows.media import Image, Media, Text, Video
 from rlx_logging._rows.pictures import gif, png
+from rlx_logging._rows.values import as_argument
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -72,8 +73,9 @@ def hparams_events(hparams: Mapping[str, Any], time: float) -> Iterable[bytes]:
     """Return the events that fill the HParams tab."""
     used_by = "logging hyperparameters to TensorBoard"
     summary = require("tensorboard.plugins.hparams.summary_v2", extra="tensorboard", used_by=used_by)
-    values = {str(key): value if isinstance(value, (bool, int, float, str)) else repr(value)
-              for key, value in hparams.items()}  # fmt: skip
+    values = {
+        str(key): repr(value) if value is None else as_argument(value) for key, value in hparams.items()
+    }
     proto = _summary()
     pb = summary.hparams_pb(values)
     return [_event(0, time, proto.Summary.FromString(pb.SerializeToString()))]
