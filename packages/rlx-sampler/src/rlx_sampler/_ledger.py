@@ -39,6 +39,8 @@ class Ledger:
     _prefix: int = 0
     _prefix_steps: int = 0
     _done_steps: int = 0
+    _under_way: dict[int, int] = field(default_factory=dict[int, int])
+    """Steps of episodes that are not back, by worker, as far as they are known."""
 
     @property
     def is_enough(self) -> bool:
@@ -90,8 +92,16 @@ class Ledger:
             return True
         if self.n_workers is not None:
             return index < self._prefix + self.n_workers  # no worker runs ahead of the others
-        expected = self._done_steps + len(self._out) * self.mean_length
-        return expected < self.n_steps or not self._out
+        return self._expected_steps() < self.n_steps or not self._out
+
+    def _expected_steps(self) -> float:
+        """Return how many steps there will be when all that is out is back.
+
+        Short episodes end first: those that still run are longer than the mean, and half of
+        it is a careful guess at what is left of each.
+        """
+        usual = len(self._out) * self.mean_length
+        return self._done_steps + max(usual, sum(self._under_way.values()) + usual / 2)
 
     def add(self, index: int, episode: Part) -> None:
         """Take back a finished episode.
@@ -104,12 +114,13 @@ class Ledger:
         self._done_steps += episode.n_steps
         self._advance()
 
-    def add_all(self, harvest: Harvest) -> None:
-        """Take back finished episodes.
+    def add_all(self, harvest: Harvest, worker: int = 0) -> None:
+        """Take back finished episodes of `worker`.
 
         Raises:
             EpisodeError: If the prefix now reaches an episode that failed.
         """
+        self._under_way[worker] = harvest.under_way
         for index, part in zip(harvest.indices, harvest.parts(), strict=True):
             self.add(index, part)
 
@@ -132,6 +143,7 @@ class Ledger:
 
     def give_back(self, indices: Iterable[int] | None = None) -> None:
         """Take back indices that were never finished, to be leased again; None means all that are out."""
+        self._under_way.clear()
         indices = set(self._out if indices is None else indices)
         self._out.difference_update(indices)
         self._back = sorted({*self._back, *indices})

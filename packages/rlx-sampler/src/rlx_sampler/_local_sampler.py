@@ -80,7 +80,7 @@ class LocalEngine:
     def _run(self, number: int, call: CallKey, ledger: Ledger) -> None:
         try:
             for harvest in self._worker(number).run(LedgerLease(ledger, call, number)):
-                ledger.add_all(harvest)
+                ledger.add_all(harvest, number)
         except EpisodeError as error:
             ledger.fail(error.keys[0].episode, error)
             ledger.give_back()

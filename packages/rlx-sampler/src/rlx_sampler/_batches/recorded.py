@@ -65,6 +65,8 @@ class Harvest:
     n_pieces: Sequence[int]
     """Number of pieces of each key."""
     recorded: Recorded
+    under_way: int = 0
+    """Steps that the worker has taken in other episodes, and not handed over."""
 
     def parts(self) -> list[Part]:
         """Return the part of each key."""

@@ -52,8 +52,8 @@ class Publisher:
         layout = self._number_of(tree)
         offset = self._place(self._memory, arrays)
         rows = [len(array) for array in arrays]
-        numbers = [call, layout, offset, len(harvest.indices), *harvest.indices, *harvest.n_pieces, *rows]
-        send_numbers(self._connection, Kind.HARVEST, numbers)
+        place = [call, layout, offset, harvest.under_way, len(harvest.indices)]
+        send_numbers(self._connection, Kind.HARVEST, [*place, *harvest.indices, *harvest.n_pieces, *rows])
 
     def _number_of(self, tree: Any) -> int:
         key = layout_key(tree)
@@ -90,7 +90,7 @@ class Arena:
         """
         if self.memory is None:
             raise RuntimeError("a worker without shared memory named a place in it.")
-        layout_number, offset, n_keys, *rest = numbers
+        layout_number, offset, under_way, n_keys, *rest = numbers
         indices, n_pieces, rows = rest[:n_keys], rest[n_keys : 2 * n_keys], rest[2 * n_keys :]
         layout = self.layouts[layout_number]
         arrays: list[Array] = []
@@ -98,7 +98,7 @@ class Arena:
             array = self.memory.array(offset, (count, *row_shape), dtype)
             offset = aligned(offset + array.nbytes)
             arrays.append(array)
-        return Harvest(indices, n_pieces, reassemble(fill(layout, arrays)))
+        return Harvest(indices, n_pieces, reassemble(fill(layout, arrays)), under_way)
 
 
 def read_pickled(message: PickledHarvest) -> Harvest:

@@ -72,7 +72,7 @@ class ProcessPool:
         for process in list(self.processes):
             try:
                 if process.connection in speaking:
-                    self._read_all(process, current)
+                    self._read(process, current)
                 elif process.sentinel in speaking:
                     self._replace(process, current)
             except (EOFError, ConnectionResetError, BrokenPipeError):
@@ -80,16 +80,13 @@ class ProcessPool:
         if self.patience.is_time_to_look():
             self._check_life(current)
 
-    def _read_all(self, process: WorkerProcess, current: Round | None) -> None:
+    def _read(self, process: WorkerProcess, current: Round | None) -> None:
         process.signs.renew()
-        while True:
-            message = receive(process.connection)
-            if current is None or not current.take(process, message):
-                self._read(process, message, current)
-            if not ready([process.connection]):
-                return
+        message = receive(process.connection)
+        if current is None or not current.take(process, message):
+            self._understand(process, message, current)
 
-    def _read(self, process: WorkerProcess, message: Any, current: Round | None) -> None:
+    def _understand(self, process: WorkerProcess, message: Any, current: Round | None) -> None:
         match message:
             case NewLayout():
                 process.arena.layouts[message.number] = message.layout

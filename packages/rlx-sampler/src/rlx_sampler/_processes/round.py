@@ -67,7 +67,7 @@ class Round:
     def _add(self, process: WorkerProcess, harvest: Harvest) -> None:
         self.patience.renew()
         process.out.difference_update(harvest.indices)
-        self.ledger.add_all(harvest)
+        self.ledger.add_all(harvest, process.number)
 
     def _fail(self, process: WorkerProcess, failure: Failure) -> None:
         error = rebuilt(failure)

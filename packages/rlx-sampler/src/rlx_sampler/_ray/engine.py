@@ -208,7 +208,7 @@ class RayEngine:
         seat.version, seat.has_answered = outcome.version, True
         left = set(seat.out)
         for harvest in outcome.harvests:
-            ledger.add_all(harvest)
+            ledger.add_all(harvest, seat.number)
             left.difference_update(harvest.indices)
         if outcome.failure is not None:
             left.discard(_fail(seat, outcome.failure, ledger))

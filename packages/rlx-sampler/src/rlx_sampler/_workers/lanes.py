@@ -1,7 +1,7 @@
 """Episodes side by side: the one loop that steps environments and records what happens."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Final, NamedTuple
 
 import numpy as np
@@ -227,7 +227,8 @@ class Lanes:
         ended, self._ended = self._ended, []
         if self._tape is None or self._layout is None:
             return []
-        return list(harvest(ended, self._tape, self._layout))
+        under_way = sum(self._now() - running.begin for running in self._running.values())
+        return [replace(each, under_way=under_way) for each in harvest(ended, self._tape, self._layout)]
 
     def _piece(self, lane: int, end: StepType) -> Piece:
         running = self._running[lane]
