@@ -96,6 +96,26 @@ def test_batches_do_not_depend_on_how_many_run_side_by_side(build: Callable[[], 
     sampler.shutdown_worker()
 
 
+@pytest.mark.parametrize(("merges", "calls"), [(True, [16, 48]), (False, [16, 16, 16])])
+def test_only_blocks_with_an_episode_are_asked_for(merges: bool, calls: list[int]) -> None:
+    """While the episodes fit in one block, a call has so many rows; beyond it a policy may get all."""
+    seen: list[int] = []
+
+    class Noting(Gaussian):
+        def get_actions(self, observations: Any, *, rngs: Any) -> tuple[Array, dict[str, Any]]:
+            seen.append(len(rngs))
+            return super().get_actions(observations, rngs=rngs)
+
+    def may_merge(_policy: Any, _observations: Any, _block: int) -> bool:
+        return merges
+
+    actor = BatchedActor(Noting(), 48, 16, may_merge)
+    observations = np.repeat(OBSERVATION[None], 48, axis=0)
+    assert len(actor.act(observations, 16).actions) == 16
+    actor.act(observations, 17)
+    assert seen == calls
+
+
 class TestTheseTestsWouldNotice:
     def test_that_nothing_is_padded(self, monkeypatch: pytest.MonkeyPatch) -> None:
         """With as many rows as there are episodes, last bits differ."""

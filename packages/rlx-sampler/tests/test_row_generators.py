@@ -47,3 +47,15 @@ def test_rows_can_be_drawn_from_directly() -> None:
     rows = RowGenerators(generators(1, 2))
     assert [rng.random() for rng in rows] == [rng.random() for rng in generators(1, 2)]
     assert len(rows) == len(rows[:]) == 2
+
+
+def test_a_part_draws_what_its_rows_have_next() -> None:
+    """Rows go on from where they are, whether they are asked alone or among all."""
+    rows, alone = RowGenerators(generators(1, 2, 3)), generators(1, 2, 3)
+    rows.draw((2,), "uniform")
+    some = rows.part(slice(1, 3)).draw((2,), "uniform")
+    after = rows.draw((2,), "uniform")
+    wanted = [[rng.random(2) for _ in range(3)] for rng in alone]
+    assert np.array_equal(some, [wanted[1][1], wanted[2][1]])
+    assert np.array_equal(after, [wanted[0][1], wanted[1][2], wanted[2][2]])
+    assert len(rows.part(slice(1, 3))) == len(list(rows.part(slice(1, 3)))) == 2

@@ -53,13 +53,13 @@ class Actor(Protocol):
         """Let the policy forget what it remembers of `lane`: an episode begins there."""
         ...
 
-    def act(self, observations: ArrayTree) -> Answer:
-        """Choose actions for a stack of observations, (n_rows, ...)."""
+    def act(self, observations: ArrayTree, n_lanes: int) -> Answer:
+        """Choose actions for a stack of observations, (n_rows, ...): for the first `n_lanes` at least."""
         ...
 
 
 class BatchedActor:
-    """Runs a keyed policy on a fixed number of rows, so that a row's result is its own.
+    """Runs a keyed policy on blocks of a fixed number of rows, so that a row's result is its own.
 
     Args:
         policy: What is asked.
@@ -78,16 +78,15 @@ class BatchedActor:
             n_lanes = min(n_lanes, block)  # one call a step, so that a lane keeps its row
         self.n_lanes = n_lanes
         self.n_rows = -(-n_lanes // block) * block
-        self._rngs = [np.random.Generator(np.random.PCG64(IDLE_SEED))] * self.n_rows
-        self._calls: list[tuple[slice, RowGenerators]] = []
-        """Which rows go into each call of the policy, with their generators."""
+        self._rngs = RowGenerators([np.random.Generator(np.random.PCG64(IDLE_SEED))] * self.n_rows)
+        self._blocks = [self._call(slice(at, at + block)) for at in range(0, self.n_rows, block)]
+        self._all = self._call(slice(0, self.n_rows))
+        self._merges: bool | None = None
+        """Whether all rows may go into one call; None while that is not known."""
 
     def use(self, lane: int, rng: np.random.Generator) -> None:
         """Give the row of `lane` its generator."""
-        self._rngs[lane] = rng
-        for part, rngs in self._calls:
-            if part.start <= lane < part.stop:
-                rngs.put(lane - part.start, rng)
+        self._rngs.put(lane, rng)
 
     def forget(self, lane: int) -> None:
         """Let a policy with memory forget that row; reset one without."""
@@ -98,22 +97,25 @@ class BatchedActor:
         else:
             self._reset()
 
-    def act(self, observations: ArrayTree) -> Answer:
+    def act(self, observations: ArrayTree, n_lanes: int) -> Answer:
         """Run the policy on copies that it may keep or change, in as few calls as keep all bits."""
-        if not self._calls:
-            self._calls = self._arranged(observations)
-        parts = [ask_many(self._policy, _copied(observations, part), rngs) for part, rngs in self._calls]
+        calls = self._calls(observations, n_lanes)
+        parts = [ask_many(self._policy, _copied(observations, part), rngs) for part, rngs in calls]
         if len(parts) == 1:
             return parts[0]
         return Answer(
             concatenate([part.actions for part in parts]), concatenate([part.infos for part in parts])
         )
 
-    def _arranged(self, observations: ArrayTree) -> list[tuple[slice, RowGenerators]]:
-        together = self.n_rows > self._block and self._may_merge(self._policy, observations, self._block)
-        width = self.n_rows if together else self._block
-        starts = range(0, self.n_rows, width)
-        return [(slice(at, at + width), RowGenerators(self._rngs[at : at + width])) for at in starts]
+    def _call(self, part: slice) -> tuple[slice, RowGenerators]:
+        return part, self._rngs.part(part)
+
+    def _calls(self, observations: ArrayTree, n_lanes: int) -> list[tuple[slice, RowGenerators]]:
+        """Return which rows go into each call of the policy, with their generators."""
+        n_blocks = -(-n_lanes // self._block)
+        if n_blocks > 1 and self._merges is None:
+            self._merges = self._may_merge(self._policy, observations, self._block)
+        return [self._all] if n_blocks > 1 and self._merges else self._blocks[:n_blocks]
 
 
 def _copied(observations: ArrayTree, part: slice) -> ArrayTree:
@@ -143,8 +145,9 @@ class SingleActor:
         del lane
         reset_policy(self._policy)
 
-    def act(self, observations: ArrayTree) -> Answer:
+    def act(self, observations: ArrayTree, n_lanes: int) -> Answer:
         """Ask for the action of the one row."""
+        del n_lanes
         if self._acting is Acting.GLOBAL_BATCHED:
             return checked(1, pair_of(self._policy.get_actions(map_leaves(np.copy, observations))))
         observation = map_leaves(np.copy, rows(observations, 0))

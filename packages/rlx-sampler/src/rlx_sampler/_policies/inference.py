@@ -1,10 +1,10 @@
 """The start-up probe: on how many rows must a policy run for a row's result to be its own?
 
 Matrix products give other last bits for other numbers of rows. So that an episode does
-not depend on how many run beside it, a policy always gets the same number of rows; the
-probe finds the smallest block in which neither the place of a row nor its neighbours
-change its result. It works on a copy of the policy with disturbed parameters, since
-fresh ones may be zero and then show nothing.
+not depend on how many run beside it, a policy always gets blocks of the same number of
+rows; the probe finds the smallest block in which neither the place of a row nor its
+neighbours change its result. It works on a copy of the policy with disturbed parameters,
+since fresh ones may be zero and then show nothing.
 """
 
 from typing import Any, Final

@@ -1,5 +1,6 @@
 """One generator a row, as policies get them, with noise drawn ahead for those that want it for all rows."""
 
+import copy
 from collections.abc import Sequence
 from typing import Any, Final, Literal, TypeAlias, overload
 
@@ -33,6 +34,7 @@ class RowGenerators(Sequence[np.random.Generator]):
 
     def __init__(self, generators: Sequence[np.random.Generator]) -> None:
         self._generators = list(generators)
+        self._rows = slice(0, len(self._generators))
         self._ahead: dict[tuple[Kind, tuple[int, ...]], _Ahead] = {}
 
     def put(self, row: int, rng: np.random.Generator) -> None:
@@ -41,12 +43,18 @@ class RowGenerators(Sequence[np.random.Generator]):
         for ahead in self._ahead.values():
             ahead.forget(row)
 
+    def part(self, rows: slice) -> "RowGenerators":
+        """Return some of the rows; what is drawn for them there is used up here too."""
+        part = copy.copy(self)
+        part._rows = rows  # noqa: SLF001 - of this class
+        return part
+
     def draw(self, shape: tuple[int, ...], kind: Kind) -> Array:
         """Return noise for every row, (n_rows, ...): the next of each row's own."""
         ahead = self._ahead.get((kind, shape))
         if ahead is None:
-            ahead = self._ahead[kind, shape] = _Ahead(len(self), shape, kind)
-        return ahead.next_of_all(self._generators)
+            ahead = self._ahead[kind, shape] = _Ahead(len(self._generators), shape, kind)
+        return ahead.next_of(self._rows, self._generators)
 
     @overload
     def __getitem__(self, index: int) -> np.random.Generator: ...
@@ -54,11 +62,11 @@ class RowGenerators(Sequence[np.random.Generator]):
     def __getitem__(self, index: slice) -> Sequence[np.random.Generator]: ...
     def __getitem__(self, index: int | slice) -> np.random.Generator | Sequence[np.random.Generator]:
         """Return the generator of one row, or those of several."""
-        return self._generators[index]
+        return self._generators[self._rows][index]
 
     def __len__(self) -> int:
         """Return the number of rows."""
-        return len(self._generators)
+        return len(self._generators[self._rows])
 
 
 class _Ahead:
@@ -67,7 +75,7 @@ class _Ahead:
     def __init__(self, n_rows: int, shape: tuple[int, ...], kind: Kind) -> None:
         self._kind: Kind = kind
         self._noise = np.empty((n_rows, AHEAD, *shape))
-        self._rows = np.arange(n_rows)
+        self._numbers = np.arange(n_rows)
         self._used = np.full(n_rows, AHEAD)
         self._steps_left = 0
         """Steps for which every row has noise."""
@@ -77,13 +85,13 @@ class _Ahead:
         self._used[row] = AHEAD
         self._steps_left = 0
 
-    def next_of_all(self, generators: Sequence[np.random.Generator]) -> Array:
-        """Return the next noise of every row."""
+    def next_of(self, rows: slice, generators: Sequence[np.random.Generator]) -> Array:
+        """Return the next noise of each of the rows."""
         if not self._steps_left:
             self._refill(generators)
         self._steps_left -= 1
-        noise: Array = self._noise[self._rows, self._used]
-        self._used += 1
+        noise: Array = self._noise[self._numbers[rows], self._used[rows]]
+        self._used[rows] += 1
         return noise
 
     def _refill(self, generators: Sequence[np.random.Generator]) -> None:

@@ -163,7 +163,7 @@ class Lanes:
         Raises:
             EpisodeError: If the environment or the policy raises.
         """
-        answer = self._act()
+        answer = self._act(max(self._running) + 1)
         rewards = self._record(answer)
         actions = _for_lanes(answer.actions)
         place, after = self._present().place, self._now()
@@ -187,9 +187,9 @@ class Lanes:
             raise RuntimeError("no episode is under way: call start() first.")
         return self._stack
 
-    def _act(self) -> Answer:
+    def _act(self, n_lanes: int) -> Answer:
         try:
-            return self._actor.act(self._present().tree)
+            return self._actor.act(self._present().tree, n_lanes)
         except Exception as error:
             keys = tuple(running.key for running in self._running.values())
             raise EpisodeError("the policy", keys, repr(error)) from error

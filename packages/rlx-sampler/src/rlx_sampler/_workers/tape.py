@@ -43,7 +43,7 @@ class Tape:
         row = self.now % self._capacity
         for position, (ring, array) in enumerate(zip(self._rings, arrays, strict=True)):
             wide = ring if array.dtype == ring.dtype else self._widen(position, array.dtype)
-            wide[row] = array[: self._n_lanes]
+            wide[row, : len(array)] = array[: self._n_lanes]
         self.now += 1
         rewards: Array = self._rewards[row]
         return rewards

@@ -102,7 +102,7 @@ class VectorLanes(Lanes):
             EpisodeError: If the environment or the policy raises.
         """
         self._begin_waiting()
-        answer = self._act()
+        answer = self._act(self._vector.n_lanes)
         rewards = self._record(answer)
         step = self._step_environment(rows(answer.actions, slice(self._vector.n_lanes)))
         rewards[:] = step.rewards
