@@ -64,6 +64,24 @@ class TestList:
         main(["list", "--state", "crashed"])
         assert capsys.readouterr().out == "no crashed runs in data/local\n"
 
+    def test_a_run_that_cannot_be_read_hides_no_other(self, capsys: pytest.CaptureFixture[str]) -> None:
+        """It is listed with what is wrong."""
+        run_all()
+        Path("data/local/strange/arguments.json").mkdir(parents=True)
+        assert main(["list", "--json"]) == 0
+        records = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+        assert len(records) == 8
+        (strange,) = [record for record in records if record["state"] == "unknown"]
+        assert "Is a directory" in strange["error"]
+
+    @pytest.mark.skipif(os.name == "nt" or os.geteuid() == 0, reason="all folders are open to root")
+    def test_a_folder_that_is_closed_hides_no_run(self, capsys: pytest.CaptureFixture[str]) -> None:
+        """What lies in the folder of somebody else is theirs."""
+        run_all()
+        Path("data/local/theirs").mkdir(mode=0)
+        assert main(["list"]) == 0
+        assert len(capsys.readouterr().out.splitlines()) == 8
+
     def test_an_empty_folder_says_so(self, capsys: pytest.CaptureFixture[str]) -> None:
         """No runs is an answer, no folder an error."""
         assert main(["list", "."]) == 0
@@ -235,6 +253,19 @@ class TestGc:
         capsys.readouterr()
         main(["gc"])
         assert capsys.readouterr().out == "nothing to remove in data/local\n"
+
+
+def test_gc_leaves_a_live_run_its_temporary_files(capsys: pytest.CaptureFixture[str]) -> None:
+    """What a run is writing is no garbage; what a dead one left is."""
+    train()
+    (folder,) = Path("data/local/experiment").iterdir()
+    (folder / ".status.json.1.ab.tmp").touch()
+    lock = RunLock(folder)
+    main(["gc"])
+    assert ".tmp" not in capsys.readouterr().out
+    lock.close()
+    main(["gc"])
+    assert ".status.json.1.ab.tmp" in capsys.readouterr().out
 
 
 def test_resume_and_rerun(git: Git, run_script: RunScript) -> None:

@@ -58,3 +58,30 @@ def test_loggers_write_into_the_folder_and_are_finalized(monkeypatch: pytest.Mon
         (["tensorboard", "csv"], {"log_dir": "d"}),
         (["tensorboard", "csv", "jsonl"], {"log_dir": "d"}),
     ]
+
+
+def test_a_logger_that_fails_to_end_keeps_none_from_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Rows that another one holds back are still written."""
+    ended: list[str] = []
+
+    class Logger:
+        def __init__(self, name: str) -> None:
+            self.name = name
+
+        def finalize(self) -> None:
+            if self.name == "second":
+                raise OSError("no space left")
+            ended.append(self.name)
+
+    def make_logger(name: str, **_: object) -> Logger:
+        return Logger(name)
+
+    module = ModuleType("rlx_logging")
+    vars(module)["make_logger"] = make_logger
+    monkeypatch.setitem(sys.modules, "rlx_logging", module)
+    ctxt = ExperimentContext(snapshot_dir="d", snapshot_mode="last", snapshot_gap=1)
+    for name in ("first", "second", "third"):
+        ctxt.logger(name)
+    with pytest.raises(OSError, match="no space left"):
+        ctxt.finalize()
+    assert sorted(ended) == ["first", "third"]

@@ -50,6 +50,12 @@ class TestRunExperiment:
         assert (note["from"], note["gap"]) == (["d", None], 4)
         assert json.loads(Path("data/local/experiment/a/variant.json").read_text()) == note["variant"]
 
+    @pytest.mark.parametrize("epoch", ["last", 3])
+    def test_the_epoch_to_resume_from_arrives_as_it_was_given(self, epoch: str | int) -> None:
+        """A number is one for the call, too, as `restore` wants it."""
+        run_experiment(make_call(), resume_from_dir="d", resume_from_epoch=epoch)
+        assert notes()[0]["from"] == ["d", epoch]
+
     def test_a_credential_reaches_the_call_only(self) -> None:
         """A variant's credentials are no part of the record."""
         run_experiment(make_call(), variant={"hf_token": "unheard"}, exp_name="a")

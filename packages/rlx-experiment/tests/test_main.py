@@ -2,6 +2,7 @@
 
 import json
 import os
+import shlex
 import signal
 import subprocess
 import sys
@@ -232,12 +233,31 @@ class TestStopping:
         assert "--resume" in errors
         assert Run.open("run").status.state == "stopped"
 
+    def test_a_stop_that_nobody_can_be_told_of_is_one(self) -> None:
+        """Standard error may be a pipe whose reader, `tee` for one, was ended by the same Ctrl-C."""
+        with start("--log-dir", "run", "--n-epochs", "100000") as process:
+            assert process.stderr is not None
+            process.stderr.close()
+            process.send_signal(signal.SIGINT)
+            assert process.wait(timeout=30) == 75
+        assert Run.open("run").status.state == "stopped"
+
     def test_leaving_with_75_is_a_stop(self, run_script: RunScript) -> None:
         """A function that ends with the status of a stopped run is recorded as one, and told how to go on."""
         source = TRAINER.replace("time.sleep(0.01)", "raise SystemExit(75)")
         result = run_script(source, "--log-dir", "run")
         assert (result.returncode, "--log-dir" in result.stderr) == (75, True)
         assert Run.open("run").status.state == "stopped"
+
+    @pytest.mark.parametrize(
+        ("code", "state"), [("0", "finished"), ("", "finished"), ("'no data'", "failed")]
+    )
+    def test_leaving_says_how_it_went(self, run_script: RunScript, code: str, state: str) -> None:
+        """A function that leaves the program as one does that succeeded has finished."""
+        result = run_script(TRAINER.replace("time.sleep(0.01)", f"sys.exit({code})"), "--log-dir", "run")
+        status = Run.open("run").status
+        assert (status.state, status.error == "") == (state, state == "finished")
+        assert (result.returncode == 0) == (state == "finished")
 
     @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
     def test_a_second_signal_ends_at_once(self, number: int, code: int) -> None:
@@ -265,3 +285,63 @@ class TestStopping:
         source = TRAINER.replace("            return\n", "            return ctxt.complete()\n")
         source = source.replace("time.sleep(0.01)", "import os, signal; os.kill(os.getpid(), signal.SIGTERM)")
         assert run_script(source, "--log-dir", "run", "--n-epochs", "2").returncode == 0
+
+
+MODULE = """
+import sys
+from rlx_experiment import grid, wrap_experiment
+from .words import WORD
+
+class Point:
+    pass
+
+@wrap_experiment(log_dir="run", archive_launch_repo=False)
+def exp(ctxt, seed: int = 0, point: object = None):
+    print(WORD, ctxt.resuming, Point.__module__, __package__)
+    sys.exit(0 if ctxt.resuming else 75)
+
+if __name__ == "__main__":
+    if sys.argv[1:] == ["sweep"]:
+        print([result.state for result in exp.sweep(grid(seed=[1]), log_dir="sweep", jobs=1, progress=False)])
+    else:
+        exp.main()
+"""
+
+
+@pytest.fixture
+def package(in_own_folder: Path) -> Path:
+    """A package with a program in it that imports its neighbour."""
+    folder = in_own_folder / "deep" / "trainer"
+    folder.mkdir(parents=True)
+    (folder / "words.py").write_text("WORD = 'neighbour'")
+    (folder / "train.py").write_text(MODULE)
+    return folder
+
+
+def run_module(*argv: str) -> "subprocess.CompletedProcess[str]":
+    """Run the program of the package."""
+    command = (sys.executable, "-m", "deep.trainer.train", *argv)
+    return subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+
+
+class TestModule:
+    """An experiment in a package, started as ``python -m package.module``."""
+
+    def test_says_how_it_goes_on(self, package: Path) -> None:
+        """The command that it names is the one it was started by, and works."""
+        told = run_module().stderr.splitlines()[-1]
+        command = shlex.split(told.removeprefix("stopped; go on with: "))
+        assert command[1:3] == ["-m", "deep.trainer.train"]
+        again = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+        assert (again.returncode, again.stdout) == (0, "neighbour True __main__ deep.trainer\n")
+
+    def test_is_resumed_by_others(self, package: Path, capfd: pytest.CaptureFixture[str]) -> None:
+        """Its neighbours are found, and its classes are those of the main module, as snapshots have them."""
+        run_module()
+        assert Run.open("run").resume() == 0
+        assert capfd.readouterr().out == "neighbour True __main__ deep.trainer\n"
+
+    def test_is_swept(self, package: Path) -> None:
+        """The process that forks finds it, too."""
+        assert run_module("sweep").stdout == "['stopped']\n"
+        assert Path("sweep/seed=1/console.log").read_text() == "neighbour False __main__ deep.trainer\n"

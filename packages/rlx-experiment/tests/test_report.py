@@ -5,6 +5,7 @@ import re
 import shutil
 from pathlib import Path
 from typing import Any
+from urllib.parse import unquote
 
 import pytest
 
@@ -68,7 +69,14 @@ def test_the_page_is_self_contained() -> None:
     page = make_report()
     text = page.read_text()
     assert not re.search(r'(src|href)="https?:|@import|url\(', text.replace("http://www.w3.org/2000/svg", ""))
-    assert all((page.parent / run["link"]).is_dir() for run in data_of(page)["runs"])
+    assert all((page.parent / unquote(run["link"])).is_dir() for run in data_of(page)["runs"])
+
+
+def test_links_lead_to_folders_of_any_name() -> None:
+    """What means something else in a link is escaped."""
+    train({"log_dir": "data/50% of #1?"}, seed=1)
+    write_report("report.html", find_runs("data"))
+    assert data_of(Path("report.html"))["runs"][0]["link"] == "data/50%25%20of%20%231%3F"
 
 
 def test_values_cannot_break_out_of_the_page() -> None:

@@ -10,11 +10,13 @@ import subprocess
 import tarfile
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from rlx_experiment._source import archive
 from rlx_experiment._source.capture import capture_source
 from rlx_experiment._source.git import default_store, read_tree
 from rlx_experiment._source.rebuild import UnsafeArchiveError, extract_archive
@@ -336,3 +338,65 @@ class TestHostileArchives:
 def test_store_is_out_of_the_way_of_the_runs(log_dir: str | None, store: str) -> None:
     """A folder below data/local holds runs and nothing else."""
     assert default_store(None if log_dir is None else Path(log_dir).absolute()) == Path(store).absolute()
+
+
+def test_an_edit_while_the_source_is_kept(
+    git: Git, in_own_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What is kept under the name of a state is that state, and later runs of the earlier one get the earlier one."""
+    store = tmp_path / "runs" / ".source"
+    Path("train.py").write_text("lr = 1")
+    write = archive.write_archive
+
+    def edited(*arguments: Any) -> Any:
+        Path("train.py").write_text("lr = 2")
+        return write(*arguments)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(archive, "write_archive", edited)
+        during = capture(in_own_folder, "during", store)
+    Path("train.py").write_text("lr = 1")
+    after = capture(in_own_folder, "after", store)
+    for folder, text in ((during, "lr = 2"), (after, "lr = 1")):
+        tree = folder / "tree"
+        extract_archive(folder / "launch_archive.tar.xz", tree)
+        assert (tree / "train.py").read_text() == text
+
+
+def test_a_tree_that_never_holds_still(
+    git: Git, in_own_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is kept as it was read, for this run alone, also where files vanish meanwhile."""
+    store = tmp_path / "runs" / ".source"
+    Path("train.py").write_text("lr = 1")
+    write, sizes = archive.write_archive, iter(range(1, 100))
+
+    def growing(*arguments: Any) -> Any:
+        Path("log.txt").write_text("x" * next(sizes))
+        Path("swap").unlink(missing_ok=True)
+        done = write(*arguments)
+        Path("swap").touch()
+        return done
+
+    monkeypatch.setattr(archive, "write_archive", growing)
+    folder = capture(in_own_folder, "run", store)
+    (kept,) = store.glob("*.tar.xz")
+    assert kept.samefile(folder / "launch_archive.tar.xz")
+    assert not list(store.glob("*.json"))
+    assert json.loads((folder / "source.json").read_text())["state"] == kept.name.removesuffix(".tar.xz")
+
+
+@pytest.mark.parametrize("damage", ["*.json", "*.tar.xz"])
+def test_a_store_that_a_crash_left_incomplete(
+    git: Git, in_own_folder: Path, tmp_path: Path, damage: str
+) -> None:
+    """A file that lost its content is made again; no run gets half an archive."""
+    store = tmp_path / "runs" / ".source"
+    Path("train.py").write_text("lr = 1")
+    capture(in_own_folder, "first", store)
+    (damaged,) = store.glob(damage)
+    damaged.unlink()
+    damaged.touch()
+    second = capture(in_own_folder, "second", store)
+    extract_archive(second / "launch_archive.tar.xz", second / "tree")
+    assert (second / "tree" / "train.py").read_text() == "lr = 1"

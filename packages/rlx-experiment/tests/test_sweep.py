@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from numpy import random
 
 from rlx_experiment import (
     ExperimentContext,
@@ -44,6 +45,18 @@ def job(ctxt: ExperimentContext, seed: int, lr: float = 0.1) -> None:
     }
     with Path(ctxt.snapshot_dir, "notes.jsonl").open("a") as file:
         file.write(json.dumps(note) + "\n")
+
+
+@wrap_experiment
+def draws(ctxt: ExperimentContext, seed: int) -> None:
+    """Note a number of NumPy's global generator, which this module has brought along."""
+    Path(ctxt.snapshot_dir, "drawn.txt").write_text(str(random.random()))
+
+
+@wrap_experiment
+def reads(ctxt: ExperimentContext, seed: int) -> None:
+    """Note what comes from standard input."""
+    Path(ctxt.snapshot_dir, "read.txt").write_bytes(os.read(0, 100))
 
 
 WAITS_FOR = {0: 3, 3: 4, 4: 5}
@@ -153,6 +166,25 @@ class TestLocal:
         assert len(parents) == 1
         assert parents != {os.getpid()}
 
+    def test_forked_jobs_have_random_numbers_of_their_own(self) -> None:
+        """Unseeded runs differ, as those of new processes do, though all are copies of one process."""
+        results = draws.sweep(grid(seed=range(3)), jobs=1, progress=False)
+        assert len({(result.path / "drawn.txt").read_text() for result in results}) == 3
+
+    def test_forked_jobs_keep_the_seed_of_their_program(self, run_script: RunScript) -> None:
+        """A seed that the program sets when it is imported holds in all jobs, as in new processes."""
+        result = run_script(SEEDED)
+        assert len(set(result.stdout.split())) == 1, result.stderr
+
+    @pytest.mark.skipif(os.name == "nt", reason="reads a descriptor")
+    def test_jobs_have_no_input(self) -> None:
+        """A job that reads finds the end of its input, and not the commands of the sweep."""
+        for fork in (True, False):
+            results = reads.sweep(
+                grid(seed=range(2)), launcher=Local(jobs=2, fork=fork), log_dir=f"fork-{fork}", progress=False
+            )
+            assert [(result.path / "read.txt").read_bytes() for result in results] == [b"", b""]
+
     def test_without_fork_each_job_is_a_new_process(self) -> None:
         """The launcher of systems without fork does the same work."""
         results = job.sweep(grid(seed=range(2)), launcher=Local(jobs=2, fork=False), progress=False)
@@ -190,6 +222,22 @@ class TestLocal:
         with pytest.raises(ValueError, match="not -1"):
             Local(retries=-1)
 
+
+SEEDED = """
+import numpy as np
+from pathlib import Path
+from rlx_experiment import grid, wrap_experiment
+
+np.random.seed(1)
+
+@wrap_experiment
+def exp(ctxt, seed):
+    Path(ctxt.snapshot_dir, "drawn.txt").write_text(str(np.random.random()))
+
+if __name__ == "__main__":
+    for result in exp.sweep(grid(seed=range(2)), jobs=1, progress=False):
+        print((result.path / "drawn.txt").read_text())
+"""
 
 SCRIPT = """
 import os, signal, sys, time

@@ -5,6 +5,7 @@ import inspect
 import json
 import logging
 import pickle
+import threading
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -347,6 +348,31 @@ def test_debug_log_takes_any_name() -> None:
     assert "in l\\udcc3uf" in Path("run/debug.log").read_text(encoding="utf-8")
 
 
+def test_runs_in_threads_leave_logging_as_it_was() -> None:
+    """Of two runs at the same time the first may end first; nothing is written to its debug.log from then on."""
+    began, ended = threading.Event(), threading.Event()
+    handlers, level = list(logging.getLogger().handlers), logging.getLogger().level
+
+    def first(ctxt: ExperimentContext) -> None:
+        began.wait(30)
+
+    def second(ctxt: ExperimentContext) -> None:
+        began.set()
+        ended.wait(30)
+
+    def run_first() -> None:
+        wrap_experiment(first, log_dir="first")()
+        ended.set()
+
+    thread = threading.Thread(target=run_first)
+    thread.start()
+    while not Path("first/status.json").exists() or "running" not in Path("first/status.json").read_text():
+        assert thread.is_alive()
+    wrap_experiment(second, log_dir="second")()
+    thread.join()
+    assert (logging.getLogger().handlers, logging.getLogger().level) == (handlers, level)
+
+
 def nothing(ctxt: ExperimentContext) -> None:
     """Stand for an experiment."""
 
@@ -368,3 +394,13 @@ def test_arguments_file_names_the_experiment() -> None:
     folder = Path(importable(seed=1)[0])
     record = json.loads((folder / "arguments.json").read_text())
     assert record["$run"]["experiment"] == "test_template.py:importable"
+
+
+def test_attempts_after_one_that_was_cut_short() -> None:
+    """A line that a crash left without its end does not swallow the next."""
+    experiment = wrap_experiment(nothing, log_dir="run", use_existing_dir=True)
+    experiment()
+    with Path("run/attempts.jsonl").open("ab") as file:
+        file.write(b'{"event": "start", "att')
+    experiment()
+    assert [event["attempt"] for event in Run.open("run").attempts] == [1, 1, 2, 2]

@@ -1,6 +1,7 @@
 """What an experiment function is given: where it runs and what it is asked to do."""
 
 from collections.abc import Sequence
+from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -88,8 +89,9 @@ class ExperimentContext:
 
     def finalize(self) -> None:
         """Finalize the loggers that were made here; called when the experiment ends."""
-        while self._loggers:
-            self._loggers.pop().finalize()
+        with ExitStack() as stack:  # each is finalized, whatever becomes of the others
+            while self._loggers:
+                stack.callback(self._loggers.pop(0).finalize)
 
 
 def check_snapshot_options(mode: object, gap: object) -> None:

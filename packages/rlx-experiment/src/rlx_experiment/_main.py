@@ -16,7 +16,9 @@ from rlx_experiment._lock import RunLiveError
 from rlx_experiment._missing import require
 from rlx_experiment._runs import record
 from rlx_experiment._runs.attempt import EXIT_STOPPED, LaunchError
+from rlx_experiment._runs.identity import main_package
 from rlx_experiment._runs.rundir import numbered_dirs
+from rlx_experiment._terminal import tell
 
 if TYPE_CHECKING:
     from rlx_experiment._template import ExperimentTemplate
@@ -59,7 +61,7 @@ def main(template: "ExperimentTemplate", argv: Sequence[str]) -> int:
     else:
         options["log_dir"] = str(options["log_dir"])
     passed = _passed(template.__signature__, chosen, argv)
-    again = [sys.executable, sys.argv[0], "--resume", "--log-dir"]
+    again = [*_program(), "--resume", "--log-dir"]
     return launch_for_exit_code(template, options, passed, again=again)
 
 
@@ -97,7 +99,7 @@ def launch_for_exit_code(
         return _complain(error, 2)
     if outcome.state == "finished":
         return 0
-    print(f"stopped; go on with: {shlex.join([*again, str(outcome.path)])}", file=sys.stderr)
+    tell(f"stopped; go on with: {shlex.join([*again, str(outcome.path)])}")
     return EXIT_STOPPED
 
 
@@ -109,8 +111,15 @@ def _from_outside(traceback: TracebackType | None) -> TracebackType | None:
     return frame or traceback
 
 
+def _program() -> list[str]:
+    """Return the command by which this program was started, without its arguments."""
+    if package := main_package():
+        return [sys.executable, "-m", f"{package}.{Path(sys.argv[0]).stem}"]
+    return [sys.executable, sys.argv[0]]
+
+
 def _complain(error: Exception, code: int) -> int:
-    print(f"error: {error}", file=sys.stderr)
+    tell(f"error: {error}")
     return code
 
 

@@ -90,8 +90,9 @@ def load_template(
         raise LookupError(
             f"{file}, where the run's experiment was, is no file now; put it back, or rerun the run with the code it kept"
         )
-    sys.path.insert(0, str(_import_root(file, name)))
-    module = _load_main(file) if name == "__main__" else _load_module(file, name)
+    package = str(identity.get("package", ""))
+    sys.path.insert(0, str(_import_root(file, f"{package}.{file.stem}" if package else name)))
+    module = _load_main(file, package) if name == "__main__" else _load_module(file, name)
     try:
         found: object = functools.reduce(getattr, str(identity["function"]).split("."), module)
     except AttributeError:
@@ -152,13 +153,14 @@ def _map_search_path(root: Path, tree: Path) -> None:
     sys.path[:0] = [str(tree / path.relative_to(root)) for path in inside]
 
 
-def _load_main(file: Path) -> ModuleType:
+def _load_main(file: Path, package: str) -> ModuleType:
     """Load a launcher as ``__main__``, so that pickles of its classes load, but without its main part running."""
-    spec = importlib.util.spec_from_file_location(_LOADING, file)
+    name = f"{package}.{_LOADING}" if package else _LOADING  # one in a package imports its neighbours by it
+    spec = importlib.util.spec_from_file_location(name, file)
     if spec is None or spec.loader is None:
         raise LookupError(f"{file} cannot be loaded as Python")
     module = importlib.util.module_from_spec(spec)
-    sys.modules["__main__"] = sys.modules[_LOADING] = module
+    sys.modules["__main__"] = sys.modules[name] = module
     sys.argv = [str(file)]
     spec.loader.exec_module(module)
     module.__name__ = "__main__"
@@ -170,7 +172,7 @@ def _load_main(file: Path) -> ModuleType:
 def _claim(value: object) -> None:
     """Let a class or function that was defined while loading belong to ``__main__``."""
     try:
-        if value.__module__ != _LOADING:
+        if not value.__module__.endswith(_LOADING):
             return
         value.__module__ = "__main__"
     except AttributeError:

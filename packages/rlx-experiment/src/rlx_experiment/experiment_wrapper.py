@@ -56,9 +56,15 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--snapshot_mode", default="last", choices=SNAPSHOT_MODES)
     parser.add_argument("--snapshot_gap", type=int, default=1)
     parser.add_argument("--resume_from_dir", help="passed to the call")
-    parser.add_argument("--resume_from_epoch", help="passed to the call: 'first', 'last' or a number")
+    parser.add_argument(
+        "--resume_from_epoch", type=_epoch, help="passed to the call: 'first', 'last' or a number"
+    )
     parser.add_argument("--seed", type=int, help="seed of the global random number generators")
     return parser
+
+
+def _epoch(word: str) -> str | int:
+    return int(word) if word.isdecimal() else word
 
 
 def _read_call(args: argparse.Namespace) -> tuple[Any, Any, Path | None]:

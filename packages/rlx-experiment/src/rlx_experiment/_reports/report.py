@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import numpy as np
 from numpy.typing import NDArray
@@ -86,7 +87,7 @@ def _describe_run(run: RunSummary, home: Path) -> dict[str, Any]:
     inside = run.path.is_relative_to(home)
     return {
         "name": run.path.name,
-        "link": str(run.path.relative_to(home)) if inside else run.path.as_uri(),
+        "link": quote(run.path.relative_to(home).as_posix()) if inside else run.path.as_uri(),
         "state": str(run.status),
         "error": run.status.error,
         "started": run.status.started[:16].replace("T", " "),

@@ -21,6 +21,7 @@ from rlx_experiment._runs.signals import StopRequest
 from rlx_experiment._runs.status import now, where, write_status
 from rlx_experiment._source import git
 from rlx_experiment._source.capture import capture_source, share_source
+from rlx_experiment._terminal import tell
 
 EXIT_STOPPED: Final = 75
 """Exit status of a run that stopped and can go on (EX_TEMPFAIL of sysexits.h: launchers that requeue look for it)."""
@@ -91,7 +92,7 @@ def run_attempt(plan: RunPlan, body: Callable[[ExperimentContext], Any]) -> Outc
     except BaseException as error:
         state = _state_after(error, stop)
         try:
-            attempt.end(state, error)
+            attempt.end(state, None if state == "finished" else error)
         except OSError as problem:  # a full disk, say: it must not hide what went wrong
             error.add_note(f"How the run ended could not be recorded: {problem}")
         if plan.command_line and state == "failed":
@@ -115,8 +116,10 @@ def _told_to_people(plan: RunPlan) -> Generator[None, None, None]:
 
 
 def _state_after(error: BaseException, stop: StopRequest) -> str:
-    if isinstance(error, SystemExit) and (stop.requested or error.code in (EXIT_STOPPED, 130, 143)):
-        return "stopped"
+    if isinstance(error, SystemExit):
+        if stop.requested or error.code in (EXIT_STOPPED, 130, 143):
+            return "stopped"
+        return "failed" if error.code else "finished"
     return "stopped" if isinstance(error, KeyboardInterrupt) else "failed"
 
 
@@ -172,7 +175,7 @@ class _Attempt:
                 _print_to(self.folder / "console.log")
             logging.getLogger("rlx_experiment").info("attempt %d at %s", self._number, self.folder)
             if self.plan.command_line:
-                print(f"run folder: {self.folder}", file=sys.stderr)
+                tell(f"run folder: {self.folder}")
             if self._changed:
                 self._tell_changes()
         except BaseException:
@@ -184,7 +187,7 @@ class _Attempt:
         told = f"changed arguments: {self._changed}; what the snapshot restores stays as it was"
         logging.getLogger("rlx_experiment").info(told)
         if self.plan.command_line:
-            print(told, file=sys.stderr)
+            tell(told)
 
     def _capture(self) -> dict[str, Any]:
         if self.plan.source_from:

@@ -1,13 +1,20 @@
 """``debug.log``: what the program says through :mod:`logging` while a run is going on."""
 
 import logging
-from collections.abc import Generator
+from collections.abc import Generator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
 
 class _RunHandler(logging.FileHandler):
     """Appends to one run's debug.log, also what no encoding has (names of files in another one)."""
+
+    over = False
+
+    def close(self) -> None:
+        """Close the file for good."""
+        self.over = True
+        super().close()
 
 
 @contextmanager
@@ -18,7 +25,7 @@ def debug_log(folder: Path) -> Generator[None]:
     kept, and warnings still reach standard error; otherwise the levels stay as they are.
     """
     root = logging.getLogger()
-    outer: list[logging.Handler] = [handler for handler in root.handlers if isinstance(handler, _RunHandler)]
+    outer = [handler for handler in root.handlers if isinstance(handler, _RunHandler)]
     unconfigured = not root.handlers
     level = root.level
     handler = _RunHandler(folder / "debug.log", encoding="utf-8", errors="backslashreplace")
@@ -31,13 +38,13 @@ def debug_log(folder: Path) -> Generator[None]:
     try:
         yield
     finally:
-        _swap(root, remove=added, add=outer)
+        _swap(root, remove=added, add=[handler for handler in outer if not handler.over])
         handler.close()
         if unconfigured:
             root.setLevel(level)
 
 
-def _swap(root: logging.Logger, *, remove: list[logging.Handler], add: list[logging.Handler]) -> None:
+def _swap(root: logging.Logger, *, remove: Sequence[logging.Handler], add: Sequence[logging.Handler]) -> None:
     for handler in remove:
         root.removeHandler(handler)
     for handler in add:

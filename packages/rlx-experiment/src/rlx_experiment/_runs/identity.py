@@ -15,19 +15,26 @@ def experiment_identity(function: Function) -> str:
 
 
 def place(function: Function) -> dict[str, object]:
-    """Return module, name and file, by which another process finds `function`."""
+    """Return module, name and file, by which another process finds `function`; of a main module also its package."""
     file = _file(function)
     return {
         "module": function.__module__,
         "function": qualified_name(function),
         "file": str(Path(file).absolute()) if file else "",
+        "package": main_package() if function.__module__ == "__main__" else "",
     }
+
+
+def main_package() -> str:
+    """Return the package of a program that was started as ``python -m package.module``; empty for a script."""
+    return str(vars(sys.modules["__main__"]).get("__package__") or "")
 
 
 def recorded_place(run_folder: Path) -> dict[str, object]:
     """Return where the function of an earlier run was; a rebuilt tree of it is gone after the run."""
     recorded = read_arguments(run_folder)
-    return {key: recorded[1][key] for key in ("module", "function", "file")} if recorded else {}
+    known = ("module", "function", "file", "package")
+    return {key: recorded[1][key] for key in known if key in recorded[1]} if recorded else {}
 
 
 def qualified_name(function: Function) -> str:

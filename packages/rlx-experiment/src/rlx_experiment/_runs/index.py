@@ -4,6 +4,7 @@ import json
 import os
 import time
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
@@ -78,12 +79,18 @@ def _run_folders(top: str, changed_ns: int, index: Mapping[str, RunSummary]) -> 
         if unchanged or os.path.exists(f"{folder}/{ARGUMENTS_FILE}"):  # noqa: PTH110 - a Path for each takes longer
             yield folder, changed
             continue
-        with os.scandir(folder) as entries:
-            waiting += [
-                (entry.path, entry.stat().st_mtime_ns)
-                for entry in entries
-                if entry.name[0] != "." and entry.is_dir(follow_symlinks=False)
-            ]
+        waiting += _subfolders(folder)
+
+
+def _subfolders(folder: str) -> Iterator[tuple[str, int]]:
+    """Yield the folders in `folder` and their times of change, but for those that vanish or are closed to us."""
+    with suppress(FileNotFoundError, PermissionError), os.scandir(folder) as entries:
+        for entry in entries:
+            try:
+                if entry.name[0] != "." and entry.is_dir(follow_symlinks=False):
+                    yield entry.path, entry.stat().st_mtime_ns
+            except FileNotFoundError:
+                continue
 
 
 def _read_run(folder: str, changed_ns: int) -> RunSummary:
@@ -91,7 +98,7 @@ def _read_run(folder: str, changed_ns: int) -> RunSummary:
     try:
         arguments, identity = read_arguments(path) or ({}, {})
         status = read_status(path)
-    except ValueError as error:
+    except (OSError, ValueError) as error:
         return RunSummary(folder, "", RunStatus("unknown", error=str(error)), {}, changed_ns)
     return RunSummary(folder, str(identity.get("experiment", "")), status, arguments, changed_ns)
 

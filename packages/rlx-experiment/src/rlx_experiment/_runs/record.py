@@ -117,13 +117,13 @@ def check_same_experiment(folder: Path, experiment: str) -> bool:
 
 
 def append_attempt(folder: Path, event: Mapping[str, object]) -> None:
-    """Add one line to the history of attempts, in one write."""
-    line = json.dumps(to_plain(event)) + "\n"
-    descriptor = os.open(folder / ATTEMPTS_FILE, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
-    try:
-        os.write(descriptor, line.encode())
-    finally:
-        os.close(descriptor)
+    """Add one line to the history of attempts, also after one that a crash cut short."""
+    line = json.dumps(to_plain(event)).encode() + b"\n"
+    with (folder / ATTEMPTS_FILE).open("a+b") as file:
+        if file.tell():
+            file.seek(-1, os.SEEK_END)
+            line = line if file.read() == b"\n" else b"\n" + line
+        file.write(line)
 
 
 def read_attempts(folder: Path) -> list[dict[str, Any]]:
@@ -134,8 +134,6 @@ def read_attempts(folder: Path) -> list[dict[str, Any]]:
         return []
     events: list[dict[str, Any]] = []
     for line in lines:
-        try:
+        with suppress(ValueError):
             events.append(json.loads(line))
-        except ValueError:
-            continue
     return events

@@ -2,10 +2,11 @@
 
 import os
 import signal
-import sys
 import threading
 from types import FrameType
 from typing import Final, Self
+
+from rlx_experiment._terminal import tell
 
 _STOPPING: Final = tuple(
     signal.Signals[name] for name in ("SIGINT", "SIGTERM", "SIGUSR1") if name in signal.Signals.__members__
@@ -17,8 +18,8 @@ class StopRequest:
 
     The first signal raises the flag. A second SIGINT or SIGTERM ends the program by ``SystemExit(128 + signal)``, which
     lets ``finally`` blocks run; a third ends it without them. SIGUSR1, the early warning of Slurm, only raises the flag.
-    Outside the main thread no handler is installed, and a
-    signal that was ignored stays so. Entered inside another one (a run inside a run), the flag goes up in both.
+    Outside the main thread no handler is installed, and a signal that was ignored stays so. Entered inside another one
+    (a run inside a run), the flag goes up in both.
     """
 
     def __init__(self) -> None:
@@ -50,7 +51,7 @@ class StopRequest:
         self._count += 1
         if self._count == 1:
             name = signal.Signals(number).name
-            print(f"{name}: stopping at the next good moment; once more stops now", file=sys.stderr)
+            tell(f"{name}: stopping at the next good moment; once more stops now")
         elif self._count == 2:
             raise SystemExit(128 + number)
         else:

@@ -128,6 +128,9 @@ def _add(archive: tarfile.TarFile, root: Path, entry: Entry) -> None:
         member.type, member.linkname, member.mode = tarfile.SYMTYPE, entry.link, 0o777
         archive.addfile(member)
         return
-    content = (root / entry.name).read_bytes()
+    try:
+        content = (root / entry.name).read_bytes()
+    except FileNotFoundError:  # gone since it was listed
+        return
     member.size, member.mode = len(content), 0o755 if entry.executable else 0o644
     archive.addfile(member, io.BytesIO(content))

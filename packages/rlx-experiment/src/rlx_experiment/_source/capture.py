@@ -9,7 +9,7 @@ import json
 import os
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from rlx_experiment._arguments.encoder import write_json
 from rlx_experiment._lock import FileLock
@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 
 SOURCE_FILE: Final = "source.json"
 _FORMAT: Final = "2"
+_TRIES: Final = 2
+"""How often a tree is read that changes meanwhile."""
 
 
 def capture_source(tree: git.WorkingTree, run_folder: Path, store: Path) -> None:
@@ -32,14 +34,13 @@ def capture_source(tree: git.WorkingTree, run_folder: Path, store: Path) -> None
         run_folder: Gets ``launch_archive.tar.xz`` and ``source.json``.
         store: Folder of the archives; made if need be.
     """
-    key = state_key(tree)
-    index = _SourceStore(store).require(key, tree)
-    if index["total_size"] >= LARGE:
+    key, tree, about = _SourceStore(store).require(tree)
+    if about["total_size"] >= LARGE:
         from rlx_experiment._source.archive import warn_if_large
 
-        warn_if_large(str(tree.root), index["total_size"])
+        warn_if_large(str(tree.root), about["total_size"])
     _link(store / f"{key}.tar.xz", run_folder / ARCHIVE_FILE)
-    write_json(run_folder / SOURCE_FILE, {"state": key, **describe(tree), "left_out": index["left_out"]})
+    write_json(run_folder / SOURCE_FILE, {"state": key, **describe(tree), "left_out": about["left_out"]})
 
 
 def share_source(origin: Path, run_folder: Path) -> None:
@@ -104,51 +105,88 @@ def _link(source: Path, target: Path) -> None:
         shutil.copyfile(source, target)
 
 
+class _Stored(NamedTuple):
+    """An archive of the store, and the state of the code that is in it."""
+
+    key: str
+    tree: git.WorkingTree
+    about: Mapping[str, Any]
+    """What is remembered of it: sizes, what was left out, its pieces."""
+
+
 class _SourceStore:
     def __init__(self, folder: Path) -> None:
         self._folder = folder
 
-    def require(self, key: str, tree: git.WorkingTree) -> Mapping[str, Any]:
-        """Return the index of the state `key`, building its archive if nobody has."""
-        index = self._read_index(key)
+    def require(self, tree: git.WorkingTree) -> _Stored:
+        """Return the archive of the state `tree`, building it if nobody has."""
+        key = state_key(tree)
+        index = self._read_index(self._index_path(key))
         if index is not None:
-            return index
+            return _Stored(key, tree, index)
         self._folder.mkdir(parents=True, exist_ok=True)
         ignore = self._folder / ".gitignore"
         if not ignore.exists():
             ignore.write_text("*\n")
         with FileLock(self._folder / "lock"):  # of many launches at once, one builds
-            return self._read_index(key) or self._build(key, tree)
+            return self._find_or_build(tree, key, tries=_TRIES)
 
-    def _read_index(self, key: str) -> dict[str, Any] | None:
+    def _find_or_build(self, tree: git.WorkingTree, key: str, *, tries: int) -> _Stored:
+        """Return the archive of a state that held still for as long as it took to read it.
+
+        The files of a tree that never does are kept under a name that no other run looks for.
+        """
+        index = self._read_index(self._index_path(key))
+        if index is not None:
+            return _Stored(key, tree, index)
+        index = self._build(key, tree)
+        now = git.read_tree(tree.root) or tree
+        if state_key(now) == key:
+            write_json(self._index_path(key), index)
+            return _Stored(key, tree, index)
+        if tries > 1:
+            self._archive_path(key).unlink()
+            return self._find_or_build(now, state_key(now), tries=tries - 1)
+        restless = f"{key}-{os.urandom(4).hex()}"
+        self._archive_path(key).rename(self._archive_path(restless))
+        return _Stored(restless, tree, index)
+
+    def _archive_path(self, key: str) -> Path:
+        return self._folder / f"{key}.tar.xz"
+
+    def _index_path(self, key: str) -> Path:
+        return self._folder / f"{key}.json"
+
+    def _read_index(self, path: Path) -> dict[str, Any] | None:
+        """Return an index; None if it, or its archive, is not there or was cut short by a crash."""
         try:
-            index: dict[str, Any] = json.loads((self._folder / f"{key}.json").read_bytes())
-        except FileNotFoundError:
+            index: dict[str, Any] = json.loads(path.read_bytes())
+            size = self._archive_path(path.stem).stat().st_size
+        except (FileNotFoundError, ValueError):
             return None
-        return index if (self._folder / f"{key}.tar.xz").exists() else None
+        return index if index.get("size") == size else None
 
     def _build(self, key: str, tree: git.WorkingTree) -> dict[str, Any]:
+        """Write the archive of the files of `tree`; return its index."""
         from rlx_experiment._source.archive import write_archive
         from rlx_experiment._source.files import read_entries
 
         newest = self._newest_indexes()
+        archive = self._archive_path(key)
         files = read_entries(tree.root, _known_digests(newest.values()))
-        pieces = write_archive(
-            self._folder / f"{key}.tar.xz", tree.root, files.entries, _known_pieces(newest)
-        )
-        index: dict[str, Any] = {
+        pieces = write_archive(archive, tree.root, files.entries, _known_pieces(newest))
+        return {
+            "size": archive.stat().st_size,
             "total_size": files.total_size,
             "left_out": files.left_out,
             "pieces": {name: (piece.offset, piece.size) for name, piece in pieces.items()},
         }
-        write_json(self._folder / f"{key}.json", index)
-        return index
 
     def _newest_indexes(self) -> dict[Path, dict[str, Any]]:
         """Return the newest archives with what is known about each, oldest first."""
         paths = sorted(self._folder.glob("*.json"), key=lambda path: path.stat().st_mtime_ns)[-8:]
-        found = {path.with_suffix(".tar.xz"): json.loads(path.read_bytes()) for path in paths}
-        return {archive: index for archive, index in found.items() if archive.exists()}
+        found = {self._archive_path(path.stem): self._read_index(path) for path in paths}
+        return {archive: index for archive, index in found.items() if index is not None}
 
 
 def _known_pieces(indexes: Mapping[Path, Mapping[str, Any]]) -> "dict[str, Piece]":

@@ -21,7 +21,9 @@ def find_garbage(root: Path) -> Iterator[Path]:
                 folders.remove(name)
                 if not is_held(here / name):
                     yield here / name
-        yield from (here / name for name in names if name.startswith(".") and name.endswith(".tmp"))
+        left = [here / name for name in names if name.startswith(".") and name.endswith(".tmp")]
+        if left and not is_held(here):  # a live run is just writing them
+            yield from left
 
 
 def _unused_archives(store: Path) -> Iterator[Path]:

@@ -30,6 +30,7 @@ class _Server:
         self._commands = commands
         self._answers = answers
         os.dup2(2, 1)  # what jobs print goes to their console.log, and before that to standard error
+        os.dup2(os.open(os.devnull, os.O_RDONLY), 0)  # the commands are not for jobs to read
         self._jobs: dict[int, int] = {}
         self._templates: dict[str, Any] = {}
         self._buffer = b""
@@ -120,15 +121,26 @@ def _run_in_child(
         for descriptor in inherited:
             os.close(descriptor)
         os.environ.update(environment)
+        _reseed()
         code = run_job(packed, template)
     except SystemExit as error:
-        code = error.code if isinstance(error.code, int) else 1
+        code = error.code if isinstance(error.code, int) else int(error.code is not None)
     except BaseException:  # noqa: BLE001 - the end of this process, which its exit code tells
         traceback.print_exc()
     finally:
         sys.stdout.flush()
         sys.stderr.flush()
         os._exit(code)
+
+
+def _reseed() -> None:
+    """Give NumPy's global generator numbers of its own, as in a new process, unless the program has set its seed.
+
+    Python's generator does so by itself after a fork.
+    """
+    random: Any = sys.modules.get("numpy.random")
+    if random is not None and random.get_bit_generator().seed_seq is not None:  # None once it is seeded
+        random.seed()
 
 
 if __name__ == "__main__":

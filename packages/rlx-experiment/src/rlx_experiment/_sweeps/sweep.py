@@ -3,6 +3,7 @@
 import json
 import sys
 import time
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import timedelta
 from pathlib import Path
@@ -16,6 +17,7 @@ from rlx_experiment._runs.status import read_status
 from rlx_experiment._secrets import public_arguments
 from rlx_experiment._sweeps.jobs import Job, JobResult, counts, state_of
 from rlx_experiment._sweeps.pool import Local, OnEnd
+from rlx_experiment._terminal import tell
 
 if TYPE_CHECKING:
     from rlx_experiment._template import ExperimentTemplate
@@ -81,9 +83,9 @@ def plan_jobs(
             name = run_name("run", "passed", declared=arguments, passed=passed, arguments=arguments)
             wanted = Path(log_dir).absolute() / name.removeprefix("run_")
         jobs.append(Job(passed, _own_folder(wanted, template.identity, arguments)))
-    folders = [job.folder for job in jobs]
+    taken = Counter(job.folder for job in jobs)
     for job in jobs:
-        if folders.count(job.folder) > 1:
+        if taken[job.folder] > 1:
             raise ValueError(f"two points of the sweep are the same: {dict(job.arguments)!r}")
     return jobs
 
@@ -125,15 +127,15 @@ class _Progress:
         took = timedelta(seconds=round(time.monotonic() - self._start))
         line = f"sweep of {self._total}: {counts(results)}, {took}"
         if self._live:
-            print(f"\r\033[K{line}", end="", file=sys.stderr, flush=True)
+            tell(f"\r\033[K{line}", end="")
         elif ended is not None:
-            print(f"{line}; {ended.path.name} {ended.state}", file=sys.stderr)
+            tell(f"{line}; {ended.path.name} {ended.state}")
 
     def close(self, results: Sequence[JobResult]) -> None:
         """Leave the last line, and name what failed."""
         if self._live:
-            print(file=sys.stderr)
+            tell("")
         if self._enabled:
             for result in results:
                 if result.state == "failed":
-                    print(f"failed after {result.tries} tries: {result.path}", file=sys.stderr)
+                    tell(f"failed after {result.tries} tries: {result.path}")
