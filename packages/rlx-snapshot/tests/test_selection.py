@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from rlx_snapshot import DamagedSnapshotError, SnapshotFallbackWarning, SnapshotNotFoundError, Snapshotter
+from rlx_snapshot._places.selection import candidates
 
 
 def damage(path: Path) -> None:
@@ -109,3 +110,19 @@ def test_iterations_saved_are_whole_numbers(tmp_path: Path) -> None:
     itr: Any = "3"
     with pytest.raises(TypeError, match="itr is '3': it must be a whole number"):
         Snapshotter(tmp_path, "all").save_itr_params(itr, {})
+
+
+def test_slips_in_a_path_are_told_from_an_empty_directory(tmp_path: Path) -> None:
+    """A directory that is not there, and a file where its directory is wanted, are said to be that."""
+    (tmp_path / "itr_3.pkl").touch()
+    with pytest.raises(SnapshotNotFoundError, match=r"runn: there is no such directory$"):
+        candidates(tmp_path / "runn", "last")
+    with pytest.raises(
+        SnapshotNotFoundError, match=r"itr_3\.pkl: it is a file; pass its directory, .*, and an iter"
+    ):
+        candidates(tmp_path / "itr_3.pkl", "last")
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(
+        SnapshotNotFoundError, match=r"empty: nothing was saved there, or another directory was"
+    ):
+        candidates(tmp_path / "empty", 2)

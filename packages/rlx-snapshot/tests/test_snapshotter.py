@@ -231,6 +231,7 @@ class TestLoad:
         [
             NotAFileError("a/b", "pipe"),
             SnapshotNotFoundError(3, "runs", ["1"]),
+            SnapshotNotFoundError(3, "runs", [], "it is a file"),
             DamagedSnapshotError("a/b", "cut"),
         ],
     )

@@ -32,16 +32,17 @@ class NotAFileError(Exception):
 
 
 class SnapshotNotFoundError(FileNotFoundError):
-    """No snapshot of the wanted iteration; `itr`, `directory` and `available` are attributes."""
+    """No snapshot of the wanted iteration; `itr`, `directory`, `available` and `reason` are attributes."""
 
-    def __init__(self, itr: int | str, directory: str, available: Sequence[str]) -> None:
-        super().__init__(_missing_message(itr, directory, available))
+    def __init__(self, itr: int | str, directory: str, available: Sequence[str], reason: str = "") -> None:
+        super().__init__(_missing_message(itr, directory, available, reason))
         self.itr = itr
         self.directory = directory
         self.available = list(available)
+        self.reason = reason
 
-    def __reduce__(self) -> tuple[type["SnapshotNotFoundError"], tuple[int | str, str, list[str]]]:
-        return type(self), (self.itr, self.directory, self.available)
+    def __reduce__(self) -> tuple[type["SnapshotNotFoundError"], tuple[int | str, str, list[str], str]]:
+        return type(self), (self.itr, self.directory, self.available, self.reason)
 
 
 class UnpicklableStateError(pickle.PicklingError, TypeError):
@@ -100,8 +101,9 @@ class SnapshotFallbackWarning(UserWarning):
     """`load(..., 'last')` passed over a damaged newest snapshot and took an older one."""
 
 
-def _missing_message(itr: int | str, directory: str, available: Sequence[str]) -> str:
+def _missing_message(itr: int | str, directory: str, available: Sequence[str], reason: str) -> str:
     if not available:
-        return f"no snapshot in {directory}: nothing was saved there, or another directory was meant"
+        reason = reason or "nothing was saved there, or another directory was meant"
+        return f"no snapshot in {directory}: {reason}"
     held = ", ".join(available)
     return f"no snapshot of iteration {itr!r} in {directory} (it has {held}): use one of these, 'first' or 'last'"

@@ -31,8 +31,15 @@ def candidates(directory: Path, itr: int | str) -> list[Path]:
     """
     found = _candidates(directory, itr)
     if not found:
-        raise SnapshotNotFoundError(itr, str(directory), _held(directory))
+        raise SnapshotNotFoundError(itr, str(directory), _held(directory), _obstacle(directory))
     return found
+
+
+def _obstacle(directory: Path) -> str:
+    """Why `directory` cannot hold a snapshot, in words; empty if it can."""
+    if directory.is_file():
+        return f"it is a file; pass its directory, {directory.parent}, and an iteration"
+    return "" if directory.exists() else "there is no such directory"
 
 
 def _candidates(directory: Path, itr: int | str) -> list[Path]:
