@@ -46,9 +46,15 @@ class TestList:
         assert "is damaged" in lines[2]
 
     def test_empty_directory_is_an_error(self, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-        """Nothing to list is said, with exit status 1."""
-        assert main(["list", str(tmp_path)]) == 1
-        assert "no snapshot in" in capsys.readouterr().err
+        """Nothing to list is said, with exit status 1, and no table is begun."""
+        for path, message in (
+            (tmp_path, "no snapshot in"),
+            (tmp_path / "nowhere", "nowhere: there is no such"),
+        ):
+            assert main(["list", str(path)]) == 1
+            shown = capsys.readouterr()
+            assert message in shown.err
+            assert shown.out == ""
 
 
 class TestVerify:
@@ -105,12 +111,53 @@ class TestShow:
 
     def test_long_contents_are_cut(self, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
         """What is left out is counted."""
-        Snapshotter(tmp_path).save_itr_params(0, list(range(100)))
+        Snapshotter(tmp_path).save_itr_params(0, {f"key{number}": number for number in range(100)})
         main(["show", str(tmp_path), "--lines", "11"])
         assert "... and 90 more parts" in capsys.readouterr().out
 
+    def test_a_long_list_does_not_hide_what_follows(
+        self, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        """Its first items stand for it, unless all are asked for."""
+        Snapshotter(tmp_path).save_itr_params(0, {"weights": [0.5] * 1000, "seed": 3})
+        main(["show", str(tmp_path)])
+        lines = [line.strip() for line in capsys.readouterr().out.splitlines()]
+        assert lines[-5:-1] == [
+            ".weights[0]: 0.5",
+            ".weights[1]: 0.5",
+            ".weights[2]: 0.5",
+            ".weights[3:]: 997 more",
+        ]
+        assert lines[-1] == ".seed: 3"
+        main(["show", str(tmp_path), "--all"])
+        assert ".weights[999]: 0.5\n" in capsys.readouterr().out
+
+    def test_of_a_directory_the_newest_is_shown(self, run: Path, capsys: pytest.CaptureFixture[str]) -> None:
+        """One of a hundred is enough; each can be named."""
+        main(["show", str(run)])
+        out = capsys.readouterr().out
+        assert out.startswith(f"{run / 'itr_11.pkl'}: ")
+        assert "iteration 10" not in out
+
+    @pytest.mark.parametrize("lines", ["-1", "0", "many"])
+    def test_impossible_numbers_of_lines(self, run: Path, lines: str) -> None:
+        """Wrong usage."""
+        with pytest.raises(SystemExit, match="2"):
+            main(["show", str(run), "--lines", lines])
+
 
 class TestDiff:
+    def test_of_directories_the_newest_are_compared(
+        self, run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        """Two runs are compared by where they ended, which the output names."""
+        other = tmp_path / "other"
+        Snapshotter(other).save_itr_params(4, {"policy": Policy(0.4), "env": "CartPole-v1"})
+        assert main(["diff", str(run), str(other)]) == 1
+        lines = capsys.readouterr().out.splitlines()
+        assert lines[:2] == [f"--- {run / 'itr_11.pkl'}", f"+++ {other / 'params.pkl'}"]
+        assert lines[2:5] == [".policy.scale:", "  - 1.1", "  + 0.4"]
+
     def test_names_the_parts_that_differ(self, run: Path, capsys: pytest.CaptureFixture[str]) -> None:
         """The path of each difference with both values; exit status 1."""
         assert main(["diff", str(run / "itr_9.pkl"), str(run / "itr_10.pkl")]) == 1

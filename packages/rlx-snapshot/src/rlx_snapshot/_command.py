@@ -13,6 +13,7 @@ from rlx_snapshot._files import latest_path, numbered_iterations
 from rlx_snapshot._inspection.description import Description, describe, verify
 from rlx_snapshot._inspection.outline import outline_of
 from rlx_snapshot._modes import numbered
+from rlx_snapshot._places.selection import candidates
 
 _UNITS: Final = ("B", "KiB", "MiB", "GiB", "TiB")
 _FAILURES: Final = (OSError, pickle.UnpicklingError, NotAFileError)
@@ -38,30 +39,38 @@ def _parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     for name, run, text in (
         ("list", _list, "one line for each snapshot of a directory"),
-        ("show", _show, "what a snapshot says about itself, and what it holds"),
+        ("show", _show, "what a snapshot says about itself and holds; of a directory the newest"),
         ("verify", _verify, "check every byte; the exit status is 1 if a snapshot is damaged"),
     ):
         command = commands.add_parser(name, help=text, description=text)
         command.add_argument("path", type=Path, metavar="DIR_OR_FILE")
         command.set_defaults(run=run)
         if name == "show":
-            command.add_argument(
-                "--lines", type=int, default=60, help="how much of the contents (default 60)"
-            )
+            command.add_argument("--lines", type=_count, default=60, help="parts to name (default 60)")
+            command.add_argument("--all", action="store_true", help="name every part, of long lists too")
         if name == "verify":
             command.add_argument("--key-file", type=Path, help="check signatures with the key in this file")
-    difference = commands.add_parser(
-        "diff", help="which parts of two snapshots differ; exit status 1 if any do"
+    text = (
+        "which parts of two snapshots, or of the newest of two directories, differ; exit status 1 if any do"
     )
+    difference = commands.add_parser("diff", help=text, description=text)
     difference.add_argument("first", type=Path, metavar="A")
     difference.add_argument("second", type=Path, metavar="B")
     difference.set_defaults(run=_diff)
     return parser
 
 
+def _count(text: str) -> int:
+    number = int(text)
+    if number < 1:
+        raise argparse.ArgumentTypeError(f"{number} is less than 1")
+    return number
+
+
 def _list(options: argparse.Namespace) -> int:
+    paths = _snapshots(options.path)
     print(f"{'file':<16} {'iteration':>9} {'size':>10}  {'saved':<19}  note")
-    for path in _snapshots(options.path):
+    for path in paths:
         saved = dt.datetime.fromtimestamp(path.stat().st_mtime).astimezone()
         try:
             found = describe(path)
@@ -76,14 +85,15 @@ def _list(options: argparse.Namespace) -> int:
 
 
 def _show(options: argparse.Namespace) -> int:
-    for path in _snapshots(options.path):
-        for line in _lines_about(describe(path)):
-            print(line)
-        outline = outline_of(path)
-        for name, text in list(outline.items())[: options.lines]:
-            print(f"  {name or '(top)'}: {text}")
-        if len(outline) > options.lines:
-            print(f"  ... and {len(outline) - options.lines} more parts (--lines)")
+    path = _newest(options.path)
+    for line in _lines_about(describe(path)):
+        print(line)
+    outline = outline_of(path, every=options.all)
+    lines = len(outline) if options.all else options.lines
+    for name, text in list(outline.items())[:lines]:
+        print(f"  {name or '(top)'}: {text}")
+    if len(outline) > lines:
+        print(f"  ... and {len(outline) - lines} more parts (--lines, --all)")
     return 0
 
 
@@ -101,7 +111,10 @@ def _verify(options: argparse.Namespace) -> int:
 
 
 def _diff(options: argparse.Namespace) -> int:
-    first, second = outline_of(options.first), outline_of(options.second)
+    paths = _newest(options.first), _newest(options.second)
+    if paths != (options.first, options.second):
+        print(f"--- {paths[0]}\n+++ {paths[1]}")
+    first, second = map(outline_of, paths)
     names = [*first, *(name for name in second if name not in first)]
     differing = [name for name in names if first.get(name) != second.get(name)]
     for name in differing:
@@ -112,15 +125,22 @@ def _diff(options: argparse.Namespace) -> int:
     return 1 if differing else 0
 
 
+def _newest(path: Path) -> Path:
+    return candidates(path, "last")[0] if path.is_dir() or not path.exists() else path
+
+
 def _snapshots(path: Path) -> list[Path]:
-    if not path.is_dir():
+    """The files that are meant by a file or a directory, the numbered ones first.
+
+    Raises:
+        SnapshotNotFoundError: If there is none.
+    """
+    if path.is_file():
         return [path]
-    found = [path / numbered(itr) for itr in numbered_iterations(path)]
+    candidates(path, "last")
     latest = latest_path(path)
-    found += [latest] if latest is not None else []
-    if not found:
-        raise FileNotFoundError(f"no snapshot in {path}")
-    return found
+    found = [path / numbered(itr) for itr in numbered_iterations(path)]
+    return found if latest is None else [*found, latest]
 
 
 def _lines_about(found: Description) -> Iterator[str]:

@@ -16,12 +16,20 @@ _METHOD: Final = Named("operator", "methodcaller")
 _ARRAY: Final = Named("numpy", "ndarray")
 _TYPE: Final = Named("numpy", "dtype")
 
+_LONG: Final = 6
+_SHOWN: Final = 3
+"""Items that stand for a list of more than `_LONG`, where not every part is wanted."""
+
 Outline = dict[str, str]
 """A line for every part of a state, by its path from the top."""
 
 
-def outline_of(path: Path) -> Outline:
+def outline_of(path: Path, *, every: bool = True) -> Outline:
     """Every part of the state in a file: containers and objects by class, leaves by value or checksum.
+
+    Args:
+        path: The file.
+        every: Whether long lists are gone through to their ends, rather than shown by their first items.
 
     Raises:
         DamagedSnapshotError: If the file is not what was saved, or no pickle at all.
@@ -29,7 +37,7 @@ def outline_of(path: Path) -> Outline:
     container = open_container(path)
     buffers = container.index.buffers if container.index else ()
     try:
-        return _Outliner().outline(
+        return _Outliner(every=every).outline(
             walk(skeleton(container), [container.data[b.offset : b.end] for b in buffers])
         )
     except (NotInertError, RecursionError) as error:
@@ -39,7 +47,8 @@ def outline_of(path: Path) -> Outline:
 class _Outliner:
     """Visits each part once; what is met again is named by where it was met first."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, every: bool) -> None:
+        self._every = every
         self._first: dict[int, str] = {}
         self._lines: Outline = {}
 
@@ -52,8 +61,29 @@ class _Outliner:
                 continue
             self._first[id(part)] = path
             self._lines[path] = _line(part)
-            waiting += [(f"{path}{step}", inner) for step, inner in reversed(list(_inside(part)))]
+            inside = list(_inside(part)) if self._every else _shortened(list(_inside(part)))
+            waiting += [(f"{path}{step}", inner) for step, inner in reversed(inside)]
         return self._lines
+
+
+class _Rest:
+    """Stands for the items of a list that are not shown."""
+
+    def __init__(self, count: int) -> None:
+        self._count = count
+
+    def __repr__(self) -> str:
+        return f"{self._count} more"
+
+
+def _shortened(inside: list[tuple[str, object]]) -> list[tuple[str, object]]:
+    """The parts of something, of many numbered ones the first few and a word about the rest."""
+    numbered = [place for place, (step, _) in enumerate(inside) if step[:1] == "[" and step[1:-1].isdigit()]
+    if len(numbered) <= _LONG:
+        return inside
+    first, last = numbered[_SHOWN], numbered[-1]
+    rest = (f"{inside[first][0][:-1]}:]", _Rest(last + 1 - first))
+    return [*inside[:first], rest, *inside[last + 1 :]]
 
 
 def _is_container(part: object) -> bool:
