@@ -141,6 +141,26 @@ def test_a_disk_that_is_mounted_for_reading(read_only_disk: Path) -> None:
     assert list(read_only_disk.iterdir()) == []
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="asks Linux which files are open")
+def test_a_file_is_known_as_own_before_it_can_outlive_a_power_cut(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The manifest is on the disk before the file that it names is made."""
+    real, order = os.fsync, list[tuple[str, bool]]()
+
+    def fsync(descriptor: int) -> None:
+        order.append(
+            (Path(f"/proc/self/fd/{descriptor}").readlink().name, (tmp_path / "metrics.rlxj").exists())
+        )
+        real(descriptor)
+
+    monkeypatch.setattr(os, "fsync", fsync)
+    logger = make_logger("journal", log_dir=tmp_path)
+    logger.write("info/epoch", 0, {"value": 1.0})
+    logger.finalize()
+    assert order == [("logs.manifest", False)]
+
+
 class Failing(Backend):
     """A backend that takes no rows with odd steps."""
 

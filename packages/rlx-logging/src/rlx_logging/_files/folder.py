@@ -53,6 +53,7 @@ class LogFolder:
         manifest = AppendFile(self.path / MANIFEST)
         try:
             manifest.append(f"\n{name}\n".encode())  # the first newline ends a line torn by a full disk
+            manifest.sync()  # a file that outlives a power cut must be known as own
         finally:
             manifest.close()
 
