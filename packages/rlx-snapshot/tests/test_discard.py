@@ -33,6 +33,17 @@ def test_the_replaced_file_goes_by_the_iteration_inside(tmp_path: Path) -> None:
     assert names(tmp_path / "discarded/1") == ["params.pkl"]
 
 
+def test_what_is_put_away_is_not_committed_any_more(tmp_path: Path) -> None:
+    """Who asks what is safe is not told of an iteration that the run went back from."""
+    snapshotter = Snapshotter(tmp_path, "all")
+    for itr in range(3):
+        snapshotter.save_itr_params(itr, {})
+    snapshotter.discard_after(2)
+    kept = snapshotter.last_committed
+    snapshotter.discard_after(1)
+    assert (kept, snapshotter.last_committed) == (2, None)
+
+
 def test_nothing_later_leaves_the_folder_as_it_is(tmp_path: Path) -> None:
     """Going on from the newest snapshot moves nothing."""
     snapshotter = Snapshotter(tmp_path)

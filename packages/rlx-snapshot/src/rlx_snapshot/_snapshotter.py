@@ -95,7 +95,7 @@ class Snapshotter:
 
     @property
     def last_committed(self) -> int | None:
-        """The newest iteration that this object has saved for good, None before the first."""
+        """The iteration that this object has last saved for good, None before the first and after going back."""
         return self._store.last_committed
 
     def keeps(self, itr: int) -> bool:
@@ -112,6 +112,7 @@ class Snapshotter:
             OSError: If a file cannot be moved; those that are left are of earlier iterations.
         """
         self.wait()
+        self._store.forget_after(itr)
         return discard_after(self._place, itr)
 
     def save_itr_params(self, itr: int, params: object) -> None:

@@ -43,6 +43,11 @@ class Store:
         write = functools.partial(self._write_changes, copied)
         self._commit(itr, names, copied.captured, self._sums.of(copied), write)
 
+    def forget_after(self, itr: int) -> None:
+        """What was committed of later iterations is not to be there any more."""
+        if self.last_committed is not None and self.last_committed > itr:
+            self.last_committed = None
+
     def close(self) -> None:
         """Let go of the files that later saves would have used again."""
         self._slots.close()
