@@ -5,8 +5,9 @@ from typing import Any
 
 import pytest
 
+from rlx_protocols import TrainingLoop
 from rlx_protocols.testing import CountingSampler, SteadyPolicy
-from rlx_runner import Budget, Evaluation, LocalRunner
+from rlx_runner import Budget, Evaluation, LocalRunner, set_seed
 
 
 @pytest.mark.parametrize(
@@ -62,6 +63,7 @@ def test_runner_names_the_wrong_part(
     ("make", "words"),
     [
         (lambda: Evaluation(every="2"), "an evaluation's every is '2'; it must be a whole number"),  # type: ignore[arg-type]
+        (lambda: set_seed("1"), "seed is '1'; it must be a whole number"),  # type: ignore[arg-type]
         (lambda: Evaluation(every=2, on_best=1), "an evaluation's on_best is 1; it must take the policy"),  # type: ignore[arg-type]
         (lambda: Budget(env_steps=1.5), "a budget's env_steps is 1.5; it must be a whole number"),  # type: ignore[arg-type]
         (lambda: Budget(seconds="60"), "a budget's seconds is '60'; it must be a number"),  # type: ignore[arg-type]
@@ -72,6 +74,18 @@ def test_watching_parts_name_the_wrong_argument(make: Any, words: str) -> None:
     """Neither text nor a fraction is taken for a count."""
     with pytest.raises(TypeError, match=words):
         make()
+
+
+def test_what_is_logged_must_have_names(make_run: Any) -> None:
+    """A bare number is refused where the algorithm hands it over."""
+
+    class Nameless:
+        def train(self, loop: TrainingLoop[Any], /) -> None:
+            for _ in loop.step_epochs():
+                loop.log(3)  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
+
+    with pytest.raises(TypeError, match="what is logged is 3; it must be a dict of numbers by name"):
+        make_run().setup(Nameless(), sampler_cls=None).train(1)
 
 
 def test_algorithm_without_train_is_refused(make_run: Any) -> None:

@@ -15,12 +15,21 @@ def check_count(name: str, value: Any, *, least: int) -> None:
         TypeError: If it is no whole number.
         ValueError: If it is too small.
     """
-    try:
-        number = operator.index(value)
-    except TypeError:
-        raise TypeError(f"{name} is {value!r}; it must be a whole number.") from None
+    number = check_whole(name, value)
     if number < least:
         raise ValueError(f"{name} is {number}; it must be at least {least}.")
+
+
+def check_whole(name: str, value: Any) -> int:
+    """Return `value` as an int.
+
+    Raises:
+        TypeError: If it is no whole number.
+    """
+    try:
+        return operator.index(value)
+    except TypeError:
+        raise TypeError(f"{name} is {value!r}; it must be a whole number.") from None
 
 
 def check_positive(name: str, value: Any) -> None:
@@ -63,5 +72,15 @@ def check_arguments(name: str, value: Any) -> None:
     Raises:
         TypeError: If it is something else than a dict.
     """
-    if value is not None and not isinstance(value, Mapping):
-        raise TypeError(f"{name} is {value!r}; it must be a dict of keyword arguments.")
+    if value is not None:
+        check_mapping(name, value, "a dict of keyword arguments")
+
+
+def check_mapping(name: str, value: Any, such_as: str) -> None:
+    """Check that `value` is a mapping.
+
+    Raises:
+        TypeError: If it is none; `such_as` says what would do.
+    """
+    if not isinstance(value, Mapping):
+        raise TypeError(f"{name} is {value!r}; it must be {such_as}.")

@@ -7,7 +7,7 @@ from typing import Any
 
 from rlx_protocols import Logger
 from rlx_runner._budget import Budget
-from rlx_runner._checks import check_count, check_kind, check_offers
+from rlx_runner._checks import check_count, check_kind, check_mapping, check_offers
 from rlx_runner._display import Display
 from rlx_runner._errors import NotSetupError
 from rlx_runner._metrics import EpochMetrics
@@ -147,7 +147,12 @@ class EpochLoop:
         return episodes
 
     def log(self, metrics: Mapping[str, Any], /) -> None:
-        """Add `metrics` to the row of this epoch; a name given again replaces its value."""
+        """Add `metrics` to the row of this epoch; a name given again replaces its value.
+
+        Raises:
+            TypeError: If they do not map names to values.
+        """
+        check_mapping("what is logged", metrics, "a dict of numbers by name")
         self._metrics.log(metrics)
 
     def log_diagnostics(self, pause_for_plot: bool = False) -> None:

@@ -13,6 +13,8 @@ from typing import Any
 
 import numpy as np
 
+from rlx_runner._checks import check_whole
+
 MAX_SEED = 2**32 - 1
 
 
@@ -31,9 +33,10 @@ def set_seed(seed: int) -> None:
         seed: From 0 to 2**32 - 1.
 
     Raises:
-        ValueError: If `seed` is outside that range.
+        TypeError: If `seed` is no whole number.
+        ValueError: If it is outside that range.
     """
-    if not 0 <= seed <= MAX_SEED:
+    if not 0 <= check_whole("seed", seed) <= MAX_SEED:
         raise ValueError(f"seed is {seed}; it must lie between 0 and {MAX_SEED}.")
     random.seed(seed)
     np.random.seed(seed)
