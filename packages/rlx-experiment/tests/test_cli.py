@@ -11,6 +11,7 @@ import pytest
 from rlx_experiment import ExperimentContext, Run, wrap_experiment
 from rlx_experiment._cli import main
 from rlx_experiment._lock import RunLock
+from rlx_experiment._reports.listing import list_table
 from rlx_experiment._runs.index import find_runs
 
 pytestmark = pytest.mark.processes
@@ -46,6 +47,16 @@ class TestList:
         assert len(lines) == 8
         assert sum("failed" in line for line in lines) == 1
         assert "seed=2, lr=0.2, fail=false" in lines[6]
+
+    def test_a_brief_list_repeats_nothing(self) -> None:
+        """Arguments that the name of the folder says are left out of it, and the column with them."""
+        train(seed=1)
+        train(seed=2)
+        runs = find_runs("data")
+        assert list_table(runs, Path("data").absolute(), brief=True).heads[-1] == "TOOK"
+        train({"log_dir": "data/mine"}, seed=3)
+        *_, mine = list_table(find_runs("data"), Path("data").absolute(), brief=True).rows
+        assert (mine[0], mine[-1]) == ("mine", "seed=3")
 
     def test_filters_and_writes_json(self, capsys: pytest.CaptureFixture[str]) -> None:
         """Programs get one JSON object a run, of the states they ask for."""
@@ -145,6 +156,7 @@ class TestShowAndDiff:
     def test_show(self, capsys: pytest.CaptureFixture[str]) -> None:
         """One run with its state, arguments and files."""
         train(seed=4)
+        assert Run(str(find_runs("data")[0].path)).status.state == "finished"
         main(["show", str(find_runs("data")[0].path)])
         text = capsys.readouterr().out
         for part in ("test_cli.py:train", "state       finished", "seed  4", "progress.csv"):

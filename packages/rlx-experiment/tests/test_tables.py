@@ -70,14 +70,13 @@ class TestInATerminal:
         assert "unknown (host there)" in text
         assert "[red]value[/red]" in text
 
-    def test_what_names_say_already_gives_way(self) -> None:
-        """A column that repeats others is left out where names would be folded for want of room."""
+    def test_a_brief_table_stands_in_where_there_is_no_room(self) -> None:
+        """Rather than fold every name, say less."""
         pytest.importorskip("rich", reason="rich is not installed")
-        table = Table(
-            ("RUN", "STATE", "ARGUMENTS"), [("name " * 8, "finished", "x=1 " * 8)], spare="ARGUMENTS"
-        )
-        assert "x=1" not in in_terminal(SCRIPT.format(table=repr(table)))
-        assert "x=1" in in_terminal(SCRIPT.format(table=repr(table)), COLUMNS="120")
+        table = Table(("RUN", "STATE", "ARGUMENTS"), [("name " * 8, "finished", "x=1 " * 8)])
+        script = SCRIPT.format(table=f"{table!r}, brief=Table(('RUN',), [('short',)])")
+        assert "x=1" not in in_terminal(script)
+        assert "x=1" in in_terminal(script, COLUMNS="120")
 
     def test_plain_without_rich(self, in_own_folder: Path) -> None:
         """Without rich the same columns as in a pipe are shown."""

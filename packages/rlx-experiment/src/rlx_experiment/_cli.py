@@ -125,7 +125,8 @@ def _list(args: argparse.Namespace) -> int:
             record = {"path": str(run.path), "experiment": run.experiment, **run.status._asdict()}
             print(json.dumps({**record, "arguments": run.arguments}))
     elif runs:
-        print_table(list_table(runs, args.root.absolute()))
+        root = args.root.absolute()
+        print_table(list_table(runs, root), brief=list_table(runs, root, brief=True))
     else:
         _say_no_runs(args.root, args.state)
     return 0

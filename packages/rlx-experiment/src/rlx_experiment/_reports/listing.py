@@ -16,18 +16,28 @@ from rlx_experiment._source.rebuild import read_archive
 _DIFFERING_METADATA: Final = ("githash", "launcher", "python", "platform", "host", "gpus", "argv")
 
 
-def list_table(runs: Sequence[RunSummary], root: Path) -> Table:
-    """Return one row a run: folder, state, start, duration, and the arguments in which runs differ."""
+def list_table(runs: Sequence[RunSummary], root: Path, *, brief: bool = False) -> Table:
+    """Return one row a run: folder, state, start, duration, and the arguments in which runs differ.
+
+    Args:
+        runs: The runs.
+        root: Folder that theirs are named relative to.
+        brief: Whether to leave out years and seconds, and arguments that the folder's name says.
+    """
     varying = differing_arguments(run.arguments for run in runs)
     rows: list[tuple[str, ...]] = []
-    named = True
     for run in runs:
         shown = [f"{key}={_short(run.arguments[key])}" for key in varying if key in run.arguments]
-        named = named and all(part in run.path.name for part in shown)
-        name, moment = _relative(run.path, root), _moment(run.status)
-        rows.append((name, str(run.status), moment, duration(run.status), ", ".join(shown)))
+        moment = _moment(run.status)
+        if brief:
+            shown = [part for part in shown if part not in run.path.name]
+            moment = moment[5:16]
+        facts = (str(run.status), moment, duration(run.status), ", ".join(shown))
+        rows.append((_relative(run.path, root), *facts))
     heads = ("RUN", "STATE", "STARTED (UTC)", "TOOK", "ARGUMENTS")
-    return Table(heads, rows, states="STATE", numbers=("TOOK",), spare="ARGUMENTS" if named else "")
+    if brief and not any(row[-1] for row in rows):
+        return Table(heads[:-1], [row[:-1] for row in rows], states="STATE", numbers=("TOOK",))
+    return Table(heads, rows, states="STATE", numbers=("TOOK",))
 
 
 def differing_arguments(arguments: Iterable[Mapping[str, Any]]) -> list[str]:

@@ -21,8 +21,6 @@ class Table(NamedTuple):
     """Head of the column that holds states, which have their colours."""
     numbers: Sequence[str] = ()
     """Heads of columns that are set flush right."""
-    spare: str = ""
-    """Head of a column that gives way where the terminal is too narrow for all: the others say as much."""
 
     @property
     def width(self) -> int:
@@ -30,21 +28,14 @@ class Table(NamedTuple):
         columns = zip(self.heads, *self.rows, strict=True)
         return sum(max(map(len, cells)) for cells in columns) + 3 * (len(self.heads) - 1) + 2
 
-    def without(self, head: str) -> "Table":
-        """Return the table without the column `head`."""
-        kept = [number for number, other in enumerate(self.heads) if other != head]
-        rows = [[row[number] for number in kept] for row in self.rows]
-        return self._replace(heads=[self.heads[number] for number in kept], rows=rows, spare="")
 
-
-def print_table(table: Table) -> None:
-    """Print `table`, as wide as the terminal where there is one."""
+def print_table(table: Table, *, brief: Table | None = None) -> None:
+    """Print `table`, as wide as the terminal where there is one, or `brief` where that is too narrow for it."""
     console = _console()
     if console is None:
         print(plain_columns([table.heads, *table.rows]))
     else:
-        crowded = table.spare and table.width > console.width
-        console.print(_drawn(table.without(table.spare) if crowded else table))
+        console.print(_drawn(brief if brief and table.width > console.width else table))
 
 
 def print_sections(title: str, sections: Sequence[tuple[str, Sequence[tuple[str, str]]]]) -> None:

@@ -19,8 +19,8 @@ class Run:
         path: The run folder; absolute paths stay right when the working directory changes.
     """
 
-    def __init__(self, path: Path) -> None:
-        self.path = path
+    def __init__(self, path: str | Path) -> None:
+        self.path = Path(path)
 
     @classmethod
     def open(cls, folder: str | Path) -> Self:
