@@ -2,6 +2,7 @@
 
 import pickle
 import random
+import threading
 from collections.abc import Callable
 from typing import Any
 
@@ -248,6 +249,11 @@ class TestGlobalGenerators:
         assert make_local(GlobalGaussian()).obtain_samples(0, 30, None).digest() == first
 
 
+def make_shorter(old: Walk) -> Walk:
+    """Return a walk of one step less."""
+    return Walk(old.longest - 1)
+
+
 class TestState:
     def test_goes_on_exactly(self) -> None:
         """A sampler with the state of another gives its next batches."""
@@ -260,6 +266,41 @@ class TestState:
                 resumed.obtain_samples(itr, 30, None).digest()
                 == sampler.obtain_samples(itr, 30, None).digest()
             )
+
+    @pytest.mark.parametrize(
+        "env_updates", [[Walk(4)], [Walk(9), make_shorter, make_shorter], [[Walk(3), Walk(5)]], [Walk, None]]
+    )
+    def test_brings_updated_environments_back(self, env_updates: list[Any]) -> None:
+        """What was changed once stays changed after a resume, in a sampler built as at the beginning."""
+        sampler, resumed = make_local(n_workers=2), make_local(n_workers=2)
+        for env_update in env_updates:
+            sampler.obtain_samples(0, 30, None, env_update)
+        resumed.load_state_dict(pickle.loads(pickle.dumps(sampler.state_dict())))
+        again = make_local(n_workers=2)
+        again.load_state_dict(resumed.state_dict())
+        wanted = sampler.obtain_samples(1, 30, None).digest()
+        assert resumed.obtain_samples(1, 30, None).digest() == wanted
+        assert again.obtain_samples(1, 30, None).digest() == wanted
+
+    def test_environments_of_one_worker_each_need_as_many_workers(self) -> None:
+        """Their episodes depend on the number."""
+        sampler = make_local(n_workers=2)
+        sampler.obtain_samples(0, 30, None, [Walk(3), Walk(5)])
+        with pytest.raises(ValueError, match="2 workers had environments of their own; 3 cannot"):
+            make_local(n_workers=3).load_state_dict(sampler.state_dict())
+
+    def test_an_update_that_no_state_can_hold_lowers_the_grade(self) -> None:
+        """A function that cannot be pickled works, and a resume will not be exact."""
+        lock = threading.Lock()
+
+        def locked(old: Walk) -> Walk:
+            with lock:
+                return Walk(4)
+
+        sampler = make_local()
+        sampler.obtain_samples(0, 30, None, locked)
+        assert sampler.state_dict()["envs"] is None
+        assert str(sampler.exactness()) == "C: the env_update of the environments cannot be pickled"
 
     def test_pickled_samplers_rebuild_their_workers(self) -> None:
         """A sampler travels with its policy, parameters and place."""

@@ -157,6 +157,16 @@ class TestBatches:
                 batch = sampler.obtain_samples(0, 60, agent_update, env_update)
                 assert batch.digest() == wanted.obtain_samples(0, 60, agent_update, env_update).digest()
 
+    def test_updated_environments_come_back_with_another_number_of_workers(self) -> None:
+        """A resume builds its workers from the first environment, and brings them where they were."""
+        wanted = make_local()
+        wanted.obtain_samples(0, 60, None, Walk(4))
+        wanted.obtain_samples(0, 60, None, shorten)
+        with processes(n_workers=3) as sampler:
+            sampler.load_state_dict(wanted.state_dict())
+            batch = sampler.obtain_samples(0, 60, None)
+            assert batch.digest() == wanted.obtain_samples(0, 60, None).digest()
+
     def test_state_and_pickle_go_on_with_other_numbers_of_workers(self) -> None:
         """A run goes on exactly with more workers, or locally, or from a pickled sampler."""
         local = make_local()

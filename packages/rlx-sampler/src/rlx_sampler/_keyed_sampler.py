@@ -1,7 +1,7 @@
 """The layer that all samplers share: keys, calls, and what a batch is made of."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Final, Self
 
 from rlx_protocols import WorkerFactory
@@ -17,7 +17,7 @@ from rlx_sampler._keys import TRAINING, CallKey, draw_root
 from rlx_sampler._ledger import Ledger
 from rlx_sampler._offers import draws_globally
 from rlx_sampler._workers.lane_worker import DefaultWorker
-from rlx_sampler._workers.setups import Setup, own, spread, updated_each
+from rlx_sampler._workers.setups import first_setups, packed_envs, spread, unpacked_envs, updated_each
 from rlx_sampler._workers.worker import Worker
 
 STATE_VERSION: Final = 1
@@ -52,14 +52,8 @@ class KeyedSampler(ABC):
         self._total_env_steps = 0
         self._mean_length = 0.0
         self._pinned = isinstance(agents, list) or isinstance(envs, list)
-        each_agent, each_env = (
-            spread("agents", agents, self.n_workers),
-            spread("envs", envs, self.n_workers),
-        )
-        self._setups: list[Setup] = [
-            Setup(own(agent, "policy"), own(env, "environment"))
-            for agent, env in zip(each_agent, each_env, strict=True)
-        ]
+        self._setups = first_setups(agents, envs, self.n_workers)
+        self._other_envs: bytes | None = None
         self._engine: Engine | None = self._start_engine()
 
     @abstractmethod
@@ -161,10 +155,15 @@ class KeyedSampler(ABC):
     def _update(self, agent_update: Any, env_update: Any) -> None:
         agent_updates = spread("agent_update", agent_update, self.n_workers)
         env_updates = spread("env_update", env_update, self.n_workers)
+        self._update_each(agent_updates, env_updates)
+        self._pinned = self._pinned or isinstance(agent_update, list) or isinstance(env_update, list)
+        if env_update is not None:
+            self._other_envs = packed_envs(self._setups if self._pinned else self._setups[:1])
+
+    def _update_each(self, agent_updates: Sequence[Any], env_updates: Sequence[Any]) -> None:
         setups = updated_each(self._setups, agent_updates, env_updates)
         self._open_engine().broadcast(Updates(agent_updates, env_updates, setups))
         self._setups = setups
-        self._pinned = self._pinned or isinstance(agent_update, list) or isinstance(env_update, list)
 
     def replay(self, call: int, episode: int) -> EpisodeBatch:
         """Run one episode again in this process, with the present policy.
@@ -203,6 +202,8 @@ class KeyedSampler(ABC):
     def exactness(self) -> Exactness:
         """Return how exactly a run with this sampler goes on from :meth:`state_dict`, and why."""
         engine = self._open_engine()
+        if self._other_envs == b"":
+            return Exactness("C", "the env_update of the environments cannot be pickled")
         is_global = any(draws_globally(setup.agent) for setup in self._setups)
         return judge(
             engine.profile, in_process=engine.is_in_process, is_global=is_global, lost=engine.has_lost
@@ -228,6 +229,8 @@ class KeyedSampler(ABC):
             "total_env_steps": self._total_env_steps,
             "mean_length": self._mean_length,
             "inference_rows": engine.profile.inference_rows,
+            "envs": self._other_envs or None,
+            "pinned": self._pinned,
             "live": self._live_states(engine),
         }
 
@@ -236,21 +239,22 @@ class KeyedSampler(ABC):
 
         Raises:
             ValueError: If `state` is of another version or incomplete, or holds live environments
-                that these workers cannot take over; nothing is changed then.
+                that these workers cannot take over; nothing but environments that were updated is
+                changed then.
         """
-        missing = sorted({"root", "stream", "call", "total_env_steps"} - state.keys())
-        if state.get("version") != STATE_VERSION or missing:
-            raise ValueError(
-                f"this is no state of a sampler of version {STATE_VERSION}: version is "
-                f"{state.get('version')!r}, missing are {missing}."
-            )
+        _check_state(state)
         engine = self._open_engine()
+        if state.get("envs") is not None:
+            for env_updates in unpacked_envs(state["envs"], self.n_workers):
+                self._update_each([None] * self.n_workers, env_updates)
+            self._other_envs = state["envs"]
         live: list[list[bytes]] = state.get("live") or []
         if any(live):
             engine.load_live_states(dealt(live, self.n_workers, engine))
         self._root, self._stream = int(state["root"]), int(state["stream"])
         self._call, self._total_env_steps = int(state["call"]), int(state["total_env_steps"])
         self._mean_length = float(state.get("mean_length", 0.0))
+        self._pinned = bool(state.get("pinned", self._pinned))
         engine.use_inference_rows(state.get("inference_rows"))
 
     def __getstate__(self) -> dict[str, Any]:
@@ -266,3 +270,12 @@ class KeyedSampler(ABC):
         if state["state"] is not None:
             self._engine = self._start_engine()
             self.load_state_dict(state["state"])
+
+
+def _check_state(state: Mapping[str, Any]) -> None:
+    missing = sorted({"root", "stream", "call", "total_env_steps"} - state.keys())
+    if state.get("version") != STATE_VERSION or missing:
+        raise ValueError(
+            f"this is no state of a sampler of version {STATE_VERSION}: version is "
+            f"{state.get('version')!r}, missing are {missing}."
+        )

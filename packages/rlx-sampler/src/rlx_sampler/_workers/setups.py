@@ -1,12 +1,13 @@
 """What each worker works with: its policy, its environment, and how they were changed since."""
 
 import copy
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from itertools import zip_longest
 from typing import Any
 
 from rlx_sampler._batches.trees import map_leaves
-from rlx_sampler._copies import copy_of
+from rlx_sampler._copies import copy_of, packed, unpacked
 from rlx_sampler._offers import changes_environment, is_environment, is_list, is_policy, needs
 from rlx_sampler._policies.noise import is_tensor
 from rlx_sampler._workers.worker import Worker
@@ -58,12 +59,40 @@ def own(value: Any, role: str) -> Any:
     return value if value is None or callable(value) else map_leaves(_copy_leaf, value)
 
 
+def first_setups(agents: Any, envs: Any, n_workers: int) -> list[Setup]:
+    """Return the setups that a sampler begins with, which hold copies of its own."""
+    each = zip(spread("agents", agents, n_workers), spread("envs", envs, n_workers), strict=True)
+    return [Setup(own(agent, "policy"), own(env, "environment")) for agent, env in each]
+
+
 def updated_each(
     setups: Sequence[Setup], agent_updates: Sequence[Any], env_updates: Sequence[Any]
 ) -> list[Setup]:
     """Return the setups after an update of both kinds each; those that get the same one share one copy."""
     agents, envs = _own_each(agent_updates, "policy"), _own_each(env_updates, "environment")
     return [setup.updated(*updates) for setup, *updates in zip(setups, agents, envs, strict=True)]
+
+
+def packed_envs(setups: Sequence[Setup]) -> bytes:
+    """Return what updates have made of each worker's environment; empty where that cannot be pickled."""
+    try:
+        return packed([(setup.environment, *setup.env_updates) for setup in setups], "environment")
+    except TypeError:
+        return b""
+
+
+def unpacked_envs(data: bytes, n_workers: int) -> Iterator[Sequence[Any]]:
+    """Yield the updates, one a worker each, that make the environments what they were; one packed is for all.
+
+    Raises:
+        ValueError: If other workers than these had environments of their own.
+    """
+    each: list[tuple[Any, ...]] = unpacked(data)
+    if len(each) not in (1, n_workers):
+        raise ValueError(
+            f"{len(each)} workers had environments of their own; {n_workers} cannot take them over."
+        )
+    yield from zip_longest(*(each if len(each) == n_workers else each * n_workers))
 
 
 def _own_each(values: Sequence[Any], role: str) -> list[Any]:
