@@ -2,6 +2,7 @@
 
 import csv
 import math
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -33,6 +34,20 @@ def test_show(run: Path, capsys: pytest.CaptureFixture[str]) -> None:
     lines = [line.split() for line in capsys.readouterr().out.splitlines()]
     assert ["info/AverageReturn", "19", "19", "0", "19", "20"] in lines
     assert not any("update/loss" in line for line in lines)
+
+
+def test_what_the_output_cannot_spell_is_escaped(run: Path) -> None:
+    """A terminal or file without the bars of a curve gets their numbers."""
+    program = "import sys; from rlx_logging._cli import main; sys.exit(main(sys.argv[1:]))"
+    done = subprocess.run(
+        [sys.executable, "-c", program, "plot", str(run)],
+        env={**os.environ, "PYTHONIOENCODING": "ascii"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "\\u2588" in done.stdout
 
 
 def test_tail(run: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -1,5 +1,6 @@
 """The command line: looks at snapshots, runs nothing."""
 
+import os
 import pickle
 import subprocess
 import sys
@@ -44,6 +45,18 @@ class TestList:
         lines = capsys.readouterr().out.splitlines()
         assert [line.split()[0] for line in lines[1:]] == ["itr_9.pkl", "itr_10.pkl", "itr_11.pkl"]
         assert "is damaged" in lines[2]
+
+    @pytest.mark.skipif(os.name == "nt", reason="links need rights on Windows")
+    @pytest.mark.parametrize("command", ["list", "verify"])
+    def test_a_link_to_nothing_hides_no_other_file(
+        self, run: Path, capsys: pytest.CaptureFixture[str], command: str
+    ) -> None:
+        """What cannot be opened has a line of its own."""
+        (run / "params.pkl").symlink_to("gone")
+        main([command, str(run)])
+        *_, last_but_one, last = capsys.readouterr().out.splitlines()
+        assert "itr_11.pkl" in last_but_one
+        assert "is a link to nothing" in last
 
     def test_empty_directory_is_an_error(self, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
         """Nothing to list is said, with exit status 1, and no table is begun."""
@@ -108,6 +121,19 @@ class TestShow:
         Snapshotter(tmp_path).save_itr_params(0, {"weights": torch.zeros(3, 4)})
         main(["show", str(tmp_path)])
         assert ".weights: tensor (3, 4) float32, xxh3" in capsys.readouterr().out
+
+    def test_what_the_output_cannot_spell_is_escaped(self, tmp_path: Path) -> None:
+        """Neither a letter that a file's encoding lacks nor an endless number ends the command."""
+        Snapshotter(tmp_path).save_itr_params(0, {"größe": 10**5000, "set": {10**5000}})
+        done = subprocess.run(
+            [sys.executable, "-m", "rlx_snapshot", "show", str(tmp_path / "params.pkl")],
+            env={**os.environ, "PYTHONIOENCODING": "ascii"},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert (done.returncode, done.stderr) == (0, "")
+        assert "gr\\xf6\\xdfe: 0x31e2" in done.stdout
 
     def test_long_contents_are_cut(self, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
         """What is left out is counted."""

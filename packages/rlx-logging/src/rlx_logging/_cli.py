@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import io
 import math
 import shutil
 import sys
@@ -11,6 +12,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from fnmatch import fnmatchcase
 from pathlib import Path
+from typing import TextIO, cast
 
 from rlx_logging._errors import MissingBackendError
 from rlx_logging._journal.tail import JournalTail
@@ -24,6 +26,9 @@ from rlx_logging._tables.console import format_value
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run a command; return 0, 1 after an error, 2 for wrong usage."""
+    output = cast("TextIO | io.TextIOWrapper", sys.stdout)
+    if isinstance(output, io.TextIOWrapper):  # what a terminal or file cannot show ends no command
+        output.reconfigure(errors="backslashreplace")
     options = _parser().parse_args(arguments)
     try:
         options.command(options)

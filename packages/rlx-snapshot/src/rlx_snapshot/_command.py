@@ -2,11 +2,12 @@
 
 import argparse
 import datetime as dt
+import io
 import pickle
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import Final
+from typing import Final, TextIO, cast
 
 from rlx_snapshot._errors import NotAFileError
 from rlx_snapshot._files import latest_path, numbered_iterations
@@ -21,6 +22,9 @@ _FAILURES: Final = (OSError, pickle.UnpicklingError, NotAFileError)
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command. Returns 0 if all is well, 1 if something is wrong or differs, 2 for wrong usage."""
+    output = cast("TextIO | io.TextIOWrapper", sys.stdout)
+    if isinstance(output, io.TextIOWrapper):  # what a terminal or file cannot show ends no command
+        output.reconfigure(errors="backslashreplace")
     options = _parser().parse_args(arguments)
     run: Callable[[argparse.Namespace], int] = options.run
     try:
@@ -71,16 +75,15 @@ def _list(options: argparse.Namespace) -> int:
     paths = _snapshots(options.path)
     print(f"{'file':<16} {'iteration':>9} {'size':>10}  {'saved':<19}  note")
     for path in paths:
-        saved = dt.datetime.fromtimestamp(path.stat().st_mtime).astimezone()
+        about = path.lstat()
+        saved = dt.datetime.fromtimestamp(about.st_mtime).astimezone()
         try:
             found = describe(path)
         except _FAILURES as error:
             iteration, note = "?", str(error)
         else:
             iteration, note = "?" if found.iteration is None else str(found.iteration), _note(found)
-        print(
-            f"{path.name:<16} {iteration:>9} {_size(path.stat().st_size):>10}  {saved:%Y-%m-%d %H:%M:%S}  {note}"
-        )
+        print(f"{path.name:<16} {iteration:>9} {_size(about.st_size):>10}  {saved:%Y-%m-%d %H:%M:%S}  {note}")
     return 0
 
 
@@ -137,10 +140,11 @@ def _snapshots(path: Path) -> list[Path]:
     """
     if path.is_file():
         return [path]
-    candidates(path, "last")
     latest = latest_path(path)
     found = [path / numbered(itr) for itr in numbered_iterations(path)]
-    return found if latest is None else [*found, latest]
+    if latest is not None:
+        found.append(latest)
+    return found or candidates(path, "last")  # which says what is missing
 
 
 def _lines_about(found: Description) -> Iterator[str]:

@@ -101,8 +101,15 @@ def _line(part: object) -> str:
     if isinstance(part, Mapping | Sequence | AbstractSet) and not isinstance(part, str):
         items = cast("Sized", part)
         return f"{type(items).__name__} of {len(items)}"
-    text = str(part) if isinstance(part, Named) else repr(part)
+    text = str(part) if isinstance(part, Named) else _text(part)
     return text if len(text) <= _LONGEST else f"{text[:_LONGEST]}..., xxh3 {digest_of(text.encode()):016x}"
+
+
+def _text(part: object) -> str:
+    try:
+        return repr(part)
+    except ValueError:  # Python does not spell out numbers of thousands of digits
+        return hex(cast("int", part))
 
 
 def _inside(part: object) -> Iterator[tuple[str, object]]:
@@ -114,7 +121,7 @@ def _inside(part: object) -> Iterator[tuple[str, object]]:
     elif isinstance(part, list | tuple):
         yield from ((f"[{number}]", item) for number, item in enumerate(cast("Sized", part)))
     elif isinstance(part, set | frozenset):
-        items = sorted(cast("AbstractSet[object]", part), key=repr)
+        items = sorted(cast("AbstractSet[object]", part), key=_line)
         yield from ((f"{{{number}}}", item) for number, item in enumerate(items))
 
 
