@@ -42,17 +42,17 @@ class Publisher:
             self._shown = time.monotonic()
             send_numbers(self._connection, Kind.ALIVE)
 
-    def publish(self, call: int, harvest: Harvest) -> None:
-        """Hand over episodes of `call`."""
+    def publish(self, round_number: int, harvest: Harvest) -> None:
+        """Hand over episodes of the round."""
         tree = dismantle(harvest.recorded)
         arrays = flat(tree)
         if self._memory is None or any(array.dtype.hasobject for array in arrays):
-            send_object(self._connection, PickledHarvest(call, packed(harvest, "episode")))
+            send_object(self._connection, PickledHarvest(round_number, packed(harvest, "episode")))
             return
         layout = self._number_of(tree)
         offset = self._place(self._memory, arrays)
         rows = [len(array) for array in arrays]
-        place = [call, layout, offset, harvest.under_way, len(harvest.indices)]
+        place = [round_number, layout, offset, harvest.under_way, len(harvest.indices)]
         send_numbers(self._connection, Kind.HARVEST, [*place, *harvest.indices, *harvest.n_pieces, *rows])
 
     def _number_of(self, tree: Any) -> int:

@@ -37,6 +37,7 @@ class ProcessEngine:
         self._setups = setups
         self._probe = probe
         self._rows: int | None = None
+        self._rounds = 0
         self._timeout = worker_timeout
         self._memory = SharedMemory() if shared_memory else None
         self._writer = None if self._memory is None else ParameterWriter(self._memory)
@@ -51,7 +52,7 @@ class ProcessEngine:
 
     def _greet(self, process: WorkerProcess) -> None:
         if self._writer is not None and self._writer.layout is not None:
-            process.send(self._writer.layout, self._timeout)
+            process.send(self._writer.layout)
 
     @property
     def profile(self) -> WorkerProfile:
@@ -100,29 +101,32 @@ class ProcessEngine:
     def broadcast(self, updates: Updates) -> None:
         """Bring the updates to every worker: parameters for all through one shared block."""
         agents = list(updates.agents)
-        if self._write_parameters(agents):
+        layouts = self._write_parameters(agents)
+        if layouts is not None:
             agents = [None] * len(agents)
-        self._setups, self._rows = updates.setups, self.profile.inference_rows
+        self._setups, self._rows = updates.setups, self.profile.inference_rows  # for those that are replaced
         for process, agent in zip(self._pool.processes, agents, strict=True):
-            process.lacks_parameters = process.lacks_parameters and agent is None
+            process.lacks_parameters = agent is None and (process.lacks_parameters or layouts is not None)
+        if layouts:
+            self._pool.send_all(layouts)
         pairs = list(zip(agents, updates.envs, strict=True))
         if any(update is not None for pair in pairs for update in pair):
             self._pool.send_all([Change(packed(pair, "update")) for pair in pairs])
 
-    def _write_parameters(self, agents: Sequence[Any]) -> bool:
-        """Put parameters that are for all workers into the shared block, where they fit there."""
+    def _write_parameters(self, agents: Sequence[Any]) -> Sequence[object] | None:
+        """Put parameters that are for all workers into the shared block.
+
+        Returns:
+            What the workers must be told of their layout; None where they do not fit into the block.
+        """
         first = agents[0]
         if self._writer is None or first is None or is_policy(first) or any(a is not first for a in agents):
-            return False
+            return None
         try:
             is_new_layout = self._writer.write(first)
         except TypeError:  # not plain numbers
-            return False
-        for process in self._pool.processes:
-            process.lacks_parameters = True
-        if is_new_layout:
-            self._pool.send_all([self._writer.layout] * len(agents))
-        return True
+            return None
+        return [self._writer.layout] * len(agents) if is_new_layout else []
 
     def collect(self, call: CallKey, ledger: Ledger) -> None:
         """Run what `ledger` leases until it has enough.
@@ -131,7 +135,8 @@ class ProcessEngine:
             EpisodeError: If an environment or a policy raised in an episode that is needed.
             WorkerError: If workers die again and again, or one does nothing for too long.
         """
-        current = Round(call, ledger, self._pool.patience)
+        self._rounds += 1
+        current = Round(self._rounds, call, ledger, self._pool.patience)
         self._pool.patience.renew()
         try:
             for process in self._pool.processes:

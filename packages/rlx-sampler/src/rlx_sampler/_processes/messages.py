@@ -26,7 +26,7 @@ class Kind(IntEnum):
     EXIT = 2
     """To a worker: close the environments and end."""
     MORE = 3
-    """From a worker: the number of a call, in which it has nothing left to start."""
+    """From a worker: the number of a round, in which it has nothing left to start."""
     HARVEST = 4
     """From a worker: episodes that lie in its arena."""
     ALIVE = 5
@@ -37,6 +37,8 @@ class Kind(IntEnum):
 class StartCall:
     """To a worker: a call begins, with the first indices to run."""
 
+    round_number: int
+    """Tells a call from the same one before it, which failed or was interrupted."""
     key: CallKey
     indices: list[int]
     has_parameters: bool
@@ -97,15 +99,15 @@ class NewLayout:
 class PickledHarvest:
     """From a worker: episodes that cannot lie in shared memory."""
 
-    call: int
+    round_number: int
     harvest: bytes
 
 
 @dataclass(frozen=True, slots=True)
 class Failure:
-    """From a worker: something raised. `call` is None outside of episodes."""
+    """From a worker: something raised. `round_number` is None outside of episodes."""
 
-    call: int | None
+    round_number: int | None
     error: bytes
     """The error, pickled, or empty where it cannot be."""
     text: str

@@ -1,15 +1,21 @@
 """The worker processes of one sampler, kept at full strength."""
 
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from typing import Any
+from threading import Thread
+from typing import Any, Final
 
+from rlx_sampler._errors import WorkerError
 from rlx_sampler._exactness import WorkerProfile
 from rlx_sampler._processes.messages import Failure, Kind, Live, NewLayout, Ready, UseRows, receive
 from rlx_sampler._processes.patience import LONGEST_WAIT, Patience
 from rlx_sampler._processes.process import WorkerProcess
 from rlx_sampler._processes.readiness import ready
 from rlx_sampler._processes.round import Round, raised_by
+
+SHORT_WAIT: Final = 0.01
+"""Seconds between two looks at whether a large message has been read."""
 
 
 class ProcessPool:
@@ -51,16 +57,38 @@ class ProcessPool:
             raise
 
     def send_all(self, messages: Sequence[object]) -> None:
-        """Send one message each."""
-        for process, message in zip(self.processes, messages, strict=True):
-            process.send(message, self._timeout)
+        """Send one message each, and listen meanwhile: who is not listened to may not read either.
+
+        Raises:
+            WorkerError: If one is not read in time; its worker is ended.
+        """
+        processes = list(self.processes)
+        sendings = [process.send(message) for process, message in zip(processes, messages, strict=True)]
+        try:
+            for process, sending in zip(processes, sendings, strict=True):
+                if sending is not None:
+                    self._listen_during(sending, process.number)
+        finally:
+            for process, sending in zip(processes, sendings, strict=True):
+                if sending is not None and sending.is_alive():
+                    process.kill()  # it could not tell the rest of this message from the next one
+
+    def _listen_during(self, sending: Thread, worker: int) -> None:
+        begin = time.monotonic()
+        sending.join(SHORT_WAIT)
+        while sending.is_alive():
+            self.wait(None, SHORT_WAIT)
+            if time.monotonic() > begin + self._timeout:
+                raise WorkerError(
+                    f"worker {worker} did not read a message for {self._timeout:g} s and was ended."
+                )
 
     def use_inference_rows(self, inference_rows: int) -> None:
         """Let all workers call the policy with so many rows."""
         self.profile = replace(self.profile, inference_rows=inference_rows)
         self.send_all([UseRows(inference_rows)] * len(self.processes))
 
-    def wait(self, current: Round | None) -> None:
+    def wait(self, current: Round | None, longest: float = LONGEST_WAIT) -> None:
         """Take what the workers say, and notice those that are dead or stuck.
 
         Raises:
@@ -68,21 +96,25 @@ class ProcessPool:
             WorkerError: If workers die again and again, or one does nothing for too long.
         """
         handles = [h for p in self.processes for h in (p.connection, p.sentinel)]
-        speaking = ready(handles, min(LONGEST_WAIT, self._timeout))
+        speaking = ready(handles, min(longest, self._timeout))
         for process in list(self.processes):
-            try:
-                if process.connection in speaking:
-                    self._read(process, current)
-                elif process.sentinel in speaking:
-                    self._replace(process, current)
-            except (EOFError, ConnectionResetError, BrokenPipeError):
+            if process.connection in speaking:
+                self._read(process, current)
+            elif process.sentinel in speaking:
                 self._replace(process, current)
         if self.patience.is_time_to_look():
             self._check_life(current)
 
     def _read(self, process: WorkerProcess, current: Round | None) -> None:
         process.signs.renew()
-        message = receive(process.connection)
+        try:
+            message = receive(process.connection)
+        except (EOFError, OSError):  # it died, perhaps in the middle of a message
+            self._replace(process, current)
+            return
+        except BaseException:
+            process.kill()  # the rest of a message that is half read would be taken for the next one
+            raise
         if current is None or not current.take(process, message):
             self._understand(process, message, current)
 
@@ -96,7 +128,7 @@ class ProcessPool:
                 self._welcome(process, message.profile)
                 if current is not None:
                     current.start(process)
-            case Failure(call=None):
+            case Failure(round_number=None):
                 raise raised_by(process.number, message)
             case _:
                 process.signs.renew()  # it is about a call that is over
@@ -106,7 +138,7 @@ class ProcessPool:
         rows = self.profile.inference_rows
         self.profile = profile if rows is None else replace(profile, inference_rows=rows)
         if rows is not None and profile.inference_rows != rows:
-            process.send(UseRows(rows), self._timeout)
+            process.send(UseRows(rows))
         self._greet(process)
 
     def _replace(self, process: WorkerProcess, current: Round | None) -> None:

@@ -10,7 +10,6 @@ from dataclasses import replace
 from multiprocessing import resource_tracker
 from typing import Any, Final
 
-from rlx_sampler._errors import WorkerError
 from rlx_sampler._processes.arena import Arena
 from rlx_sampler._processes.messages import Kind, encoded, send_numbers
 from rlx_sampler._processes.patience import LifeSigns
@@ -21,6 +20,7 @@ SECONDS_TO_END: Final = 3.0
 SMALL: Final = 1 << 14
 """Bytes that fit in the pipe of a worker that does not read for a while."""
 PRELOADED: Final = ("numpy", "torch", "gymnasium")
+_one_start_at_a_time: Final = threading.Lock()
 
 
 class WorkerProcess:
@@ -33,7 +33,7 @@ class WorkerProcess:
         self.number = assignment.number
         self.arena = Arena(arena)
         self.connection, theirs = context.Pipe()
-        with _without_main_module(), _signals_held():
+        with _one_start_at_a_time, _without_main_module(), _signals_held():
             self._process = context.Process(
                 target=serve,
                 args=(theirs, replace(assignment, arena=arena)),
@@ -83,22 +83,15 @@ class WorkerProcess:
         is_at_work = bool(self.out) or not self.is_ready
         return is_at_work and self.signs.seconds_silent > timeout
 
-    def send(self, message: object, timeout: float) -> None:
-        """Send a message, unless the process is dead; a large one waits until it is read.
-
-        Raises:
-            WorkerError: If it is not read within `timeout` seconds; the process is ended.
-        """
+    def send(self, message: object) -> threading.Thread | None:
+        """Send a message, unless the process is dead; return the thread that sends a large one."""
         data = encoded(message)
         if len(data) <= SMALL:
             self._send(data)
-            return
+            return None
         sending = threading.Thread(target=self._send, args=(data,), daemon=True)
         sending.start()
-        sending.join(timeout)
-        if sending.is_alive():
-            self.kill()
-            raise WorkerError(f"worker {self.number} did not read a message for {timeout:g} s and was ended.")
+        return sending
 
     def _send(self, data: bytes) -> None:
         with suppress(OSError):

@@ -17,8 +17,13 @@ from rlx_sampler._processes.process import WorkerProcess
 
 @dataclass(slots=True)
 class Round:
-    """Leases the episodes of one call to processes and takes them back."""
+    """Leases the episodes of one call to processes and takes them back.
 
+    Its number is its own even where a call is repeated: what a worker still says of an attempt
+    that failed or was interrupted is of another policy, perhaps, and is not taken.
+    """
+
+    number: int
     call: CallKey
     ledger: Ledger
     patience: Patience
@@ -28,7 +33,7 @@ class Round:
         """Tell a process that is ready of the call, with its first episodes."""
         indices = self._lease(process)
         process.begin_call()
-        process.send(StartCall(self.call, indices, process.lacks_parameters), self.patience.timeout)
+        process.send(StartCall(self.number, self.call, indices, process.lacks_parameters))
         process.lacks_parameters = False
 
     def feed(self, processes: Sequence[WorkerProcess]) -> None:
@@ -50,15 +55,15 @@ class Round:
             EpisodeError: If an episode that is needed raised.
         """
         match message:
-            case (Kind.HARVEST, [self.call.call, *numbers]):
+            case (Kind.HARVEST, [self.number, *numbers]):
                 self._add(process, process.arena.read(numbers))
-            case (Kind.MORE, [self.call.call]):
+            case (Kind.MORE, [self.number]):
                 process.is_hungry = True
-            case PickledHarvest(call=self.call.call):
+            case PickledHarvest(round_number=self.number):
                 harvest = read_pickled(message)
                 self.pickled_episodes += len(harvest.indices)
                 self._add(process, harvest)
-            case Failure(call=self.call.call):
+            case Failure(round_number=self.number):
                 self._fail(process, message)
             case _:
                 return False

@@ -121,7 +121,7 @@ def _serve(connection: Pipe, assignment: Assignment, ending: _Ending) -> None:
         worker.shutdown()
 
 
-def describe(call: int | None, error: Exception) -> Failure:
+def describe(round_number: int | None, error: Exception) -> Failure:
     """Return what the sampler needs to raise `error` in its own process."""
     cause = error.__cause__ if isinstance(error, EpisodeError) and error.__cause__ else error
     text = "".join(traceback.format_exception(cause))
@@ -130,7 +130,7 @@ def describe(call: int | None, error: Exception) -> Failure:
         pickle.loads(carried)  # many exceptions pickle but do not come back
     except Exception:  # noqa: BLE001 - whatever it is, the error travels as text then
         carried = pickle.dumps((error, None)) if isinstance(error, EpisodeError) else b""
-    return Failure(call, carried, repr(error), text)
+    return Failure(round_number, carried, repr(error), text)
 
 
 class _Service:
@@ -143,6 +143,7 @@ class _Service:
         self._parameters = assignment.parameters
         self._parameter_layout: ParameterLayout | None = None
         self._call: CallKey | None = None
+        self._round_number = 0
         self._queue: deque[int] = deque()
         self._leased: set[int] = set()
         """Indices that came since the call began, or since an episode broke: none is run twice."""
@@ -157,20 +158,20 @@ class _Service:
         while not self._exits:
             self._begin(self._pending)
             if self._call is not None and self._queue:
-                self._run_episodes(self._call)
+                self._run_episodes()
             if self._pending is None and not self._exits:
                 self._ask_for_more()
                 self._take(receive(self._connection))
 
-    def _run_episodes(self, call: CallKey) -> None:
+    def _run_episodes(self) -> None:
         try:
             for harvest in self._worker.run(self):
                 if not self._is_over:
-                    self._publisher.publish(call.call, harvest)
+                    self._publisher.publish(self._round_number, harvest)
         except EpisodeError as error:
             self._drop_lease()  # the sampler gives everything it sent out anew
             if not self._is_over:
-                send_object(self._connection, describe(call.call, error))
+                send_object(self._connection, describe(self._round_number, error))
 
     def next_key(self) -> EpisodeKey | None:
         """Return the key of the next episode to run, or None while there is none."""
@@ -195,7 +196,7 @@ class _Service:
     def _ask_for_more(self) -> None:
         if self._call is not None and not self._has_asked and not self._is_over:
             self._has_asked = True
-            send_numbers(self._connection, Kind.MORE, [self._call.call])
+            send_numbers(self._connection, Kind.MORE, [self._round_number])
 
     def _look(self) -> None:
         while self._pending is None and ready([self._connection]):
@@ -249,7 +250,7 @@ class _Service:
         self._publisher.rewind()
         if start.has_parameters and self._parameters is not None and self._parameter_layout is not None:
             self._worker.update_agent(read_parameters(self._parameters, self._parameter_layout))
-        self._call = start.key
+        self._call, self._round_number = start.key, start.round_number
         self._drop_lease()
         self._lease(start.indices)
         self._has_asked = self._is_over = False

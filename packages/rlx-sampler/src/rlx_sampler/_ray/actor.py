@@ -120,7 +120,7 @@ class RayActor:
         try:
             outcome.harvests.extend(self._worker.run(self._lease))
         except EpisodeError as error:
-            return Outcome(self._version, outcome.harvests, describe(call.call, error))
+            return Outcome(self._version, outcome.harvests, describe(round_number, error))
         except Exception as error:  # noqa: BLE001 - it is raised again in the sampler
             return Outcome(self._version, outcome.harvests, describe(None, error))
         return outcome
