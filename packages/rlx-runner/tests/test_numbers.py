@@ -215,6 +215,8 @@ class TestNames:
     def test_class_goes_there_and_back(self) -> None:
         """A class that can be imported is kept by name."""
         assert from_name(by_name(CountingSampler)) is CountingSampler
+        assert by_name(CountingSampler) == "rlx_protocols.testing:CountingSampler"
+        assert CountingSampler.__module__ != "rlx_protocols.testing"
 
     def test_local_class_is_kept_itself(self) -> None:
         """A class without an importable name travels by value."""

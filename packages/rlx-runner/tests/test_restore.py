@@ -177,7 +177,7 @@ def test_snapshot_is_a_plain_dict_with_garages_keys(make_run: Any) -> None:
         "total_env_steps": 10,
         "last_episode": None,
     }
-    assert state["setup_args"].sampler_cls == "rlx_protocols.testing._fakes:CountingSampler"
+    assert state["setup_args"].sampler_cls == "rlx_protocols.testing:CountingSampler"
 
 
 def test_plain_pickle_loads_a_snapshot_without_rlx(make_run: Any, tmp_path: Path) -> None:

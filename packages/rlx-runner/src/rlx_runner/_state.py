@@ -1,11 +1,15 @@
 """What a snapshot holds: one record for saving and restoring, so that the two cannot drift apart."""
 
 import importlib
+import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import reduce
+from itertools import accumulate
 from types import SimpleNamespace
 from typing import Any, cast
 
+from rlx_runner._offers import offered
 from rlx_runner._records import ExperimentStats, SetupArgs, TrainArgs
 
 EXACT_FORMAT = 1
@@ -81,10 +85,19 @@ class RunState:
 
 
 def by_name(cls: Any) -> Any:
-    """Return "module:name" of a class that can be imported; else the class itself."""
+    """Return "module:name" of a class that can be imported; else the class itself.
+
+    The module is the outermost one that has the class, so that a snapshot outlives a library's moving it about inside.
+    """
     if not isinstance(cls, type) or cls.__module__ == "__main__" or "<locals>" in cls.__qualname__:
         return cls
-    return f"{cls.__module__}:{cls.__qualname__}"
+    packages = accumulate(cls.__module__.split("."), "{}.{}".format)
+    outermost = next((name for name in packages if _found_in(name, cls.__qualname__) is cls), cls.__module__)
+    return f"{outermost}:{cls.__qualname__}"
+
+
+def _found_in(module: str, path: str) -> Any:
+    return reduce(offered, path.split("."), sys.modules.get(module))
 
 
 def from_name(name: Any) -> Any:
