@@ -56,6 +56,8 @@ class EpisodeBatch:
         ValueError: If a field has another shape; the message gives both sizes.
     """
 
+    __module__ = "rlx_sampler"  # what pickles name: inside, classes may move
+
     observations: ArrayTree
     last_observations: ArrayTree
     actions: ArrayTree

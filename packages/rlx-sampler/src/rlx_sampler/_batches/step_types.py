@@ -11,6 +11,8 @@ from rlx_sampler._batches.trees import Array
 class StepType(IntEnum):
     """Place of a step in its episode; an episode of one step is TERMINAL or TIMEOUT."""
 
+    __module__ = "rlx_sampler"  # what pickles name: inside, classes may move
+
     FIRST = 0
     MID = 1
     TERMINAL = 2

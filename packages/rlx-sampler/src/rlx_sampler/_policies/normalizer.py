@@ -31,6 +31,8 @@ class ObservationNormalizer:
         ValueError: If `clip` or `epsilon` is not positive.
     """
 
+    __module__ = "rlx_sampler"  # what pickles name: inside, classes may move
+
     def __init__(self, shape: tuple[int, ...], *, clip: float = 10.0, epsilon: float = 1e-8) -> None:
         for name, value in (("clip", clip), ("epsilon", epsilon)):
             if not value > 0:
