@@ -272,7 +272,9 @@ class TestFaults:
         """A job that is killed is run again; one that always fails is given up, and the others run."""
         result = run_script(SCRIPT, "0", "1", "2")
         assert result.stdout.splitlines() == ["0 finished 1", "1 finished 2", "2 failed 2"]
-        assert "failed after 2 tries" in result.stderr
+        folder = Path("data/local/experiment/exp_seed=2").absolute()
+        told = f"failed after 2 tries: {folder} (RuntimeError: never works; see its console.log)"
+        assert told in result.stderr
         assert "never works" in Path("data/local/experiment/exp_seed=2/console.log").read_text()
 
     def test_a_dead_fork_server_is_replaced(self, run_script: RunScript) -> None:

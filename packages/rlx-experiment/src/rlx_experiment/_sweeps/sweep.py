@@ -138,4 +138,13 @@ class _Progress:
         if self._enabled:
             for result in results:
                 if result.state == "failed":
-                    tell(f"failed after {result.tries} tries: {result.path}")
+                    tell(f"failed after {result.tries} tries: {result.path}{_reason(result.path)}")
+
+
+def _reason(folder: Path) -> str:
+    """Return why a run failed, in brackets; empty if it never began."""
+    try:
+        status = read_status(folder)
+    except FileNotFoundError:
+        return ""
+    return f" ({status.error or status.state}; see its console.log)"
