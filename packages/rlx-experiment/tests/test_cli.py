@@ -69,7 +69,7 @@ class TestList:
     def test_a_state_that_does_not_exist_is_wrong_usage(self, capsys: pytest.CaptureFixture[str]) -> None:
         """A slip of the pen is not answered by silence, and neither is a state that no run is in."""
         with pytest.raises(SystemExit, match="2"):
-            main(["list", "--state", "faild"])
+            main(["list", "--state", "broken"])
         assert "'crashed', 'failed'" in capsys.readouterr().err
         train()
         main(["list", "--state", "crashed"])

@@ -71,12 +71,12 @@ def test_tail_shows_the_wanted_tags(run: Path, capsys: pytest.CaptureFixture[str
 def test_tail_says_what_it_waits_for(tmp_path: Path) -> None:
     """A slip in the name of a run does not look like a run that has nothing to say."""
     program = "import sys; from rlx_logging._cli import main; main(sys.argv[1:])"
-    command = [sys.executable, "-c", program, "tail", str(tmp_path / "runn")]
+    command = [sys.executable, "-c", program, "tail", str(tmp_path / "rnu")]
     with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as process:
         assert process.stderr is not None
         said = process.stderr.readline()
         process.kill()
-    assert said == f"rlx-logging: waiting for {tmp_path / 'runn' / 'metrics.rlxj'}\n"
+    assert said == f"rlx-logging: waiting for {tmp_path / 'rnu' / 'metrics.rlxj'}\n"
 
 
 def test_a_tail_follows_a_journal_through_growth_and_cuts(tmp_path: Path) -> None:

@@ -115,8 +115,8 @@ def test_iterations_saved_are_whole_numbers(tmp_path: Path) -> None:
 def test_slips_in_a_path_are_told_from_an_empty_directory(tmp_path: Path) -> None:
     """A directory that is not there, and a file where its directory is wanted, are said to be that."""
     (tmp_path / "itr_3.pkl").touch()
-    with pytest.raises(SnapshotNotFoundError, match=r"runn: there is no such directory$"):
-        candidates(tmp_path / "runn", "last")
+    with pytest.raises(SnapshotNotFoundError, match=r"rnu: there is no such directory$"):
+        candidates(tmp_path / "rnu", "last")
     with pytest.raises(
         SnapshotNotFoundError, match=r"itr_3\.pkl: it is a file; pass its directory, .*, and an iter"
     ):
