@@ -4,6 +4,7 @@ import os
 import pickle
 import socket
 import threading
+from concurrent.futures import Future
 from pathlib import Path
 from typing import Any
 
@@ -259,6 +260,34 @@ class TestBackground:
         snapshotter.wait()
         assert (before, snapshotter.last_committed, len(names_in(tmp_path))) == (None, 2, 3)
         snapshotter.close()
+
+    def test_an_interrupt_of_waiting_does_not_end_it(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """Who was interrupted and saves again still waits for the thread, whose copy would change under its hands."""
+        go_on = threading.Event()
+
+        def slowly(*_: object) -> None:
+            go_on.wait(60)
+
+        def interrupted(_: object) -> None:
+            raise KeyboardInterrupt("stop")
+
+        monkeypatch.setattr("rlx_snapshot._saving.store.sweep_abandoned", slowly)
+        with Snapshotter(tmp_path, "all", background=True) as snapshotter:
+            snapshotter.save_itr_params(0, 0)
+            with monkeypatch.context() as patch:
+                patch.setattr(Future, "exception", interrupted)
+                patch.setattr(Future, "result", interrupted)
+                with pytest.raises(KeyboardInterrupt, match="stop"):
+                    snapshotter.save_itr_params(1, 1)
+            waiting = threading.Thread(target=snapshotter.wait)
+            waiting.start()
+            waiting.join(0.05)
+            still_waiting = waiting.is_alive()
+            go_on.set()
+            waiting.join()
+        assert (still_waiting, snapshotter.last_committed) == (True, 0)
 
     def test_error_of_the_thread_is_raised_by_the_next_call_once(self, tmp_path: Path) -> None:
         """A background failure reaches the caller, and saving works again afterwards."""

@@ -42,8 +42,9 @@ class Background:
         """Return when nothing is left to do; raises the error of the last job, once."""
         if self._process != os.getpid():  # a fork took over the object but not the thread
             self._process, self._pending, self._threads = os.getpid(), None, None
-        pending, self._pending = self._pending, None
-        if pending is not None:
+        if self._pending is not None:
+            self._pending.exception()  # which waits; if that is interrupted, there is still something to wait for
+            pending, self._pending = self._pending, None
             pending.result()
 
     def raise_failure(self) -> None:

@@ -23,22 +23,21 @@ class Copier:
         None where there is no memory for it; the next copy then starts anew.
         """
         try:
-            return self.copy_of(state)
+            return self._copy_of(state)
         except (MemoryError, OSError):
             self.release()
             return None
-
-    def copy_of(self, state: object) -> Copied:
-        """The same, but MemoryError or OSError where there is no room."""
-        if self._arena is None:
-            self._tracker = tracker_for(self._incremental)
-            self._arena = Arena(self._tracker)
-        captured = capture(state, None if self._incremental == "never" else self._buffers)
-        self._buffers = captured.buffers
-        return self._arena.copy_of(captured)
 
     def release(self) -> None:
         """Give the memory back and stop tracking; the next copy starts anew."""
         self._arena = None
         self._tracker.close()
         self._tracker = NoTracker()
+
+    def _copy_of(self, state: object) -> Copied:
+        if self._arena is None:
+            self._tracker = tracker_for(self._incremental)
+            self._arena = Arena(self._tracker)
+        captured = capture(state, None if self._incremental == "never" else self._buffers)
+        self._buffers = captured.buffers
+        return self._arena.copy_of(captured)

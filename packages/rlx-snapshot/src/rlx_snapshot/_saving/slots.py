@@ -29,7 +29,7 @@ class Slots:
         self._durable = durable
         self._published: list[Slot] = []
         self._spare: list[Slot] = []
-        self._finalizer = weakref.finalize(self, _discard_all, self._published, self._spare)
+        weakref.finalize(self, _discard_all, self._published, self._spare)
 
     def note(self, copied: Copied) -> None:
         """Remember what has changed, whether or not it will be written: every copy is to be noted, in order."""
