@@ -23,6 +23,7 @@ from rlx_logging import (
     make_logger,
     read_metrics,
 )
+from rlx_logging._files.sidecar import write_sidecar
 
 NAMES = "csv,jsonl,tensorboard"
 OPEN_FILES = Path("/proc/self/fd")
@@ -159,6 +160,19 @@ def test_a_file_is_known_as_own_before_it_can_outlive_a_power_cut(
     logger.write("info/epoch", 0, {"value": 1.0})
     logger.finalize()
     assert order == [("logs.manifest", False)]
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="asks Linux which files are open")
+def test_the_record_of_a_checkpoint_is_on_the_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """First what it holds, then its name."""
+    synced: list[str] = []
+
+    def fsync(descriptor: int) -> None:
+        synced.append(Path(f"/proc/self/fd/{descriptor}").readlink().name)
+
+    monkeypatch.setattr(os, "fsync", fsync)
+    write_sidecar(tmp_path, {"epoch": 1})
+    assert [name.partition(".json")[0] for name in synced] == [".logs.restore", tmp_path.name]
 
 
 class Failing(Backend):
