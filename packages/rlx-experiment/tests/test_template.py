@@ -4,7 +4,9 @@ import functools
 import inspect
 import json
 import logging
+import os
 import pickle
+import sys
 import threading
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -371,6 +373,27 @@ def test_runs_in_threads_leave_logging_as_it_was() -> None:
     wrap_experiment(second, log_dir="second")()
     thread.join()
     assert (logging.getLogger().handlers, logging.getLogger().level) == (handlers, level)
+
+
+@pytest.mark.skipif(os.name == "nt", reason="needs fork")
+def test_a_forked_child_does_not_end_the_run() -> None:
+    """A child that leaves by its own way out of the experiment says nothing about the run of its parent."""
+
+    def forking(ctxt: ExperimentContext) -> int:
+        child = os.fork()
+        if child == 0:
+            sys.exit(3)
+        os.waitpid(child, 0)
+        return len(Run.open(ctxt.snapshot_dir).attempts)
+
+    parent = os.getpid()
+    try:
+        events = wrap_experiment(forking, log_dir="run")()
+    finally:
+        if os.getpid() != parent:
+            os._exit(0)
+    assert events == 1
+    assert Run.open("run").status.state == "finished"
 
 
 def nothing(ctxt: ExperimentContext) -> None:

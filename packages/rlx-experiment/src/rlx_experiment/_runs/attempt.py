@@ -232,8 +232,8 @@ class _Attempt:
         return Outcome(value=value, state=state, path=self.folder)
 
     def end(self, state: str, error: BaseException | None = None) -> None:
-        """Record how the attempt ended; nothing if its folder was removed again."""
-        if not self.folder.exists():
+        """Record how the attempt ended; nothing if its folder was removed again, or in a child that was forked off."""
+        if os.getpid() != self._status["pid"] or not self.folder.exists():
             return
         if error is not None:
             self._status["error"] = "".join(traceback.format_exception_only(error)).strip().splitlines()[-1]
