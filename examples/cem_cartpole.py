@@ -152,7 +152,7 @@ def cem_cartpole(
         sampler: How episodes are collected.
         logger: Where numbers go, beside the journal that is always written.
     """
-    runner = LocalRunner(ctxt, logger=ctxt.logger(logger), stop_requested=lambda: ctxt.stop_requested)
+    runner = LocalRunner(ctxt, logger=ctxt.logger(logger))
     if ctxt.resuming and runner.try_restore(
         ctxt.snapshot_dir, sampler_cls=SAMPLERS[sampler], n_workers=n_workers
     ):

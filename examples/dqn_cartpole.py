@@ -281,7 +281,7 @@ def dqn_cartpole(
     """
     torch.set_num_threads(1)  # the nets are small; and another number of threads gives other last bits
     sampling = sampling_of(SAMPLERS[sampler], n_workers, fragments=fragments)
-    runner = LocalRunner(ctxt, logger=ctxt.logger(logger), stop_requested=lambda: ctxt.stop_requested)
+    runner = LocalRunner(ctxt, logger=ctxt.logger(logger))
     if ctxt.resuming and runner.try_restore(ctxt.snapshot_dir, **sampling):
         return runner.resume(n_epochs=n_epochs, batch_size=batch_size)
     set_seed(seed)

@@ -317,7 +317,7 @@ def sac_hopper(
         "worker_class": FragmentWorker,
         "worker_args": {"n_envs": N_ENVIRONMENTS // n_workers, "timesteps_per_call": 10},
     }
-    runner = LocalRunner(ctxt, logger=ctxt.logger(logger), stop_requested=lambda: ctxt.stop_requested)
+    runner = LocalRunner(ctxt, logger=ctxt.logger(logger))
     if ctxt.resuming and runner.try_restore(ctxt.snapshot_dir, **sampling):
         return runner.resume(n_epochs=n_epochs, batch_size=batch_size)
     set_seed(seed)

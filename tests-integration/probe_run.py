@@ -117,7 +117,7 @@ def probe(
 ) -> Any:
     """Run the probe; with `fragments` on four environments that live on, shared by 1, 2 or 4 workers."""
     Probe.hold_at = hold_at
-    runner = LocalRunner(ctxt, logger=ctxt.logger(logger), stop_requested=lambda: ctxt.stop_requested)
+    runner = LocalRunner(ctxt, logger=ctxt.logger(logger))
     sampling: dict[str, Any] = {"sampler_cls": SAMPLERS[sampler], "n_workers": n_workers}
     if fragments:
         sampling |= {"worker_class": FragmentWorker, "worker_args": {"n_envs": 4 // n_workers}}

@@ -7,11 +7,13 @@ import sys
 import textwrap
 from functools import partial
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
 from rlx_protocols import TrainingLoop
+from rlx_protocols.testing import CountingEnv, CountingSampler
 from rlx_runner import EXIT_STOPPED, Budget, LocalRunner, TrainingStopped
 from rlx_snapshot import SnapshotConfig
 
@@ -138,6 +140,38 @@ def test_whoever_passes_stop_requested_owns_the_signals(make_run: Any, averaging
     algo = averaging(on_epoch=partial(note_handler, seen))
     make_run(stop_requested=lambda: False).setup(algo).train(1, batch_size=10)
     assert seen == [before]
+
+
+def test_context_of_a_run_is_asked_and_owns_the_signals(tmp_path: Path, averaging: Any) -> None:
+    """It hears more signals than the runner does, and records that the run was stopped."""
+    context: Any = SimpleNamespace(
+        snapshot_dir=str(tmp_path), snapshot_mode="last", snapshot_gap=1, run="run", stop_requested=False
+    )
+    seen: list[Any] = []
+
+    def stop(epoch: int) -> None:
+        note_handler(seen, epoch)
+        context.stop_requested = epoch == 1
+
+    before = signal.getsignal(signal.SIGTERM)
+    runner = LocalRunner(context, progress=False)
+    runner.setup(averaging(on_epoch=stop), CountingEnv(), sampler_cls=CountingSampler, n_workers=1)
+    with pytest.raises(TrainingStopped, match="Stopped after 2 epochs"):
+        runner.train(5, batch_size=10)
+    assert seen == [before] * 2
+
+
+def test_context_that_belongs_to_no_run_owns_no_signals(tmp_path: Path, averaging: Any) -> None:
+    """Nobody would tell it of them."""
+    context: Any = SimpleNamespace(
+        snapshot_dir=str(tmp_path), snapshot_mode="last", snapshot_gap=1, run=None, stop_requested=False
+    )
+    seen: list[Any] = []
+    runner = LocalRunner(context, progress=False)
+    algo = averaging(on_epoch=partial(note_handler, seen))
+    runner.setup(algo, CountingEnv(), sampler_cls=CountingSampler, n_workers=1)
+    runner.train(1, batch_size=10)
+    assert seen != [signal.getsignal(signal.SIGTERM)]
 
 
 def test_stop_during_the_last_epoch_is_a_finished_run(make_run: Any, averaging: Any) -> None:

@@ -75,6 +75,13 @@ def commit_aware(logger: Any) -> CommitAware | None:
     return cast("CommitAware", logger) if offered(logger, "committed") is not None else None
 
 
+def stop_asked_of(config: Any) -> Callable[[], bool] | None:
+    """Return how the context of a run is asked whether to stop; None for a mere configuration, which nobody asks."""
+    if offered(config, "run") is None or offered(config, "stop_requested") is None:
+        return None
+    return lambda: bool(config.stop_requested)
+
+
 def method(part: Any, name: str) -> Callable[..., Any] | None:
     """Return the method `name` of `part`, or None."""
     value = offered(part, name)

@@ -14,7 +14,7 @@ from rlx_runner._errors import NotSetupError, TrainingStopped
 from rlx_runner._evaluation import Evaluation
 from rlx_runner._exactness import match_threads
 from rlx_runner._loop import EpochLoop
-from rlx_runner._offers import policy_of
+from rlx_runner._offers import policy_of, stop_asked_of
 from rlx_runner._plan import plan_sampling
 from rlx_runner._progress import Progress
 from rlx_runner._random import MAX_SEED, get_seed
@@ -48,7 +48,8 @@ class LocalRunner(EpochLoop):
         logger: Gets one row an epoch; None drops them.
         snapshotter: Another place for snapshots than files in the configured directory.
         stop_requested: Asked between epochs whether to stop; whoever passes it owns the signals.
-            None: the runner itself listens to SIGINT and SIGTERM while it trains.
+            None: the context of an experiment's run is asked, whose signals they are then;
+            without one, the runner itself listens to SIGINT and SIGTERM while it trains.
         evaluation: Judges the policy every few epochs.
         budget: Ends training before the last epoch.
         progress: False for silence; True or None for a progress display on standard error.
@@ -76,7 +77,7 @@ class LocalRunner(EpochLoop):
         super().__init__(
             logger=logger,
             snapshots=Snapshots(snapshot_config, snapshotter, logger),
-            stop=StopSwitch(stop_requested),
+            stop=StopSwitch(stop_asked_of(snapshot_config) if stop_requested is None else stop_requested),
             budget=Budget() if budget is None else budget,
             display=choose_display(progress),
         )
