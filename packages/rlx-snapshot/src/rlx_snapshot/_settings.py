@@ -1,5 +1,6 @@
 """The settings of a snapshotter, checked when they are given."""
 
+import errno
 import operator
 import os
 from pathlib import Path
@@ -65,10 +66,21 @@ def key_from(given: SigningKey | None) -> bytes | None:
     source = given if given is not None else os.environ.get(KEY_FILE_VARIABLE)
     if source is None:
         return None
-    key = source if isinstance(source, bytes) else Path(source).read_bytes()
+    key = source if isinstance(source, bytes) else _key_in(Path(source))
     if not key:
         raise ValueError("the signing key is empty: give it at least 16 random bytes")
     return key
+
+
+def _key_in(file: Path) -> bytes:
+    try:
+        return file.read_bytes()
+    except FileNotFoundError:
+        raise FileNotFoundError(
+            errno.ENOENT,
+            "no such key file; a text names the file of a signing key, the key itself is bytes",
+            str(file),
+        ) from None
 
 
 def _refuse_unless_one_of(name: str, value: str, known: list[str]) -> None:
