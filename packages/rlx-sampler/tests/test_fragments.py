@@ -101,6 +101,14 @@ class TestBatches:
         begins = np.cumsum(batch.lengths) - batch.lengths
         assert (batch.step_types[begins] == StepType.MID).any()
 
+    @pytest.mark.parametrize("policy", [Gaussian, SingleGaussian])
+    def test_go_on_under_another_policy(self, policy: Any) -> None:
+        """A whole policy as update acts in the middle of an episode, as parameters do."""
+        wanted, sampler = make_local(policy(), **choices(4)), make_local(policy(), **choices(4))
+        for _ in range(3):
+            digest = sampler.obtain_samples(0, 20, policy()).digest()
+            assert digest == wanted.obtain_samples(0, 20, None).digest()
+
 
 class TestState:
     @pytest.mark.parametrize(("n_envs", "n_workers"), [(4, 1), (2, 2), (1, 4)])
@@ -128,6 +136,26 @@ class TestState:
         with pytest.raises(ValueError, match="holds 4 live environments; 1 workers of 3"):
             other.load_state_dict(sampler.state_dict())
         assert other.state_dict()["call"] == 0
+
+    @pytest.mark.parametrize("build", [lambda: make_local(**choices(4)), lambda: in_processes(2, 2)])
+    def test_can_be_saved_again_before_the_next_call(self, build: Any) -> None:
+        """Environments that were restored and have not gone on yet are in the state."""
+        sampler, between, last = make_local(**choices(4)), build(), make_local(**choices(4))
+        sampler.obtain_samples(0, 20, None)
+        between.load_state_dict(sampler.state_dict())
+        last.load_state_dict(between.state_dict())
+        between.shutdown_worker()
+        assert last.obtain_samples(0, 20, None).digest() == sampler.obtain_samples(0, 20, None).digest()
+
+    @pytest.mark.parametrize("build", [lambda: make_local(**choices(4)), lambda: in_processes(2, 2)])
+    def test_from_before_the_first_call_begins_anew(self, build: Any) -> None:
+        """A sampler that has run goes back to its beginning, where no environment lived."""
+        sampler = build()
+        start = make_local(**choices(4)).state_dict()
+        first = sampler.obtain_samples(0, 20, None).digest()
+        sampler.load_state_dict(start)
+        assert sampler.obtain_samples(0, 20, None).digest() == first
+        sampler.shutdown_worker()
 
     def test_before_the_first_call_is_empty(self) -> None:
         """A state from before the first call leads to the same first batch."""

@@ -30,6 +30,7 @@ from rlx_sampler import (
     EpisodeBatch,
     EpisodeError,
     EpisodeKey,
+    FragmentWorker,
     LocalSampler,
     NewEnvUpdate,
     StepType,
@@ -81,6 +82,16 @@ class TestEpisodes:
         assert np.array_equal(~np.isnan(batch.env_infos["odd"]), odd)
         assert batch.episode_infos["level"].shape == (5,)
         assert batch.agent_infos["mean"].shape == (batch.n_steps, 3)
+
+    @pytest.mark.parametrize("worker_class", [VecWorker, FragmentWorker])
+    def test_infos_may_be_dicts_at_some_steps_only(self, worker_class: Any) -> None:
+        """What is no dict at other steps stands under the empty name; names need not be strings."""
+        batch = make_local(env=Fickle(), worker_class=worker_class).obtain_samples(0, 400, None)
+        infos: dict[Any, Any] = dict(batch.env_infos)
+        goal, is_odd = infos["goal"], infos[1] % 2 == 1
+        assert np.array_equal(goal["left"][is_odd], infos[1][is_odd])
+        assert set(goal[""][~is_odd]) == {"none"}
+        assert set(goal[""][is_odd]) == {None}
 
     def test_terminal_beats_timeout(self) -> None:
         """An episode that terminates at its last allowed step is TERMINAL."""
@@ -386,6 +397,15 @@ class TestWorkers:
         wanted = make_local(SingleGaussian()).obtain_samples(0, 30, None)
         assert np.array_equal(batch.observations, wanted.observations)
         assert np.array_equal(batch.step_types, wanted.step_types)
+
+
+class Fickle(Walk):
+    """A walk with infos of changing form."""
+
+    def step(self, action: Any) -> tuple[Any, float, bool, bool, dict[Any, Any]]:
+        observation, reward, terminated, truncated, info = super().step(action)
+        goal = {"left": self._left} if self._left % 2 else "none"
+        return observation, reward, terminated, truncated, {1: info["left"], "goal": goal}
 
 
 class PlainWorker(Worker):

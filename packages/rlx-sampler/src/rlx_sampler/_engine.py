@@ -103,6 +103,8 @@ def dealt(states: Sequence[list[bytes]], n_workers: int, engine: Engine) -> list
     Raises:
         ValueError: If the workers of `engine` cannot hold them.
     """
+    if not any(states):
+        return [[] for _ in range(n_workers)]
     lanes = [state[e] for e in range(max(map(len, states))) for state in states if e < len(state)]
     profile = engine.profile
     if profile.steps_per_key is None:

@@ -249,8 +249,7 @@ class KeyedSampler(ABC):
                 self._update_each([None] * self.n_workers, env_updates)
             self._other_envs = state["envs"]
         live: list[list[bytes]] = state.get("live") or []
-        if any(live):
-            engine.load_live_states(dealt(live, self.n_workers, engine))
+        engine.load_live_states(dealt(live, self.n_workers, engine))
         self._root, self._stream = int(state["root"]), int(state["stream"])
         self._call, self._total_env_steps = int(state["call"]), int(state["total_env_steps"])
         self._mean_length = float(state.get("mean_length", 0.0))

@@ -55,7 +55,7 @@ class LocalEngine:
     def load_live_states(self, states: Sequence[list[bytes]]) -> None:
         """Go on from what :meth:`live_states` returned."""
         for number, state in enumerate(states):
-            if state:
+            if state or number in self._workers:
                 self._worker(number).load_live_state(state)
 
     def use_inference_rows(self, inference_rows: int | None) -> None:

@@ -117,14 +117,29 @@ def _objects(values: Iterable[Any]) -> Array:
 
 
 def join_columns(episodes: Sequence[Columns], lengths: Sequence[int]) -> dict[str, ArrayTree]:
-    """Join the columns of several episodes into nested dicts of arrays, first dimension sum(lengths)."""
+    """Join the columns of several episodes into nested dicts of arrays, first dimension sum(lengths).
+
+    What was a dict at some steps and something else at others is a dict, with the something else
+    under the name "".
+    """
+    dicts = {path[:depth] for columns in episodes for path in columns for depth in range(1, len(path))}
+    renamed = [{_within(dicts, path): column for path, column in columns.items()} for columns in episodes]
     joined: dict[str, ArrayTree] = {}
-    for path in sorted({path for columns in episodes for path in columns}):
+    for path in sorted({path for columns in renamed for path in columns}, key=_names):
         branch = joined
         for name in path[:-1]:
             branch = branch.setdefault(name, {})
-        branch[path[-1]] = _join([columns.get(path) for columns in episodes], lengths)
+        branch[path[-1]] = _join([columns.get(path) for columns in renamed], lengths)
     return joined
+
+
+def _within(dicts: set[Path], path: Path) -> Path:
+    return (*path, "") if path in dicts else path
+
+
+def _names(path: Path) -> list[str]:
+    """Return what names are sorted by; they need not be strings."""
+    return [str(name) for name in path]
 
 
 def _join(parts: Sequence[InfoColumn | None], lengths: Sequence[int]) -> Array:

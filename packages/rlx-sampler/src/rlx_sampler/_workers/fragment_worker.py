@@ -20,10 +20,11 @@ class FragmentWorker(VecWorker):
     """Advances each of its environments by a fixed number of steps for every key.
 
     For off-policy learning: no step is thrown away, and episodes go on in the next
-    batch. The end of a recording is MID, with `complete` False; `episode_infos` has
-    `episode_return` and `episode_length` since the episode began. All environments of all
-    workers advance equally, so a batch may hold more steps than asked for. Batches
-    depend on the total number of environments, not on how workers share them.
+    batch, also under another policy, which then remembers nothing of them. The end of a
+    recording is MID, with `complete` False; `episode_infos` has `episode_return` and
+    `episode_length` since the episode began. All environments of all workers advance
+    equally, so a batch may hold more steps than asked for. Batches depend on the total
+    number of environments, not on how workers share them.
 
     Args:
         seed: See :class:`Worker`.
@@ -60,7 +61,8 @@ class FragmentWorker(VecWorker):
             raise ValueError(f"timesteps_per_call is {timesteps_per_call}; it must be at least 1.")
         self._steps_per_key = timesteps_per_call
         self._groups: list[Lanes] = []
-        self._restored: list[tuple[Any, LiveEpisode | None]] = []
+        self._set_aside: list[tuple[Any, LiveEpisode | None]] = []
+        """Environments, with what their lanes know, that go on when there are lanes again."""
 
     def profile(self) -> WorkerProfile:
         """Return what the sampler has to know."""
@@ -70,6 +72,13 @@ class FragmentWorker(VecWorker):
         """Drop the episodes under way: policy or environments are others now."""
         super().forget_lanes()
         self._groups = []
+        self._set_aside = []
+
+    def _rebuild_lanes(self) -> None:
+        """Let the episodes under way go on in other lanes."""
+        under_way = self._under_way()
+        self.forget_lanes()
+        self._set_aside = under_way
 
     def prepare(self, key: EpisodeKey) -> None:
         """Build the environments and find how many rows the policy needs."""
@@ -144,26 +153,29 @@ class FragmentWorker(VecWorker):
 
     def live_state(self) -> list[bytes]:
         """Return every environment, in mid-episode, with what its lane knows."""
+        return [save_exactly(each) for each in self._under_way()]
+
+    def _under_way(self) -> list[tuple[Any, LiveEpisode | None]]:
         if not self._groups:
-            return []
-        states: list[bytes] = []
-        for number, environment in enumerate(self.environments.take(self.n_lanes)):
-            lanes, lane = self._lane(number)
-            states.append(save_exactly((environment, lanes.live(lane))))
-        return states
+            return self._set_aside
+        places = [self._lane(number) for number in range(self.n_lanes)]
+        lives = [lanes.live(lane) for lanes, lane in places]
+        return list(zip(self.environments.take(self.n_lanes), lives, strict=True))
 
     def load_live_state(self, states: list[bytes]) -> None:
-        """Go on with environments that :meth:`live_state` saved."""
-        self._restored = [load_exactly(state) for state in states]
+        """Go on with environments that :meth:`live_state` saved; without any, all begin anew."""
+        restored = [load_exactly(state) for state in states]
         self.forget_lanes()
-        self.environments.replace([environment for environment, _ in self._restored])
+        if restored:
+            self.environments.replace([environment for environment, _ in restored])
+        self._set_aside = restored
 
     def _go_on(self, key: EpisodeKey) -> None:
-        for number, (_, live) in enumerate(self._restored):
+        for number, (_, live) in enumerate(self._set_aside):
             if live is not None:
                 lanes, lane = self._lane(number)
                 lanes.go_on(lane, key, live)
-        self._restored = []
+        self._set_aside = []
 
 
 class _Seeds:

@@ -105,6 +105,10 @@ class VecWorker(Worker):
         """Drop the episodes under way: policy or environments are others now."""
         self._lanes = None
 
+    def _rebuild_lanes(self) -> None:
+        """Build the lanes anew before the next step: the policy is asked in another way now."""
+        self.forget_lanes()
+
     def prepare(self, key: EpisodeKey) -> None:
         """Build the environments and find how many rows the policy needs."""
         self._ready_lanes(key)
@@ -113,7 +117,7 @@ class VecWorker(Worker):
         """Call the policy with so many rows from now on; None changes nothing."""
         if inference_rows not in (None, self.inference_rows):
             self.inference_rows = inference_rows
-            self.forget_lanes()
+            self._rebuild_lanes()
 
     def update_agent(self, agent_update: Any) -> None:
         """Take a policy, or parameters for `set_param_values` of the present one.
@@ -125,7 +129,7 @@ class VecWorker(Worker):
             return
         if is_policy(agent_update):
             self._policy = agent_update
-            self.forget_lanes()
+            self._rebuild_lanes()
         elif self._policy is None:
             raise no_policy(agent_update)
         else:
