@@ -89,7 +89,7 @@ def test_stopped_run_resumes(make_run: Any, averaging: Any, tmp_path: Path) -> N
         run.setup().train(3, batch_size=10)
     asked: list[bool] = []
     run = make_run(stop_requested=lambda: len(asked) > 0)
-    with pytest.raises(TrainingStopped, match="Stopped after 1 epochs"):
+    with pytest.raises(TrainingStopped, match=r"Stopped after 1 epoch\."):
         run.setup(averaging(on_epoch=partial(note, asked))).train(3, batch_size=10)
     run = make_run()
     run.runner.restore(str(tmp_path / "run"))
