@@ -1,6 +1,7 @@
 """Cutting logs back to a snapshot."""
 
 import json
+import os
 from pathlib import Path
 from typing import Any
 
@@ -75,6 +76,25 @@ def test_fork_begins_with_the_other_runs_rows_and_leaves_it_alone(tmp_path: Path
     assert {
         path.name: path.read_bytes() for path in (tmp_path / "parent").iterdir() if path.is_file()
     } == before
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows has no umask")
+def test_the_umask_decides_who_may_read_the_files(tmp_path: Path) -> None:
+    """Logs, copies of them and records are as open to a group as any other new file."""
+    before = os.umask(0o027)
+    try:
+        parent = make_logger("csv", log_dir=tmp_path / "parent")
+        parent.write("info/epoch", 0, {"r": 0.0})
+        parent.save_data(1, 10, 100, save)
+        child = make_logger("csv", log_dir=tmp_path / "child")
+        child.fork_from(tmp_path / "parent", parent.state_dict())
+    finally:
+        os.umask(before)
+    files = [path for path in tmp_path.rglob("*") if path.is_file()]
+    assert len(files) == 10
+    assert {path.stat().st_mode & 0o777 for path in files} == {0o640}
+    parent.finalize()
+    child.finalize()
 
 
 def test_names_are_written_again_after_a_cut(tmp_path: Path) -> None:

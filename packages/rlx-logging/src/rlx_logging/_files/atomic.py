@@ -3,21 +3,21 @@
 from __future__ import annotations
 
 import os
-import tempfile
+import secrets
 from pathlib import Path
 
 
 def write_atomically(path: Path, data: bytes) -> None:
     """Replace `path` by `data`; a reader sees the old content or the new, never half of one."""
-    handle, temporary = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
+    temporary = _beside(path)
     try:
-        with os.fdopen(handle, "wb") as file:
+        with temporary.open("xb") as file:
             file.write(data)
             file.flush()
             os.fsync(file.fileno())
-        Path(temporary).replace(path)
+        temporary.replace(path)
     except BaseException:
-        Path(temporary).unlink(missing_ok=True)
+        temporary.unlink(missing_ok=True)
         raise
     sync_folder(path.parent)
 
@@ -36,19 +36,17 @@ def create_once(path: Path, data: bytes) -> None:
     """Make `path` with `data` in it from the first moment, unless it is there already."""
     if path.exists():
         return
-    handle, temporary = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
+    temporary = _beside(path)
     try:
-        with os.fdopen(handle, "wb") as file:
-            file.write(data)
-        Path(temporary).chmod(0o644)
+        temporary.write_bytes(data)
         _publish_once(temporary, path)
     except FileExistsError:
         pass  # another process was quicker
     finally:
-        Path(temporary).unlink(missing_ok=True)
+        temporary.unlink(missing_ok=True)
 
 
-def _publish_once(temporary: str, path: Path) -> None:
+def _publish_once(temporary: Path, path: Path) -> None:
     """Give a file its name; FileExistsError if there is one of that name."""
     try:
         (os.link if os.name == "posix" else os.rename)(temporary, path)
@@ -56,4 +54,9 @@ def _publish_once(temporary: str, path: Path) -> None:
         raise
     except OSError:  # a file system without links, as those of many clouds
         with path.open("xb") as file:
-            file.write(Path(temporary).read_bytes())
+            file.write(temporary.read_bytes())
+
+
+def _beside(path: Path) -> Path:
+    """A new hidden name in the same folder."""
+    return path.with_name(f".{path.name}.{secrets.token_hex(8)}.tmp")
