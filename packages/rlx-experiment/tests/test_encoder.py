@@ -1,6 +1,7 @@
 """What experiments are called with, as JSON."""
 
 import enum
+import hashlib
 import json
 import math
 from collections import OrderedDict
@@ -72,11 +73,15 @@ def test_writes_numpy_values_exactly(value: object, expected: object) -> None:
 
 
 def test_large_arrays_are_described() -> None:
-    """An array of many elements is recorded by shape and type."""
+    """An array of many elements is recorded by shape, type and the digest of its content."""
     assert encoded(np.zeros((200, 100))) == {
         "$type": "numpy.ndarray",
         "shape": [200, 100],
         "dtype": "float64",
+        "sha256": hashlib.sha256(bytes(160_000)).hexdigest(),
+    }
+    assert encoded({"objects": np.full(20_000, None)}) == {
+        "objects": {"$type": "numpy.ndarray", "shape": [20_000], "dtype": "object", "sha256": None}
     }
 
 

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from numpy import random
+from numpy import random, zeros
 
 from rlx_experiment import (
     ExperimentContext,
@@ -51,6 +51,11 @@ def job(ctxt: ExperimentContext, seed: int, lr: float = 0.1) -> None:
 def draws(ctxt: ExperimentContext, seed: int) -> None:
     """Note a number of NumPy's global generator, which this module has brought along."""
     Path(ctxt.snapshot_dir, "drawn.txt").write_text(str(random.random()))
+
+
+@wrap_experiment
+def takes(ctxt: ExperimentContext, data: Any) -> None:
+    """Be called with something large."""
 
 
 @wrap_experiment
@@ -159,6 +164,16 @@ class TestLocal:
         second = changed.sweep([{"seed": 1}], log_dir="s", progress=False)
         assert (first[0].path.name, second[0].path.name) == ("seed=1", "seed=1_1")
         assert second[0].state == "finished"
+
+    def test_calls_that_differ_in_the_middle_of_a_large_array_are_two(self) -> None:
+        """What a name abbreviates is another run all the same."""
+        first, second = zeros(20_000), zeros(20_000)
+        second[10_000] = 1
+        done = takes.sweep([{"data": first}], jobs=1, log_dir="s", progress=False)
+        again = takes.sweep([{"data": first}], jobs=1, log_dir="s", progress=False)
+        other = takes.sweep([{"data": second}], jobs=1, log_dir="s", progress=False)
+        assert [result.tries for (result,) in (done, again, other)] == [1, 0, 1]
+        assert done[0].path == again[0].path != other[0].path
 
     def test_jobs_are_forked_from_one_process(self) -> None:
         """The experiment is imported once, for all jobs."""

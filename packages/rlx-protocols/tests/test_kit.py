@@ -24,6 +24,14 @@ from rlx_protocols.testing import (
 )
 
 
+class StaleSampler(CountingSampler):
+    def obtain_samples(
+        self, itr: int, num_samples: int, agent_update: Any, env_update: Any = None
+    ) -> CountedBatch:
+        self.episode_length = self.episode_length if env_update is None else env_update.length
+        return super().obtain_samples(itr, num_samples, agent_update)
+
+
 class ShortSampler(CountingSampler):
     def obtain_samples(
         self, itr: int, num_samples: int, agent_update: Any, env_update: Any = None
@@ -86,6 +94,11 @@ class TestSamplerChecks:
         """A sampler that starts over after load_state_dict is found out."""
         with pytest.raises(ConformanceError, match="unbroken run's"):
             check_sampler_state(ForgetfulSampler)
+
+    def test_fails_a_state_without_the_updated_environment(self) -> None:
+        """A sampler that goes back to its first environment is found out."""
+        with pytest.raises(ConformanceError, match="also after an env_update"):
+            check_sampler_state(StaleSampler)
 
 
 class SloppyLogger(MemoryLogger):

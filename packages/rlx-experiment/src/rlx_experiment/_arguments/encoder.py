@@ -11,7 +11,7 @@ from typing import Any, Final, cast
 from rlx_experiment import _atomic
 
 _LARGE_ARRAY: Final = 10_000
-"""Arrays with more elements are recorded by shape and type only."""
+"""Arrays with more elements are recorded by shape, type and digest only."""
 
 
 class LogEncoder(json.JSONEncoder):
@@ -137,8 +137,20 @@ def _from_numpy(value: object) -> object:
         array = cast("Any", value)
         if array.size <= _LARGE_ARRAY:
             return array.tolist()
-        return {"$type": "numpy.ndarray", "shape": list(array.shape), "dtype": str(array.dtype)}
+        return {
+            "$type": "numpy.ndarray",
+            "shape": list(array.shape),
+            "dtype": str(array.dtype),
+            "sha256": None if array.dtype.hasobject else _digest(array),
+        }
     return value
+
+
+def _digest(array: Any) -> str:
+    """Return what tells the content of an array from another."""
+    import hashlib
+
+    return hashlib.sha256(array.tobytes()).hexdigest()
 
 
 def _key(key: object) -> str:

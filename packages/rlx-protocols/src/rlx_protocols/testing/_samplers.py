@@ -51,7 +51,7 @@ def check_sampler_state(
     make_env: Callable[[], Any] = CountingEnv,
     make_policy: Callable[[], Any] = SteadyPolicy,
 ) -> None:
-    """Check that a sampler with a state goes on exactly from it.
+    """Check that a sampler with a state goes on exactly from it, also after an update of its environment.
 
     Raises:
         ConformanceError: If the batch after a restored state differs from the unbroken run's.
@@ -61,16 +61,18 @@ def check_sampler_state(
         factory = WorkerFactory(max_episode_length=MAX_EPISODE_LENGTH, seed=1, n_workers=n_workers)
         return sampler_cls.from_worker_factory(factory, make_policy(), make_env())
 
-    unbroken = build(1)
-    unbroken.obtain_samples(0, NUM_SAMPLES, None)
-    state = unbroken.state_dict()
-    wanted = unbroken.obtain_samples(1, NUM_SAMPLES, None)
-    unbroken.shutdown_worker()
-    resumed = build(1)
-    resumed.load_state_dict(state)
-    batch = resumed.obtain_samples(1, NUM_SAMPLES, None)
-    resumed.shutdown_worker()
-    _require_equal(batch, wanted, "after load_state_dict the next batch must be the unbroken run's")
+    other_env = CountingEnv(length=2) if make_env is CountingEnv else make_env()
+    for env_update, moment in ((None, "after load_state_dict"), (other_env, "also after an env_update,")):
+        unbroken = build(1)
+        unbroken.obtain_samples(0, NUM_SAMPLES, None, env_update)
+        state = unbroken.state_dict()
+        wanted = unbroken.obtain_samples(1, NUM_SAMPLES, None)
+        unbroken.shutdown_worker()
+        resumed = build(1)
+        resumed.load_state_dict(state)
+        batch = resumed.obtain_samples(1, NUM_SAMPLES, None)
+        resumed.shutdown_worker()
+        _require_equal(batch, wanted, f"{moment} the next batch must be the unbroken run's")
 
 
 def _check_batch(build: Callable[[int], Sampler[Any]]) -> None:
