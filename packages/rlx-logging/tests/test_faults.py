@@ -165,14 +165,15 @@ def test_a_file_is_known_as_own_before_it_can_outlive_a_power_cut(
 @pytest.mark.skipif(sys.platform != "linux", reason="asks Linux which files are open")
 def test_the_record_of_a_checkpoint_is_on_the_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """First what it holds, then its name."""
-    synced: list[str] = []
+    synced: list[tuple[str, str]] = []
 
     def fsync(descriptor: int) -> None:
-        synced.append(Path(f"/proc/self/fd/{descriptor}").readlink().name)
+        path = Path(f"/proc/self/fd/{descriptor}").readlink()
+        synced.append((path.name.partition(".json")[0], "" if path.is_dir() else path.read_text()))
 
     monkeypatch.setattr(os, "fsync", fsync)
     write_sidecar(tmp_path, {"epoch": 1})
-    assert [name.partition(".json")[0] for name in synced] == [".logs.restore", tmp_path.name]
+    assert synced == [(".logs.restore", '{"epoch": 1}\n'), (tmp_path.name, "")]
 
 
 class Failing(Backend):

@@ -91,6 +91,20 @@ class TestNormalizer:
         with pytest.raises(DamagedFileError, match=r"normalizer\.npz"):
             restore(NormalizerPersistence(statistics), world)
 
+    def test_nothing_in_the_file_is_executed(self, world: FolderWorld, tmp_path: Path) -> None:
+        """Arrays of objects, which NumPy pickles, are refused."""
+        mark = tmp_path / "mark"
+
+        class Touching:
+            def __reduce__(self) -> tuple[Any, ...]:
+                return Path.touch, (mark,)
+
+        forged: Any = np.array([Touching()], dtype=object)
+        np.savez(world.persist_path("normalizer.npz"), mean=forged, var=forged, count=forged)
+        with pytest.raises(DamagedFileError, match="allow_pickle"):
+            restore(NormalizerPersistence(RunningMeanStd(np.zeros(1), np.ones(1))), world)
+        assert not mark.exists()
+
     def test_file_cut_short(self, world: FolderWorld) -> None:
         """A file that ends before its seal, too, is damaged."""
         statistics = RunningMeanStd(np.zeros(2), np.ones(2))

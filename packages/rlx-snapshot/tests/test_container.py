@@ -286,7 +286,9 @@ class TestSigning:
 
     def test_text_names_a_file(self, tmp_path: Path) -> None:
         """Whoever gives the key itself as a text is told what a key is."""
-        with pytest.raises(FileNotFoundError, match=r"no such key file; .* the key itself is bytes: 'secret'"):
+        with pytest.raises(
+            FileNotFoundError, match=r"no such key file; .* the key itself is bytes: 'secret'"
+        ):
             Snapshotter(tmp_path, signing_key="secret")
 
 
