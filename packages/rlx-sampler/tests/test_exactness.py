@@ -96,12 +96,14 @@ class TestGrades:
 
 
 class TestHistories:
-    @pytest.mark.parametrize("worker_class", [DefaultWorker, VecWorker])
-    def test_go_on_exactly_in_one_process(self, worker_class: Any) -> None:
-        """The history comes back with the state, for one environment and for many."""
+    @pytest.mark.parametrize(
+        ("worker_class", "worker_args"), [(DefaultWorker, {}), (VecWorker, {"n_envs": 3})]
+    )
+    def test_go_on_exactly_in_one_process(self, worker_class: Any, worker_args: dict[str, int]) -> None:
+        """The history comes back with the state, for one environment and for several."""
 
         def build() -> LocalSampler:
-            return make_local(env=Drifting(), worker_class=worker_class)
+            return make_local(env=Drifting(), worker_class=worker_class, worker_args=worker_args)
 
         sampler, resumed = build(), build()
         sampler.obtain_samples(0, 60, None)

@@ -3,9 +3,13 @@
 import sys
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from typing import Final
 
 from rlx_sampler._batches.recorded import Harvest, Part
 from rlx_sampler._errors import EpisodeError
+
+EPISODES_AT_FIRST: Final = 4
+"""Episodes a worker that are started while nothing is known of their length."""
 
 
 @dataclass(slots=True)
@@ -22,8 +26,8 @@ class Ledger:
         n_workers: With pinned workers, episode i belongs to worker i mod `n_workers`;
             None where any worker may run any episode.
         n_sharing: Workers that run at the same time, for fair shares.
-        mean_length: Guess at the length of an episode. It decides only how many are
-            started early, never which are kept.
+        mean_length: Guess at the length of an episode, or 0 where there is none. It decides
+            only how many are started early, never which are kept.
     """
 
     n_steps: int | None = None
@@ -61,9 +65,17 @@ class Ledger:
         """Return how many more episodes are probably needed, beyond those that are out."""
         if self.n_episodes is not None:
             return self.n_episodes - self._prefix - len(self._out)
-        if self.n_steps is None or not self.mean_length:
+        if self.n_steps is None:
             return sys.maxsize
-        return int((self.n_steps - self._done_steps) / self.mean_length) - len(self._out)
+        return int((self.n_steps - self._done_steps) / self._usual_length(self.n_steps)) - len(self._out)
+
+    def _usual_length(self, n_steps: int) -> float:
+        """Return a guess at the length of an episode; by the first one, few episodes are enough."""
+        if self.mean_length:
+            return self.mean_length
+        if self._done:
+            return self._done_steps / len(self._done)
+        return n_steps / (EPISODES_AT_FIRST * self.n_sharing)
 
     def lease(self, worker: int = 0) -> int | None:
         """Return the next index for `worker`, or None while it looks as if none is needed."""
@@ -92,15 +104,15 @@ class Ledger:
             return True
         if self.n_workers is not None:
             return index < self._prefix + self.n_workers  # no worker runs ahead of the others
-        return self._expected_steps() < self.n_steps or not self._out
+        return self._expected_steps(self.n_steps) < self.n_steps or not self._out
 
-    def _expected_steps(self) -> float:
+    def _expected_steps(self, n_steps: int) -> float:
         """Return how many steps there will be when all that is out is back.
 
         Short episodes end first: those that still run are longer than the mean, and half of
         it is a careful guess at what is left of each.
         """
-        usual = len(self._out) * self.mean_length
+        usual = len(self._out) * self._usual_length(n_steps)
         return self._done_steps + max(usual, sum(self._under_way.values()) + usual / 2)
 
     def add(self, index: int, episode: Part) -> None:

@@ -37,7 +37,8 @@ class VecWorker(Worker):
         seed: See :class:`Worker`.
         max_episode_length: See :class:`Worker`.
         worker_number: See :class:`Worker`.
-        n_envs: Number of environments, at least 1.
+        n_envs: Number of environments, at least 1. Many cost less CPU a step; few are ready sooner
+            where one takes long to build.
         inference_rows: Rows of every call of the policy; None lets a probe find how many
             make a row's result independent of the others. All workers of a run need the
             same number.
@@ -54,7 +55,7 @@ class VecWorker(Worker):
         seed: int | None,
         max_episode_length: int,
         worker_number: int,
-        n_envs: int = 32,
+        n_envs: int = 64,
         inference_rows: int | None = None,
     ) -> None:
         super().__init__(seed=seed, max_episode_length=max_episode_length, worker_number=worker_number)
