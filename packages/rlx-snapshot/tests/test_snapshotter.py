@@ -1,8 +1,10 @@
 """Saving by iteration and loading again."""
 
+import importlib
 import os
 import pickle
 import socket
+import sys
 import threading
 from concurrent.futures import Future
 from pathlib import Path
@@ -211,6 +213,19 @@ class TestLoad:
         """A dangling link exists, but holds no snapshot."""
         (tmp_path / "params.pkl").symlink_to(tmp_path / "gone")
         with pytest.raises(NotAFileError, match="link to nothing"):
+            Snapshotter(tmp_path).load(tmp_path)
+
+    def test_a_class_that_is_not_here_is_named_with_the_file(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """The snapshot is intact: the way out is to install or bring back what it names."""
+        (tmp_path / "moved_away.py").write_text("class Policy: pass\n", encoding="utf-8")
+        with monkeypatch.context() as patch:
+            patch.setattr(sys, "path", [str(tmp_path), *sys.path])
+            module = importlib.import_module("moved_away")
+            Snapshotter(tmp_path).save_itr_params(0, module.Policy())
+        del sys.modules["moved_away"]
+        with pytest.raises(ModuleNotFoundError, match=r"'moved_away'(.|\n)*params\.pkl is intact"):
             Snapshotter(tmp_path).load(tmp_path)
 
     def test_cut_file_is_damaged(self, tmp_path: Path) -> None:

@@ -184,7 +184,7 @@ class _Attempt:
             raise
 
     def _tell_changes(self) -> None:
-        told = f"changed arguments: {self._changed}; what the snapshot restores stays as it was"
+        told = f"changed arguments: {self._changed}; they hold for what is made anew, not for what comes back from the snapshot"
         logging.getLogger("rlx_experiment").info(told)
         if self.plan.command_line:
             tell(told)

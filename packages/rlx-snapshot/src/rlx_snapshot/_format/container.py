@@ -95,7 +95,11 @@ def unpickled(container: Container) -> Any:
         return _foreign(container)
     buffers = container.index.buffers
     views = (container.data[buffer.offset : buffer.end] for buffer in buffers)
-    return pickle.loads(skeleton(container), buffers=views)
+    try:
+        return pickle.loads(skeleton(container), buffers=views)
+    except Exception as error:
+        error.add_note(f"{container.path} is intact; what it names must be importable here for it to load.")
+        raise
 
 
 def skeleton(container: Container) -> bytes:
