@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from rlx_protocols import NullSnapshotStore
-from rlx_protocols.testing import CountingSampler, MemoryLogger, MemorySnapshotStore
+from rlx_protocols.testing import CountingSampler, MemoryLogger, MemorySnapshotStore, SteadyPolicy
 from rlx_runner import ExperimentStats, LocalRunner, StatisticalResumeError, TrainArgs, set_seed
 from rlx_snapshot import SnapshotConfig
 
@@ -344,6 +344,48 @@ def test_sampler_grades_its_own_state(make_run: Any, capsys: pytest.CaptureFixtu
     make_run(snapshotter=store).setup(sampler_cls=Graded).train(1, batch_size=10)
     with pytest.raises(StatisticalResumeError, match="a generator of its own"):
         make_run(snapshotter=store).runner.restore("anywhere")
+
+
+class ExploringPolicy(SteadyPolicy):
+    """Explores less and less, by a number that its workers are told of, or not."""
+
+    epsilon = 1.0
+
+    def __init__(self, *, told: bool) -> None:
+        super().__init__()
+        self.told = told
+
+    def get_param_values(self) -> dict[str, Any]:
+        return super().get_param_values() | ({"epsilon": self.epsilon} if self.told else {})
+
+    def set_param_values(self, values: Mapping[str, Any], /) -> None:
+        super().set_param_values(values)
+        self.epsilon = values.get("epsilon", self.epsilon)
+
+
+@pytest.mark.parametrize(("told", "grade"), [(True, "grade A"), (False, "grade B")])
+def test_what_does_not_travel_with_the_parameters_lowers_the_grade(
+    make_run: Any, averaging: Any, tmp_path: Path, capsys: pytest.CaptureFixture[str], told: bool, grade: str
+) -> None:
+    """Workers kept the first value, and those of a resumed run begin with the present one."""
+
+    class Graded(CountingSampler):
+        def exactness(self) -> Any:
+            return Said("A", "keyed")
+
+    policy = ExploringPolicy(told=told)
+
+    def explore_less(epoch: int) -> None:
+        policy.epsilon = 0.5**epoch / 2
+
+    algo = averaging(on_epoch=explore_less)
+    algo.policy = policy
+    make_run().setup(algo, sampler_cls=Graded).train(2, batch_size=10)
+    runner = LocalRunner(SnapshotConfig(str(tmp_path / "run"), "all", 1), progress=True)
+    runner.restore(str(tmp_path / "run"))
+    said = capsys.readouterr().err
+    assert grade in said
+    assert ("the policy's epsilon changed" in said) != told
 
 
 def test_sampler_that_refuses_the_state_needs_permission(make_run: Any) -> None:

@@ -5,8 +5,12 @@ from typing import Any
 
 from rlx_protocols import Sampler
 from rlx_runner._errors import StatisticalResumeError
-from rlx_runner._offers import graded, method, parameters_of, policy_of, stateful
+from rlx_runner._exactness import Grade
+from rlx_runner._offers import graded, method, offered, parameters_of, policy_of, stateful
 from rlx_runner._plan import SamplingPlan
+from rlx_snapshot import exact_copy
+
+_STALE = "the policy's {} changed, which get_param_values does not give: the saved run sampled with the first value"
 
 
 class Sampling:
@@ -30,6 +34,7 @@ class Sampling:
         self._state: Mapping[str, Any] | None = None
         self._allow_statistical = False
         self._exactness: tuple[str, str] | None = None
+        self._built_with: Mapping[str, Any] = {}
 
     def open(self) -> None:
         """Build the sampler, where there is one to build and it is not built yet.
@@ -40,6 +45,7 @@ class Sampling:
         if self._plan is None or self._sampler is not None or self._lacking:
             return
         sampler = self._plan.build(self.policy, self._env)
+        self._built_with = plain_attributes(self.policy)
         restorable = stateful(sampler)
         if self._state is not None and restorable is not None:
             try:
@@ -115,4 +121,33 @@ class Sampling:
         if says is not None:
             found = says.exactness()
             self._exactness = (found.grade, found.reason)
+            stale = left_behind(self.policy, self._built_with)
+            if stale and Grade(found.grade) is Grade.BITWISE:
+                self._exactness = (Grade.SAME_STREAMS.value, _STALE.format(", ".join(stale)))
         return self._exactness
+
+
+def plain_attributes(policy: Any) -> dict[str, Any]:
+    """Return the attributes of `policy` that are plain values, where its parameters travel instead of itself."""
+    if offered(policy, "get_param_values") is None:
+        return {}
+    try:
+        attributes: dict[str, Any] = policy.__dict__
+    except AttributeError:  # it has slots
+        return {}
+    return {name: value for name, value in attributes.items() if type(value) in (bool, int, float, str)}
+
+
+def left_behind(policy: Any, before: Mapping[str, Any]) -> list[str]:
+    """Return the plain attributes that have changed since `before` and that do not travel with the parameters."""
+    now = plain_attributes(policy)
+    changed = [name for name in now if name not in before or before[name] != now[name]]
+    if not changed:
+        return []
+    twin = exact_copy(policy)
+    fields: dict[str, Any] = twin.__dict__
+    for name in changed:
+        del fields[name]
+    fields.update({name: before[name] for name in changed if name in before})
+    twin.set_param_values(parameters_of(policy))
+    return [name for name in changed if fields.get(name) != now[name]]
