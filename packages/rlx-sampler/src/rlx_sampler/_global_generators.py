@@ -36,14 +36,19 @@ def generators_kept() -> Generator[None]:
 def seeded_globally(seed: int) -> Generator[None]:
     """Seed Python's, NumPy's and, where it is loaded, torch's generators; restore them at the end."""
     with generators_kept():
-        random.seed(seed)
-        np.random.seed(seed)
-        torch = sys.modules.get("torch")
-        if torch is not None:
-            torch.random.default_generator.manual_seed(seed)
-            if torch.cuda.is_initialized():
-                torch.cuda.manual_seed_all(seed)
+        seed_globally(seed)
         yield
+
+
+def seed_globally(seed: int) -> None:
+    """Seed Python's, NumPy's and, where it is loaded, torch's generators."""
+    random.seed(seed)
+    np.random.seed(seed)
+    torch = sys.modules.get("torch")
+    if torch is not None:
+        torch.random.default_generator.manual_seed(seed)
+        if torch.cuda.is_initialized():
+            torch.cuda.manual_seed_all(seed)
 
 
 @contextmanager

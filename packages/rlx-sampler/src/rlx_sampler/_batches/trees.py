@@ -113,6 +113,11 @@ def stack(trees: Sequence[ArrayTree]) -> ArrayTree:
     return map_leaves(join, *trees)
 
 
+def words_as_objects(array: Array) -> Array:
+    """Return `array`, but text and records as objects: their dtypes depend on the longest one seen."""
+    return array.astype(object) if array.dtype.kind in "USV" else array
+
+
 def as_arrays(tree: ArrayTree) -> ArrayTree:
     """Return the tree with every leaf an array."""
     return map_leaves(np.asarray, tree)

@@ -15,6 +15,7 @@ from rlx_sampler._batches.trees import (
     leaves,
     map_leaves,
     rows,
+    words_as_objects,
 )
 from rlx_sampler._offers import Acting, how_to_act, offered, reset_policy, takes_argument
 from rlx_sampler._policies.noise import is_tensor, to_array
@@ -45,6 +46,11 @@ class Actor(Protocol):
         """Rows of the stack of observations; those from `n_lanes` on are padding."""
         ...
 
+    @property
+    def draws_globally(self) -> bool:
+        """Whether the noise comes from global generators."""
+        ...
+
     def use(self, lane: int, rng: np.random.Generator) -> None:
         """Draw the noise of `lane` from `rng` from now on."""
         ...
@@ -71,6 +77,7 @@ class BatchedActor:
     def __init__(self, policy: Any, n_lanes: int, block: int, may_merge: Merging) -> None:
         self._policy = policy
         self._block = block
+        self.draws_globally = False
         self._may_merge = may_merge
         self._reset = offered(policy, "reset")
         self._remembers = self._reset is not None and takes_argument(self._reset)
@@ -133,6 +140,7 @@ class SingleActor:
         self.n_rows = 1
         self._policy = policy
         self._acting = acting
+        self.draws_globally = acting in (Acting.GLOBAL, Acting.GLOBAL_BATCHED)
         self._rng = np.random.Generator(np.random.PCG64(IDLE_SEED))
 
     def use(self, lane: int, rng: np.random.Generator) -> None:
@@ -164,7 +172,7 @@ def _stack_one(leaf: Any) -> Array:
 
 def _as_array(leaf: Any) -> Array:
     array = to_array(leaf) if is_array(leaf) or is_tensor(leaf) else np.asarray(leaf)
-    return array.astype(object) if array.dtype.kind in "USV" else array
+    return words_as_objects(array)
 
 
 def ask_many(policy: Any, observations: ArrayTree, rngs: Sequence[np.random.Generator]) -> Answer:

@@ -3,7 +3,7 @@
 from typing import Any
 
 from rlx_sampler._batches.trees import is_tuple, rows
-from rlx_sampler._copies import packed, unpacked
+from rlx_sampler._copies import copy_of, packed, unpacked
 from rlx_sampler._exactness import histories_of, load_exactly, save_exactly
 from rlx_sampler._offers import changes_environment, is_environment, is_list, needs
 from rlx_sampler._workers.vector_environments import BuiltWithSeed, VectorEnvironment, number_of_lanes
@@ -28,6 +28,7 @@ class Environments:
         if is_list(env_update) and len(env_update) != n_envs:
             raise ValueError(f"a worker got a list of {len(env_update)} environments; n_envs is {n_envs}.")
         self._update(env_update)
+        self._copy_repeated()
         vector = self.vector()
         if vector is not None and not may_be_vector:
             raise TypeError(f"{vector.name} is a vector environment, which needs worker_class=VecWorker.")
@@ -46,6 +47,12 @@ class Environments:
             self._all = [checked(env_update(environment), env_update) for environment in self._all or [None]]
         else:
             self.replace([checked(env_update(), env_update)])
+
+    def _copy_repeated(self) -> None:
+        """Give each lane an environment of its own, where a function gave the same one for several."""
+        for position, environment in enumerate(self._all):
+            if any(environment is other for other in self._all[:position]):
+                self._all[position] = copy_of(environment, "environment")
 
     def _update_each(self, updates: list[Any]) -> None:
         """Take one update for each environment; those without one are closed."""

@@ -1,22 +1,23 @@
 """Episodes side by side: the one loop that steps environments and records what happens."""
 
-from collections.abc import Sequence
+from collections.abc import Generator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from typing import Any, Final, NamedTuple
 
 import numpy as np
 
 from rlx_sampler._batches.infos import Info, freeze_info
-from rlx_sampler._batches.layouts import Layout, layout_of
 from rlx_sampler._batches.recorded import Harvest
 from rlx_sampler._batches.step_types import StepType
-from rlx_sampler._batches.trees import Array, ArrayTree, flat, flat_as, is_array, rows
+from rlx_sampler._batches.trees import Array, ArrayTree, flat, is_array, rows
 from rlx_sampler._errors import EpisodeError
+from rlx_sampler._global_generators import seed_globally
 from rlx_sampler._keys import EpisodeKey, EpisodeStreams
 from rlx_sampler._policies.acting import Actor, Answer
-from rlx_sampler._workers.pieces import Piece, harvest
+from rlx_sampler._workers.pieces import Piece
+from rlx_sampler._workers.recording import Recording
 from rlx_sampler._workers.stack import ObservationStack
-from rlx_sampler._workers.tape import Tape
 
 NO_INFO: Final[Info] = {}
 
@@ -74,9 +75,7 @@ class Lanes:
         self._running: dict[int, Running] = {}
         self._free = list(range(len(self._environments)))[::-1]
         self._stack: ObservationStack | None = None
-        self._tape: Tape | None = None
-        self._template: Answer | None = None
-        self._layout: Layout | None = None
+        self._recording = Recording(len(self._environments))
         self._ended: list[Piece] = []
 
     @property
@@ -100,6 +99,16 @@ class Lanes:
         self._ended.clear()
         self._free = list(range(len(self._environments)))[::-1]
 
+    def _begin_again(self, keys: Sequence[EpisodeKey]) -> None:
+        """Run the first episodes of all anew, in the dtype in which the policy sees all later ones."""
+        self.abandon()
+        self._recording = Recording(len(self._environments))
+        for key in keys:
+            streams = key.streams()
+            if self._actor.draws_globally:
+                seed_globally(streams.global_seed)
+            self.start(key, streams)
+
     def start(self, key: EpisodeKey, streams: EpisodeStreams) -> None:
         """Begin the episode `key` in a free lane.
 
@@ -116,28 +125,26 @@ class Lanes:
         Raises:
             EpisodeError: If the environment or the policy raises.
         """
-        try:
+        with _raising("the environment's reset", key):
             observation, info = self._environments[lane].reset(seed=env_seed)
-        except Exception as error:
-            raise EpisodeError("the environment's reset", (key,), repr(error)) from error
-        self._actor.forget(lane)
-        self.go_on(lane, key, LiveEpisode(observation, 0, freeze_info(info)))
+            live = LiveEpisode(observation, 0, freeze_info(info or NO_INFO))
+        with _raising("the policy's reset", key):
+            self._actor.forget(lane)
+        with _raising("the environment's reset", key):
+            self.go_on(lane, key, live)
 
     def go_on(self, lane: int, key: EpisodeKey, live: LiveEpisode) -> None:
         """Take up an episode whose environment is in the middle of it."""
         if self._stack is None:
             self._stack = ObservationStack(self._actor.n_rows, live.observation)
         self._stack.place(lane, live.observation)
-        begin = self._now()
+        begin = self._recording.now
         stop = begin + self._max_episode_length - live.age
         self._free.remove(lane)
         self._running[lane] = Running(key, begin, stop, live.episode_info, live.age == 0, live.earned)
 
-    def _now(self) -> int:
-        return 0 if self._tape is None else self._tape.now
-
     def _age(self, running: Running) -> int:
-        return self._max_episode_length - (running.stop - self._now())
+        return self._max_episode_length - (running.stop - self._recording.now)
 
     def is_running(self, lane: int) -> bool:
         """Whether an episode is under way in `lane`."""
@@ -163,46 +170,41 @@ class Lanes:
         Raises:
             EpisodeError: If the environment or the policy raises.
         """
-        answer = self._act(max(self._running) + 1)
-        rewards = self._record(answer)
+        dtypes = None if self._recording.now else self._present().dtypes()
+        answer, rewards = self._act(max(self._running) + 1)
         actions = _for_lanes(answer.actions)
-        place, after = self._present().place, self._now()
-        for lane, running in list(self._running.items()):
+        place, after = self._present().place, self._recording.now
+        under_way = list(self._running.items())
+        for lane, running in under_way:
             try:
                 observation, reward, terminated, truncated, info = self._environments[lane].step(
                     actions[lane]
                 )
+                place(lane, observation)
+                rewards[lane] = reward.item() if isinstance(reward, np.ndarray) else reward
+                if info:
+                    running.infos[after - 1] = freeze_info(info)
             except Exception as error:
                 where = f"the environment's step {self._age(running) - 1}"
                 raise EpisodeError(where, (running.key,), repr(error)) from error
-            place(lane, observation)
-            rewards[lane] = reward
-            if info:
-                running.infos[after - 1] = freeze_info(info)
             if terminated or truncated or after >= running.stop:
                 self.end(lane, StepType.TERMINAL if terminated else StepType.TIMEOUT)
+        if dtypes not in (None, self._present().dtypes()) and not self._tell_totals:
+            self._begin_again([running.key for _, running in under_way])
 
     def _present(self) -> ObservationStack:
         if self._stack is None:
             raise RuntimeError("no episode is under way: call start() first.")
         return self._stack
 
-    def _act(self, n_lanes: int) -> Answer:
+    def _act(self, n_lanes: int) -> tuple[Answer, Array]:
+        """Ask the policy and note what it says; return that, and where the rewards of the step go."""
         try:
-            return self._actor.act(self._present().tree, n_lanes)
+            answer = self._actor.act(self._present().tree, n_lanes)
+            return answer, self._recording.write(self._present(), answer, self._oldest)
         except Exception as error:
             keys = tuple(running.key for running in self._running.values())
             raise EpisodeError("the policy", keys, repr(error)) from error
-
-    def _record(self, answer: Answer) -> Array:
-        """Write the step that is about to be taken on the tape; return where its rewards go."""
-        stack = self._present()
-        if self._template is None or self._tape is None:
-            self._template = answer
-            self._layout = layout_of((stack.tree, *answer))
-            self._tape = Tape(len(self._environments), [*stack.arrays(), *flat(tuple(answer))])
-        arrays = [*stack.arrays(), *_in_order(self._template, answer)]
-        return self._tape.write(arrays, self._oldest)
 
     def _oldest(self) -> int:
         begins = [running.begin for running in self._running.values()]
@@ -218,21 +220,19 @@ class Lanes:
         """Note what `lane` has done so far of an episode that goes on."""
         self._ended.append(self._piece(lane, StepType.MID))
         running = self._running[lane]
-        running.earned += self._rewards_since(lane, running.begin)
-        running.begin, running.is_beginning = self._now(), False
+        running.earned += self._recording.earned(lane, running.begin)
+        running.begin, running.is_beginning = self._recording.now, False
         running.infos.clear()
 
     def harvest(self) -> list[Harvest]:
         """Take what has ended, or was cut, off the tape."""
         ended, self._ended = self._ended, []
-        if self._tape is None or self._layout is None:
-            return []
-        under_way = sum(self._now() - running.begin for running in self._running.values())
-        return [replace(each, under_way=under_way) for each in harvest(ended, self._tape, self._layout)]
+        under_way = sum(self._recording.now - running.begin for running in self._running.values())
+        return [replace(each, under_way=under_way) for each in self._recording.harvest(ended)]
 
     def _piece(self, lane: int, end: StepType) -> Piece:
         running = self._running[lane]
-        steps = range(running.begin, self._now())
+        steps = range(running.begin, self._recording.now)
         infos = [running.infos.get(step, NO_INFO) for step in steps] if running.infos else []
         return Piece(
             running.key.episode,
@@ -249,23 +249,17 @@ class Lanes:
     def _episode_info(self, lane: int, running: Running) -> Info:
         if not self._tell_totals:
             return running.episode_info
-        earned = running.earned + self._rewards_since(lane, running.begin)
+        earned = running.earned + self._recording.earned(lane, running.begin)
         return {**running.episode_info, "episode_return": earned, "episode_length": self._age(running)}
 
-    def _rewards_since(self, lane: int, begin: int) -> float:
-        if self._tape is None:
-            return 0.0
-        return float(sum(self._tape.rewards(np.arange(begin, self._tape.now), lane).tolist()))
 
-
-def _in_order(template: Answer, answer: Answer) -> list[Array]:
-    """Return the arrays of `answer` in the order in which `template` has them."""
-    if answer.infos.keys() != template.infos.keys():
-        raise ValueError(
-            f"the policy's infos were {sorted(template.infos)} and are now {sorted(answer.infos)}; "
-            f"a policy must give the same names every time."
-        )
-    return flat_as(template, answer)
+@contextmanager
+def _raising(where: str, key: EpisodeKey) -> Generator[None]:
+    """Say in which episode, and where, something raised."""
+    try:
+        yield
+    except Exception as error:
+        raise EpisodeError(where, (key,), repr(error)) from error
 
 
 def _for_lanes(actions: ArrayTree) -> Any:

@@ -5,7 +5,17 @@ from typing import Any
 
 import numpy as np
 
-from rlx_sampler._batches.trees import Array, ArrayTree, flat, flat_as, is_array, is_mapping, map_leaves, rows
+from rlx_sampler._batches.trees import (
+    Array,
+    ArrayTree,
+    flat,
+    flat_as,
+    is_array,
+    is_mapping,
+    map_leaves,
+    rows,
+    words_as_objects,
+)
 
 
 class ObservationStack:
@@ -44,6 +54,10 @@ class ObservationStack:
         """Return a copy of row `lane`."""
         return map_leaves(np.copy, rows(self.tree, lane))
 
+    def dtypes(self) -> list[np.dtype[Any]]:
+        """Return the dtypes of the arrays of the tree."""
+        return [array.dtype for array in self.arrays()]
+
     def arrays(self) -> list[Array]:
         """Return the arrays of the tree."""
         return flat(self.tree)
@@ -55,16 +69,21 @@ def _plain(stack: ArrayTree) -> tuple[np.dtype[Any] | None, tuple[int, ...]]:
 
 
 def _zeros(n_rows: int, leaf: Any) -> Array:
-    sample = np.asarray(leaf)
+    sample = words_as_objects(np.asarray(leaf))
     return np.zeros((n_rows, *sample.shape), sample.dtype)
 
 
 def _place(stack: ArrayTree, lane: int, observation: Any) -> ArrayTree:
     if not is_array(stack):
+        if len(stack) != len(observation):
+            raise ValueError(
+                f"the environment gave an observation of {len(observation)} parts after one of {len(stack)}; "
+                f"all observations of an environment must have the same parts."
+            )
         if is_mapping(stack):
             return {name: _place(branch, lane, observation[name]) for name, branch in stack.items()}
         return tuple(_place(branch, lane, observation[i]) for i, branch in enumerate(stack))
-    array = observation if is_array(observation) else np.asarray(observation)
+    array = words_as_objects(observation if is_array(observation) else np.asarray(observation))
     if array.shape != stack.shape[1:]:
         raise ValueError(
             f"the environment gave an observation of shape {array.shape} after one of {stack.shape[1:]}; "
@@ -72,5 +91,5 @@ def _place(stack: ArrayTree, lane: int, observation: Any) -> ArrayTree:
         )
     if array.dtype != stack.dtype:
         stack = stack.astype(np.result_type(stack.dtype, array.dtype))
-    stack[lane] = array
+    stack[lane, ...] = array  # the ellipsis unpacks an object that stands alone in its array
     return stack

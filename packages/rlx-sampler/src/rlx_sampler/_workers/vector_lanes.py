@@ -102,8 +102,7 @@ class VectorLanes(Lanes):
             EpisodeError: If the environment or the policy raises.
         """
         self._begin_waiting()
-        answer = self._act(self._vector.n_lanes)
-        rewards = self._record(answer)
+        answer, rewards = self._act(self._vector.n_lanes)
         step = self._step_environment(rows(answer.actions, slice(self._vector.n_lanes)))
         rewards[:] = step.rewards
         over = np.asarray(step.terminated) | np.asarray(step.truncated)
@@ -111,7 +110,7 @@ class VectorLanes(Lanes):
         for lane, running in list(self._running.items()):
             if step.infos:
                 self._note_info(lane, running, step)
-            if over[lane] or self._now() >= running.stop:
+            if over[lane] or self._recording.now >= running.stop:
                 self.end(lane, StepType.TERMINAL if step.terminated[lane] else StepType.TIMEOUT)
         self._find_beginnings(step, np.flatnonzero(over).tolist())
 
@@ -174,7 +173,7 @@ class VectorLanes(Lanes):
             self._present().place(lane, final)
             info = info.get(FINAL_INFO, {})
         if info:
-            running.infos[self._now() - 1] = freeze_info(info)
+            running.infos[self._recording.now - 1] = freeze_info(info)
 
     def _find_beginnings(self, step: VectorStep, ended: list[int]) -> None:
         """Find the lanes that the environment has brought to the beginning of an episode."""
