@@ -6,8 +6,9 @@ import json
 import logging
 import os
 import pickle
-import sys
+import subprocess
 import threading
+from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -17,6 +18,8 @@ from annotated_types import Ge, Gt, Interval
 from rlx_experiment import ExperimentContext, ExperimentTemplate, Run, RunLiveError, wrap_experiment
 from rlx_experiment._lock import RunLock
 from rlx_experiment._pickling import dump
+
+RunScript = Callable[..., "subprocess.CompletedProcess[str]"]
 
 
 @wrap_experiment
@@ -375,24 +378,26 @@ def test_runs_in_threads_leave_logging_as_it_was() -> None:
     assert (logging.getLogger().handlers, logging.getLogger().level) == (handlers, level)
 
 
+FORKING = """
+import os, sys
+from rlx_experiment import Run, wrap_experiment
+
+@wrap_experiment(log_dir="run", archive_launch_repo=False)
+def forking(ctxt):
+    child = os.fork()
+    if child == 0:
+        sys.exit(3)
+    os.waitpid(child, 0)
+    print(len(ctxt.run.attempts))
+
+forking()
+"""
+
+
 @pytest.mark.skipif(os.name == "nt", reason="needs fork")
-def test_a_forked_child_does_not_end_the_run() -> None:
+def test_a_forked_child_does_not_end_the_run(run_script: RunScript) -> None:
     """A child that leaves by its own way out of the experiment says nothing about the run of its parent."""
-
-    def forking(ctxt: ExperimentContext) -> int:
-        child = os.fork()
-        if child == 0:
-            sys.exit(3)
-        os.waitpid(child, 0)
-        return len(Run.open(ctxt.snapshot_dir).attempts)
-
-    parent = os.getpid()
-    try:
-        events = wrap_experiment(forking, log_dir="run")()
-    finally:
-        if os.getpid() != parent:
-            os._exit(0)
-    assert events == 1
+    assert run_script(FORKING).stdout == "1\n"
     assert Run.open("run").status.state == "finished"
 
 

@@ -51,24 +51,37 @@ def test_signal_handlers_are_put_back(make_run: Any) -> None:
     assert signal.getsignal(signal.SIGINT) is before
 
 
-def test_a_forked_child_is_ended_by_sigterm(make_run: Any, averaging: Any) -> None:
+def test_a_forked_child_is_ended_by_sigterm(tmp_path: Path) -> None:
     """What algorithms fork for their own ends dies of SIGTERM as ever, and leaves Ctrl-C to its parent."""
-    codes: list[int | None] = []
+    program = textwrap.dedent(
+        f"""
+        import os, signal
+        from rlx_runner import LocalRunner
+        from rlx_snapshot import SnapshotConfig
 
-    def fork(epoch: int) -> None:
-        ready, told = os.pipe()
-        child = os.fork()
-        if child == 0:
-            os.kill(os.getpid(), signal.SIGINT)
-            os.write(told, b"alive")
-            signal.pause()
-            os._exit(0)
-        assert os.read(ready, 5) == b"alive"
-        os.kill(child, signal.SIGTERM)
-        codes.append(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
+        class Forking:
+            def train(self, loop):
+                for epoch in loop.step_epochs():
+                    ready, told = os.pipe()
+                    child = os.fork()
+                    if child == 0:
+                        os.kill(os.getpid(), signal.SIGINT)
+                        os.write(told, b"alive")
+                        signal.pause()
+                        os._exit(0)
+                    print(os.read(ready, 5).decode())
+                    os.kill(child, signal.SIGTERM)
+                    print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
 
-    make_run(mode="none").setup(averaging(on_epoch=fork)).train(1, batch_size=10)
-    assert codes == [-signal.SIGTERM]
+        runner = LocalRunner(SnapshotConfig({str(tmp_path)!r}, "none", 1), progress=False)
+        runner.setup(Forking(), None)
+        runner.train(1)
+        """
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=False, timeout=60
+    )
+    assert done.stdout.split() == ["alive", str(-signal.SIGTERM)], done.stderr
 
 
 def test_ignored_signal_stays_ignored(make_run: Any, averaging: Any) -> None:
