@@ -6,18 +6,17 @@ a page lifts the protection without any fault reaching the program, and the scan
 Source: Linux, Documentation/admin-guide/mm/{userfaultfd,pagemap}.rst.
 """
 
-import functools
 import mmap
 import os
 import platform
 import struct
 import weakref
 from collections.abc import Sequence
-from pathlib import Path
-from typing import Final, NamedTuple, Protocol
+from dataclasses import dataclass
+from typing import Final, Protocol
 
 from rlx_snapshot import _platform
-from rlx_snapshot._format.layout import HEAD
+from rlx_snapshot._saving.mappings import Mappings
 
 Range = tuple[int, int]
 Piece = tuple[int, int]
@@ -90,16 +89,16 @@ class KernelTracker:
         """Ranges written since the last call; all of a piece that is new or was mapped anew."""
         if self._process != os.getpid():  # the descriptors show the parent's memory
             return [None for _ in pieces]
-        mappings = _Mappings()
+        mappings = Mappings()
         answers: list[list[Range] | None] = [None for _ in pieces]
-        for span, numbers in _spans(pieces):
-            written = self._changes(span, mappings)
+        for span in _spans(pieces):
+            written = self._changes((span.start, span.end - span.start), mappings)
             if written is not None:
-                for number in numbers:
+                for number in span.numbers:
                     answers[number] = _within(pieces[number], span, written)
         return answers
 
-    def _changes(self, piece: Piece, mappings: "_Mappings") -> list[Range] | None:
+    def _changes(self, piece: Piece, mappings: Mappings) -> list[Range] | None:
         address, length = piece
         start, end = address + -address % _PAGE, (address + length) // _PAGE * _PAGE
         if start >= end:
@@ -145,90 +144,36 @@ class KernelTracker:
         return written
 
 
-class _Mapping(NamedTuple):
-    """A line of ``/proc/self/maps``; `file` is device and inode."""
+@dataclass
+class _Span:
+    """Memory that is asked about at once, and which pieces lie in it."""
 
-    first: int
-    last: int
-    private: bool
-    offset: int
-    file: tuple[str, str]
-
-
-_ANONYMOUS: Final = ("00:00", "0")
+    start: int
+    end: int
+    numbers: list[int]
 
 
-def _private_and_shared() -> list[_Mapping]:
-    found: list[_Mapping] = []
-    for line in Path("/proc/self/maps").read_text(encoding="utf-8", errors="replace").splitlines():
-        span, permissions, offset, device, inode, *_ = line.split(maxsplit=5)
-        first, _, last = span.partition("-")
-        private = permissions[3] == "p"
-        found.append(_Mapping(int(first, 16), int(last, 16), private, int(offset, 16), (device, inode)))
-    return found
-
-
-def _is_snapshot(mapping: _Mapping) -> bool:
-    """Whether a mapping shows the beginning of a snapshot."""
-    if mapping.offset or mapping.file == _ANONYMOUS:
-        return False
-    try:
-        # Not through the address: of a file that was cut short that would end this program.
-        memory = os.open("/proc/self/mem", os.O_RDONLY | os.O_CLOEXEC)
-        try:
-            return os.pread(memory, len(HEAD), mapping.first) == HEAD
-        finally:
-            os.close(memory)
-    except (OSError, OverflowError):
-        return False
-
-
-class _Mappings:
-    """The mappings of this process, read when first needed."""
-
-    @functools.cached_property
-    def _foreign(self) -> list[Range]:
-        """Memory that may change without this process writing to it: shared, or mapped from files.
-
-        Snapshots, from which restored arrays are mapped, are files that never change while they are
-        mapped. They are known by their contents, as a name may be anybody's.
-        """
-        mappings = _private_and_shared()
-        snapshots = {mapping.file for mapping in mappings if mapping.private and _is_snapshot(mapping)}
-        unchanging = {_ANONYMOUS, *snapshots}
-        return [
-            (mapping.first, mapping.last)
-            for mapping in mappings
-            if not (mapping.private and mapping.file in unchanging)
-        ]
-
-    def only_ours(self, start: int, end: int) -> bool:
-        """Whether all of this memory changes only when this process writes to it."""
-        return not any(first < end and start < last for first, last in self._foreign)
-
-
-def _spans(pieces: Sequence[Piece]) -> list[tuple[Piece, list[int]]]:
-    """The memory to ask about, and which pieces lie in it.
+def _spans(pieces: Sequence[Piece]) -> list[_Span]:
+    """The memory to ask about.
 
     Pieces that overlap, as an array and a view of it, are asked about together: the
     answer about one of them protects its pages again, and nothing is left to tell of the other.
     """
-    spans: list[tuple[Piece, list[int]]] = []
+    spans: list[_Span] = []
     for number in sorted(range(len(pieces)), key=pieces.__getitem__):
         address, length = pieces[number]
-        if spans and address < sum(spans[-1][0]):
-            (start, before), numbers = spans.pop()
-            spans.append(((start, max(before, address + length - start)), [*numbers, number]))
-        else:
-            spans.append(((address, length), [number]))
+        if not spans or address >= spans[-1].end:
+            spans.append(_Span(address, address + length, []))
+        spans[-1].end = max(spans[-1].end, address + length)
+        spans[-1].numbers.append(number)
     return spans
 
 
-def _within(piece: Piece, span: Piece, ranges: list[Range]) -> list[Range]:
+def _within(piece: Piece, span: _Span, ranges: list[Range]) -> list[Range]:
     """The `ranges` of a span that touch a piece in it, counted from the start of the piece."""
-    if piece == span:
+    if len(span.numbers) == 1:
         return ranges
-    skipped, length = piece[0] - span[0], piece[1]
+    skipped, length = piece[0] - span.start, piece[1]
     shifted = [(max(first - skipped, 0), min(last - skipped, length)) for first, last in ranges]
     return [(first, last) for first, last in shifted if first < last]
 
