@@ -192,6 +192,14 @@ def test_console_prints_a_line_an_epoch(tmp_path: Path) -> None:
     ]
 
 
+def test_console_keeps_where_training_stood(tmp_path: Path) -> None:
+    """The record of `save_data` is the only file, in a folder that is made for it."""
+    folder = tmp_path / "new" / "run"
+    ConsoleLogger(folder, stream=io.StringIO()).save_data(1, 10, 100, lambda *_: "path")
+    assert ConsoleLogger(folder).restore_data() == (1, 10, 100)
+    assert [path.name for path in folder.iterdir()] == ["logs.restore.json"]
+
+
 def test_console_prints_a_table_on_a_terminal(tmp_path: Path) -> None:
     """With rich, every value has a line."""
     pytest.importorskip("rich", reason="needs rich")
