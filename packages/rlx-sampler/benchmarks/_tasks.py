@@ -14,6 +14,8 @@ import torch
 from rlx_sampler import sample_categorical, sample_gaussian
 
 MAX_LENGTH = 1000
+N_ENVIRONMENTS = 64
+"""Of each of our workers."""
 FEEDBACK = np.array([1.0, 2.0, 20.0, 5.0], np.float32)
 """What keeps CartPole's pole up, as weights of its observation."""
 

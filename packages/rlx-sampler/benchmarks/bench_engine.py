@@ -13,7 +13,7 @@ from typing import Any
 
 import gymnasium
 from _peers import N_ENVS, gymnasium_sync
-from _tasks import MAX_LENGTH, Cost, Net, best, make, once
+from _tasks import MAX_LENGTH, N_ENVIRONMENTS, Cost, Net, best, make, once
 
 from rlx_sampler import LocalSampler, MultiprocessingSampler, VecWorker, WorkerFactory
 
@@ -35,7 +35,13 @@ class Trainable(Net):
 
 def factory(n_workers: int) -> WorkerFactory:
     """Return what builds the workers."""
-    return WorkerFactory(max_episode_length=MAX_LENGTH, seed=1, n_workers=n_workers, worker_class=VecWorker)
+    return WorkerFactory(
+        max_episode_length=MAX_LENGTH,
+        seed=1,
+        n_workers=n_workers,
+        worker_class=VecWorker,
+        worker_args={"n_envs": N_ENVIRONMENTS},
+    )
 
 
 def broadcast(n_workers: int) -> float:

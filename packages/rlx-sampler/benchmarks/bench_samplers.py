@@ -15,7 +15,7 @@ from functools import partial
 from typing import Any
 
 import _peers
-from _tasks import MAX_LENGTH, Cost, Net, bare, best, make, once
+from _tasks import MAX_LENGTH, N_ENVIRONMENTS, Cost, Net, bare, best, make, once
 
 from rlx_sampler import DefaultWorker, LocalSampler, MultiprocessingSampler, VecWorker, WorkerFactory
 
@@ -27,7 +27,11 @@ def rlx(
 ) -> Iterator[Callable[[], int]]:
     """Sample with this package."""
     factory = WorkerFactory(
-        max_episode_length=MAX_LENGTH, seed=1, n_workers=n_workers, worker_class=worker_class
+        max_episode_length=MAX_LENGTH,
+        seed=1,
+        n_workers=n_workers,
+        worker_class=worker_class,
+        worker_args={"n_envs": N_ENVIRONMENTS} if worker_class is VecWorker else {},
     )
     sampler = sampler_cls(factory, Net(task, balances=balances), make(task))
     yield lambda: sampler.obtain_samples(0, batch, None).n_steps

@@ -55,7 +55,7 @@ class VecWorker(Worker):
         seed: int | None,
         max_episode_length: int,
         worker_number: int,
-        n_envs: int = 64,
+        n_envs: int = 32,
         inference_rows: int | None = None,
     ) -> None:
         super().__init__(seed=seed, max_episode_length=max_episode_length, worker_number=worker_number)
