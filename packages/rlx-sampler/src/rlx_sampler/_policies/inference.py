@@ -11,7 +11,7 @@ from typing import Any, Final
 
 import numpy as np
 
-from rlx_sampler._batches.trees import Array, ArrayTree, flat, leaves, map_leaves, rows
+from rlx_sampler._batches.trees import Array, ArrayTree, flat, leaves, map_leaves, rows, words_as_objects
 from rlx_sampler._copies import copy_of
 from rlx_sampler._offers import Acting, how_to_act, offered, takes_argument
 from rlx_sampler._policies.acting import Answer, ask_many
@@ -91,7 +91,7 @@ def _varied(observation: ArrayTree, count: int) -> ArrayTree:
     rng = np.random.Generator(np.random.PCG64(0))
 
     def vary(leaf: Any) -> Array:
-        array = np.asarray(leaf)
+        array = words_as_objects(np.asarray(leaf))
         stack = np.repeat(array[None], count, axis=0)
         if array.dtype.kind == "f":
             noise = 1 + 0.1 * rng.standard_normal(stack.shape)

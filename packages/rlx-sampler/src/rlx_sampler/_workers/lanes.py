@@ -1,7 +1,6 @@
 """Episodes side by side: the one loop that steps environments and records what happens."""
 
-from collections.abc import Generator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Final, NamedTuple
 
@@ -125,13 +124,16 @@ class Lanes:
         Raises:
             EpisodeError: If the environment or the policy raises.
         """
-        with _raising("the environment's reset", key):
+        where = "the environment's reset"
+        try:
             observation, info = self._environments[lane].reset(seed=env_seed)
             live = LiveEpisode(observation, 0, freeze_info(info or NO_INFO))
-        with _raising("the policy's reset", key):
+            where = "the policy's reset"
             self._actor.forget(lane)
-        with _raising("the environment's reset", key):
+            where = "the environment's first observation"
             self.go_on(lane, key, live)
+        except Exception as error:
+            raise EpisodeError(where, (key,), repr(error)) from error
 
     def go_on(self, lane: int, key: EpisodeKey, live: LiveEpisode) -> None:
         """Take up an episode whose environment is in the middle of it."""
@@ -251,15 +253,6 @@ class Lanes:
             return running.episode_info
         earned = running.earned + self._recording.earned(lane, running.begin)
         return {**running.episode_info, "episode_return": earned, "episode_length": self._age(running)}
-
-
-@contextmanager
-def _raising(where: str, key: EpisodeKey) -> Generator[None]:
-    """Say in which episode, and where, something raised."""
-    try:
-        yield
-    except Exception as error:
-        raise EpisodeError(where, (key,), repr(error)) from error
 
 
 def _for_lanes(actions: ArrayTree) -> Any:

@@ -70,7 +70,10 @@ def _plain(stack: ArrayTree) -> tuple[np.dtype[Any] | None, tuple[int, ...]]:
 
 def _zeros(n_rows: int, leaf: Any) -> Array:
     sample = words_as_objects(np.asarray(leaf))
-    return np.zeros((n_rows, *sample.shape), sample.dtype)
+    stack = np.zeros((n_rows, *sample.shape), sample.dtype)
+    if sample.dtype.hasobject:
+        stack[...] = sample  # padding is seen by the policy, which expects such objects
+    return stack
 
 
 def _place(stack: ArrayTree, lane: int, observation: Any) -> ArrayTree:
