@@ -134,8 +134,8 @@ class Worker(ABC):
 class EnvUpdate(ABC):
     """A change of the environment that travels to the workers, such as another task.
 
-    It must not depend on the updates before it: a worker that is built anew gets the
-    last one only.
+    A worker that is built anew gets all of them in their order, since the last environment
+    that came whole.
     """
 
     @abstractmethod
