@@ -286,6 +286,19 @@ def test_training_anew_puts_earlier_snapshots_away(make_run: Any, tmp_path: Path
     assert len(list((tmp_path / "run" / "discarded").rglob("itr_*.pkl"))) == 4
 
 
+def test_going_back_finds_its_folder_from_anywhere(
+    make_run: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A relative folder is the one that it was when the runner was made."""
+    make_run().setup().train(4, batch_size=10)
+    monkeypatch.chdir(tmp_path)
+    runner = LocalRunner(SnapshotConfig("run", "all", 1), progress=False)
+    (tmp_path / "elsewhere").mkdir()
+    monkeypatch.chdir(tmp_path / "elsewhere")
+    runner.restore(str(tmp_path / "run"), 1)
+    assert sorted(path.name for path in (tmp_path / "run").glob("*.pkl")) == ["itr_0.pkl", "itr_1.pkl"]
+
+
 def test_foreign_pickle_is_refused(make_run: Any) -> None:
     """A snapshot of something else names what it lacks."""
     store = MemorySnapshotStore()

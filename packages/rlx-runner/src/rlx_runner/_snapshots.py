@@ -28,7 +28,7 @@ class Snapshots:
             config = SnapshotConfig(str(Path.cwd() / "data/local/experiment"), "last", 1)
         settings = ("snapshot_dir", "snapshot_mode", "snapshot_gap")
         check_offers("snapshot_config", config, settings, "a SnapshotConfig or an experiment's context")
-        self.directory = str(config.snapshot_dir)
+        self.directory = resolved(str(config.snapshot_dir))
         self.mode = config.snapshot_mode
         self._store: SnapshotStore = (
             Snapshotter(config.snapshot_dir, config.snapshot_mode, config.snapshot_gap, background=True)
