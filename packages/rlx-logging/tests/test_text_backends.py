@@ -194,8 +194,12 @@ def test_console_prints_a_line_an_epoch(tmp_path: Path) -> None:
 
 def test_console_keeps_where_training_stood(tmp_path: Path) -> None:
     """The record of `save_data` is the only file, in a folder that is made for it."""
+
+    def saved(epoch: int, env_step: int, gradient_step: int) -> str:
+        return "path"
+
     folder = tmp_path / "new" / "run"
-    ConsoleLogger(folder, stream=io.StringIO()).save_data(1, 10, 100, lambda *_: "path")
+    ConsoleLogger(folder, stream=io.StringIO()).save_data(1, 10, 100, saved)
     assert ConsoleLogger(folder).restore_data() == (1, 10, 100)
     assert [path.name for path in folder.iterdir()] == ["logs.restore.json"]
 
