@@ -204,7 +204,7 @@ class TestStateDicts:
         policy = WithOptimizer()
         PolicyPersistence(mode=Mode.POLICY_STATE_DICT).restore(policy, world, "cpu")
         assert torch.equal(policy.moments["step"], torch.ones(2))
-        assert "policy_state_dict.pt" not in Path("/proc/self/maps").read_text()
+        assert f"{world.persist_directory}/policy_state_dict.pt" not in Path("/proc/self/maps").read_text()
 
     @pytest.mark.skipif(sys.platform != "linux", reason="looks at the mappings that Linux tells")
     def test_nothing_of_another_kind_of_policy_hangs_on_the_file(self, world: FolderWorld) -> None:
@@ -224,7 +224,7 @@ class TestStateDicts:
         policy = Linear()
         PolicyPersistence(mode=Mode.POLICY_STATE_DICT).restore(policy, world, "cpu")
         assert torch.equal(policy.weights["w"], torch.ones(2))
-        assert "policy_state_dict.pt" not in Path("/proc/self/maps").read_text()
+        assert f"{world.persist_directory}/policy_state_dict.pt" not in Path("/proc/self/maps").read_text()
 
     def test_module_versions_are_kept(self, world: FolderWorld) -> None:
         """The versions that modules write into a state dict reach `load_state_dict`."""
