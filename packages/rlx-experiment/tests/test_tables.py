@@ -74,7 +74,7 @@ class TestInATerminal:
         """Rather than fold every name, say less."""
         pytest.importorskip("rich", reason="rich is not installed")
         table = Table(("RUN", "STATE", "ARGUMENTS"), [("name " * 8, "finished", "x=1 " * 8)])
-        script = SCRIPT.format(table=f"{table!r}, brief=Table(('RUN',), [('short',)])")
+        script = SCRIPT.format(table=f"{table!r}, brief=lambda: Table(('RUN',), [('short',)])")
         assert "x=1" not in in_terminal(script)
         assert "x=1" in in_terminal(script, COLUMNS="120")
 

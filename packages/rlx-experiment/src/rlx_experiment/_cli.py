@@ -126,7 +126,7 @@ def _list(args: argparse.Namespace) -> int:
             print(json.dumps({**record, "arguments": run.arguments}))
     elif runs:
         root = args.root.absolute()
-        print_table(list_table(runs, root), brief=list_table(runs, root, brief=True))
+        print_table(list_table(runs, root), brief=lambda: list_table(runs, root, brief=True))
     else:
         _say_no_runs(args.root, args.state)
     return 0

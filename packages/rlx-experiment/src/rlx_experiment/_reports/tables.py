@@ -1,7 +1,7 @@
 """Tables on standard output: drawn by rich for people at a terminal, plain columns for programs in a pipe."""
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, Final, NamedTuple
 
 from rlx_experiment._missing import MissingExtraError, require
@@ -29,13 +29,13 @@ class Table(NamedTuple):
         return sum(max(map(len, cells)) for cells in columns) + 3 * (len(self.heads) - 1) + 2
 
 
-def print_table(table: Table, *, brief: Table | None = None) -> None:
-    """Print `table`, as wide as the terminal where there is one, or `brief` where that is too narrow for it."""
+def print_table(table: Table, *, brief: Callable[[], Table] | None = None) -> None:
+    """Print `table`, as wide as the terminal where there is one, or what `brief` gives where that is too narrow for it."""
     console = _console()
     if console is None:
         print(plain_columns([table.heads, *table.rows]))
     else:
-        console.print(_drawn(brief if brief and table.width > console.width else table))
+        console.print(_drawn(brief() if brief and table.width > console.width else table))
 
 
 def print_sections(title: str, sections: Sequence[tuple[str, Sequence[tuple[str, str]]]]) -> None:

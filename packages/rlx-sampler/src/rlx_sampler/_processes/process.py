@@ -21,6 +21,7 @@ SMALL: Final = 1 << 14
 """Bytes that fit in the pipe of a worker that does not read for a while."""
 PRELOADED: Final = ("numpy", "torch", "gymnasium")
 _one_start_at_a_time: Final = threading.Lock()
+"""The main module, which a start hides for a moment, is the whole process's: so is this lock."""
 
 
 class WorkerProcess:
