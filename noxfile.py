@@ -229,16 +229,21 @@ def run_each(session: nox.Session, commands: list[list[str]]) -> None:
 
 
 PYTEST = """
-import pytest, signal, sys
+import pytest, sys
 
 if __name__ == "__main__":
-    signal.signal(signal.SIGINT, signal.default_int_handler)  # in the background it is ignored, also by children
     sys.exit(pytest.main())
 """
 
 
-def run_pytest(session: nox.Session, *args: str | pathlib.Path) -> None:
-    """Run pytest on what is installed; a test that skips for a library that is here is an error."""
+def run_pytest(session: nox.Session, *args: str | pathlib.Path, spread: bool = False) -> None:
+    """Run pytest on what is installed; a test that skips for a library that is here is an error.
+
+    `spread` runs the tests in as many processes as there are cores: for sessions that nox runs alone.
+    """
+    if spread:
+        uv(session, "pip", "install", "pytest-xdist>=3.6")
+        args = ("-n", "logical", "--dist", "worksteal", *args)
     report = pathlib.Path(session.bin).parent / "report.xml"
     config = ROOT / "pyproject.toml"
     options = [
@@ -286,16 +291,33 @@ def wheels(session: nox.Session) -> None:
     (WHEELS / "latest").write_text(folder.name)
 
 
-@nox.session(python=PYTHONS, venv_backend="uv", requires=["wheels"], allow_parallel=True, tags=["ci"])
+@nox.session(venv_backend="uv", requires=["wheels"], tags=["ci"])
+def tests(session: nox.Session) -> None:
+    """All packages on one interpreter with the newest dependencies, spread over the cores."""
+    session.log("installing the packages and what their tests need")
+    uv(session, "pip", "install", "--no-sources", *everything(torch=False))
+    folders = [ROOT / "packages" / package / "tests" for package in PACKAGES]
+    run_pytest(session, "-m", "not slow", *folders, spread=True)
+
+
+@nox.session(
+    python=PYTHONS,
+    venv_backend="uv",
+    requires=["wheels"],
+    allow_parallel=True,
+    default=False,
+    tags=["ci", "matrix"],
+)
 @nox.parametrize("resolution", ["highest", "lowest-direct"], ids=["highest", "lowest"])
 @nox.parametrize("package", PACKAGES, ids=SHORT_NAMES)
-def tests(session: nox.Session, package: str, resolution: str) -> None:
+def matrix(session: nox.Session, package: str, resolution: str) -> None:
     """Each package alone: its wheel, what it declares, its tests; newest and oldest dependencies."""
     install_package(session, package, resolution, groups=("test",))
     if resolution == "lowest-direct":
         check_floors(session, package)
-    extremes = {(PYTHONS[0], "highest"), (PYTHONS[-1], "lowest-direct")}
-    marks = "not slow" if (session.python, resolution) in extremes else "not slow and not processes"
+    # What starts many processes runs with the newest of everything in `tests`, and here with the oldest.
+    oldest = (session.python, resolution) == (PYTHONS[-1], "lowest-direct")
+    marks = "not slow" if oldest else "not slow and not processes"
     run_pytest(session, "-m", marks, ROOT / "packages" / package / "tests")
 
 
@@ -432,7 +454,7 @@ def changelog(package: str) -> str:
 def integration(session: nox.Session) -> None:
     """All packages together, with every optional library except torch."""
     uv(session, "pip", "install", "--no-sources", *everything(torch=False))
-    run_pytest(session, "-m", "not slow", "--ignore", INTEGRATION / "clients", INTEGRATION)
+    run_pytest(session, "-m", "not slow", "--ignore", INTEGRATION / "clients", INTEGRATION, spread=True)
 
 
 @nox.session(python=TORCH_PYTHON, venv_backend="uv", requires=["wheels"], default=False, tags=["ci"])
@@ -445,7 +467,9 @@ def torch(session: nox.Session) -> None:
         for path in ROOT.glob("packages/*/tests/**/test_*.py")
         if re.search(r"\btorch\b", path.read_text())
     ]
-    run_pytest(session, "-m", "not slow", "--ignore", INTEGRATION / "clients", *files, INTEGRATION)
+    run_pytest(
+        session, "-m", "not slow", "--ignore", INTEGRATION / "clients", *files, INTEGRATION, spread=True
+    )
 
 
 @nox.session(
@@ -537,7 +561,9 @@ def faults(session: nox.Session) -> None:
     """The long fault and kill tests, sampled; `soak` runs them whole."""
     require_torch(session)
     install_beside_torch(session, *everything(torch=True))
-    run_pytest(session, "-m", "slow", *(ROOT / "packages" / package / "tests" for package in PACKAGES))
+    run_pytest(
+        session, "-m", "slow", *(ROOT / "packages" / package / "tests" for package in PACKAGES), spread=True
+    )
 
 
 @nox.session(python=TORCH_PYTHON, venv_backend="uv", requires=["wheels"], default=False)
