@@ -33,6 +33,7 @@ from rlx_sampler import (
     FragmentWorker,
     LocalSampler,
     NewEnvUpdate,
+    PerWorker,
     StepType,
     VecWorker,
     Worker,
@@ -214,7 +215,8 @@ class TestUpdates:
     def test_lists_of_updates(self) -> None:
         """Updates may be lists too, and steps are then counted over all workers."""
         sampler = make_local(n_workers=2)
-        batch = sampler.obtain_samples(0, 40, [{"gain": 0.0}, {"gain": 1.0}], [Walk(3), Walk(5)])
+        updates = PerWorker([{"gain": 0.0}, {"gain": 1.0}])
+        batch = sampler.obtain_samples(0, 40, updates, [Walk(3), Walk(5)])
         assert batch.n_steps >= 40
         assert batch.lengths[0::2].max() <= 3
 
@@ -228,7 +230,7 @@ class TestUpdates:
             "agent_update": lambda: make_local(n_workers=2).obtain_samples(0, 9, three),
             "env_update": lambda: make_local(n_workers=2).obtain_samples(0, 9, None, three),
         }
-        with pytest.raises(ValueError, match=f"{where} is a list of 3.*exactly 2"):
+        with pytest.raises(ValueError, match=f"{where} must be one value.*exactly 2.*not a list of 3"):
             calls[where]()
 
     def test_what_cannot_be_copied_is_named(self) -> None:

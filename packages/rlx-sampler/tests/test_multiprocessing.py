@@ -34,7 +34,14 @@ from sampler_worlds import (
     make_local,
 )
 
-from rlx_sampler import ClosedSamplerError, EpisodeError, MultiprocessingSampler, VecWorker, WorkerError
+from rlx_sampler import (
+    ClosedSamplerError,
+    EpisodeError,
+    MultiprocessingSampler,
+    PerWorker,
+    VecWorker,
+    WorkerError,
+)
 
 on_linux = pytest.mark.skipif(sys.platform != "linux", reason="shared memory and process handles are Linux's")
 SECONDS = 20.0
@@ -136,7 +143,7 @@ class TestBatches:
         agents, envs = [Gaussian(0.1), Gaussian(0.9)], [Walk(3), Walk(9)]
         with processes(agents, envs, n_workers=2) as sampler:
             wanted = make_local(agents, envs, n_workers=2)
-            for update in (None, [{"gain": np.float32(g)} for g in (0.3, 0.4)]):
+            for update in (None, PerWorker([{"gain": np.float32(g)} for g in (0.3, 0.4)])):
                 batch = sampler.obtain_exact_episodes(3, update)
                 assert batch.digest() == wanted.obtain_exact_episodes(3, update).digest()
             assert sampler.obtain_samples(0, 50, None).digest() == wanted.obtain_samples(0, 50, None).digest()

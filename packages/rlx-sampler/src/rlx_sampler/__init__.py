@@ -9,6 +9,7 @@ from rlx_sampler._keyed_sampler import KeyedSampler
 from rlx_sampler._keys import EVALUATION, TRAINING, EpisodeKey, EpisodeStreams
 from rlx_sampler._local_sampler import LocalSampler
 from rlx_sampler._multiprocessing_sampler import MultiprocessingSampler
+from rlx_sampler._per_worker import PerWorker
 from rlx_sampler._policies.noise import sample_categorical, sample_distribution, sample_gaussian
 from rlx_sampler._policies.normalizer import ObservationNormalizer
 from rlx_sampler._ray_sampler import RaySampler
@@ -33,6 +34,7 @@ __all__ = [
     "MultiprocessingSampler",
     "NewEnvUpdate",
     "ObservationNormalizer",
+    "PerWorker",
     "RaySampler",
     "SetTaskUpdate",
     "StepType",

@@ -16,8 +16,9 @@ from rlx_sampler._global_generators import one_torch_thread
 from rlx_sampler._keys import TRAINING, CallKey, draw_root
 from rlx_sampler._ledger import Ledger
 from rlx_sampler._offers import draws_globally
+from rlx_sampler._per_worker import is_per_worker, spread
 from rlx_sampler._workers.lane_worker import DefaultWorker
-from rlx_sampler._workers.setups import first_setups, packed_envs, spread, unpacked_envs, updated_each
+from rlx_sampler._workers.setups import first_setups, packed_envs, unpacked_envs, updated_each
 from rlx_sampler._workers.worker import Worker
 
 STATE_VERSION: Final = 1
@@ -51,7 +52,7 @@ class KeyedSampler(ABC):
         self._call = 0
         self._total_env_steps = 0
         self._mean_length = 0.0
-        self._pinned = isinstance(agents, list) or isinstance(envs, list)
+        self._pinned = is_per_worker("agents", agents) or is_per_worker("envs", envs)
         self._setups = first_setups(agents, envs, self.n_workers)
         self._other_envs: bytes | None = None
         self._engine: Engine | None = self._start_engine()
@@ -83,8 +84,8 @@ class KeyedSampler(ABC):
         Args:
             itr: Iteration the batch is for. It does not choose the random streams.
             num_samples: Environment steps wanted, at least 1.
-            agent_update: A policy, or parameters for the present one, or a list of one a
-                worker; None keeps what there is.
+            agent_update: A policy or a list of one a worker, or parameters for the present one,
+                where only a :class:`PerWorker` is one a worker; None keeps what there is.
             env_update: An environment, or a function of the old one (:class:`EnvUpdate`),
                 or a list of one a worker; None keeps what there is.
 
@@ -156,7 +157,8 @@ class KeyedSampler(ABC):
         agent_updates = spread("agent_update", agent_update, self.n_workers)
         env_updates = spread("env_update", env_update, self.n_workers)
         self._update_each(agent_updates, env_updates)
-        self._pinned = self._pinned or isinstance(agent_update, list) or isinstance(env_update, list)
+        is_each = is_per_worker("agent_update", agent_update) or is_per_worker("env_update", env_update)
+        self._pinned = self._pinned or is_each
         if env_update is not None:
             self._other_envs = packed_envs(self._setups if self._pinned else self._setups[:1])
 

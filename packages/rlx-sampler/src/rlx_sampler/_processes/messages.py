@@ -63,9 +63,10 @@ class UseRows:
 class ParameterLayout:
     """To a worker: how the shared parameters lie in their block."""
 
-    layout: Layout
-    tensors: list[bool]
-    """Which of them are tensors of torch."""
+    skeleton: bytes
+    """The tree without its arrays."""
+    specs: list[tuple[str, tuple[int, ...], bool]]
+    """Dtype and shape of each array, and whether it is a tensor of torch."""
 
 
 @dataclass(frozen=True, slots=True)

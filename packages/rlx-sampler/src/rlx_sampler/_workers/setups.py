@@ -1,15 +1,14 @@
 """What each worker works with: its policy, its environment, and how they were changed since."""
 
-import copy
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import zip_longest
 from typing import Any
 
-from rlx_sampler._batches.trees import map_leaves
 from rlx_sampler._copies import copy_of, packed, unpacked
 from rlx_sampler._offers import changes_environment, is_environment, is_list, is_policy, needs
-from rlx_sampler._policies.noise import is_tensor
+from rlx_sampler._parameter_trees import copy_of_parameters
+from rlx_sampler._per_worker import spread
 from rlx_sampler._workers.worker import Worker
 
 
@@ -56,7 +55,9 @@ def own(value: Any, role: str) -> Any:
         return copy_of(value, role)
     if role == "environment" and is_list(value):
         return [own(each, role) for each in value]
-    return value if value is None or callable(value) else map_leaves(_copy_leaf, value)
+    if value is None or role == "environment":
+        return value
+    return copy_of_parameters(value)
 
 
 def first_setups(agents: Any, envs: Any, n_workers: int) -> list[Setup]:
@@ -98,24 +99,3 @@ def unpacked_envs(data: bytes, n_workers: int) -> Iterator[Sequence[Any]]:
 def _own_each(values: Sequence[Any], role: str) -> list[Any]:
     copies = {id(value): own(value, role) for value in {id(value): value for value in values}.values()}
     return [copies[id(value)] for value in values]
-
-
-def _copy_leaf(leaf: Any) -> Any:
-    return leaf.detach().clone() if is_tensor(leaf) else copy.copy(leaf)
-
-
-def spread(name: str, value: Any, n_workers: int) -> list[Any]:
-    """Return one value a worker, from one for all or a list of exactly `n_workers`.
-
-    Raises:
-        ValueError: If the list has another length.
-    """
-    if not isinstance(value, list):
-        return [value] * n_workers
-    values: list[Any] = list(value)  # pyright: ignore[reportUnknownArgumentType]  # a list of anything
-    if len(values) != n_workers:
-        raise ValueError(
-            f"{name} is a list of {len(values)}; it must be one value for all workers or a list of exactly "
-            f"{n_workers}, one a worker."
-        )
-    return values
