@@ -7,6 +7,7 @@ import numpy as np
 from sampler_worlds import Array, Walk
 
 from rlx_sampler import EpisodeBatch, EpisodeKey, StepType, Worker
+from rlx_sampler._policies.row_generators import EpisodeNoise
 
 FAULTS = ("views", "lost end", "all terminal", "all timeout", "unseeded", "one stream for all")
 
@@ -40,7 +41,8 @@ class FaultyWorker(Worker):
         return observation if self.fault == "views" else observation.copy()
 
     def run_episode(self, key: EpisodeKey) -> EpisodeBatch:
-        streams = key.streams()
+        streams, noise = key.streams(), EpisodeNoise(1)
+        noise.begin(0, key)
         observation, _ = self.env.reset(seed=None if self.fault == "unseeded" else streams.env_seed)
         seen, actions, rewards, positions = (
             [self.keep(observation)],
@@ -50,7 +52,8 @@ class FaultyWorker(Worker):
         )
         terminated = truncated = False
         while not (terminated or truncated or len(rewards) == self.max_episode_length):
-            action, _ = self.policy.get_actions(seen[-1][None], rngs=[streams.rng])
+            action, _ = self.policy.get_actions(seen[-1][None], rngs=noise.part(slice(0, 1)))
+            noise.advance()
             observation, reward, terminated, truncated, info = self.env.step(action[0])
             seen.append(self.keep(observation))
             actions.append(action[0])

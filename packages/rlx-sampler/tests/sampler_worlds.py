@@ -14,6 +14,7 @@ import numpy.typing as npt
 
 from rlx_sampler import EpisodeKey, LocalSampler, StepType, WorkerFactory, sample_gaussian
 from rlx_sampler._batches.trees import is_array
+from rlx_sampler._policies.row_generators import EpisodeNoise
 
 Array = npt.NDArray[Any]
 LONGEST = 12
@@ -136,12 +137,14 @@ class Uncopied(Walk):
 
 def run_reference(env: Any, policy: Any, key: EpisodeKey, longest: int) -> dict[str, Any]:
     """Run one episode in the plainest way there is."""
-    streams = key.streams()
+    streams, noise = key.streams(), EpisodeNoise(1)
+    noise.begin(0, key)
     observation, _ = env.reset(seed=streams.env_seed)
     seen, actions, rewards, positions = [observation.copy()], list[Array](), list[float](), list[Array]()
     while True:
         if isinstance(policy, Gaussian):
-            action = policy.get_actions(seen[-1][None], rngs=[streams.rng])[0][0]
+            action = policy.get_actions(seen[-1][None], rngs=noise.part(slice(0, 1)))[0][0]
+            noise.advance()
         else:
             action, _ = policy.get_action(seen[-1].copy(), rng=streams.rng)
         observation, reward, terminated, truncated, info = env.step(action)

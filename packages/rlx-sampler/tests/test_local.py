@@ -322,7 +322,13 @@ class TestState:
         twin: LocalSampler = pickle.loads(pickle.dumps(sampler))
         assert twin.obtain_samples(1, 30, None).digest() == sampler.obtain_samples(1, 30, None).digest()
 
-    @pytest.mark.parametrize("state", [{}, {"version": 1, "root": 3}, {"version": 99}])
+    def test_states_of_other_noise_are_refused(self) -> None:
+        """A state from before noise came by tables cannot be continued exactly, and says so."""
+        state = {**make_local().state_dict(), "version": 1}
+        with pytest.raises(ValueError, match="version 1, whose policies drew other noise"):
+            make_local().load_state_dict(state)
+
+    @pytest.mark.parametrize("state", [{}, {"version": 2, "root": 3}, {"version": 99}])
     def test_foreign_states_change_nothing(self, state: dict[str, Any]) -> None:
         """A state that is not one is refused before anything changes."""
         sampler = make_local()

@@ -21,7 +21,8 @@ from rlx_sampler._workers.lane_worker import DefaultWorker
 from rlx_sampler._workers.setups import first_setups, packed_envs, unpacked_envs, updated_each
 from rlx_sampler._workers.worker import Worker
 
-STATE_VERSION: Final = 1
+STATE_VERSION: Final = 2
+"""2: noise by tables; the batches that follow on a state of version 1 would be others."""
 
 
 class KeyedSampler(ABC):
@@ -274,9 +275,15 @@ class KeyedSampler(ABC):
 
 
 def _check_state(state: Mapping[str, Any]) -> None:
-    missing = sorted({"root", "stream", "call", "total_env_steps"} - state.keys())
-    if state.get("version") != STATE_VERSION or missing:
+    version = state.get("version")
+    if version == 1:
         raise ValueError(
-            f"this is no state of a sampler of version {STATE_VERSION}: version is "
-            f"{state.get('version')!r}, missing are {missing}."
+            "the state of the sampler is of version 1, whose policies drew other noise: this release cannot "
+            "continue it exactly; resume with the release that wrote it, or begin a new run."
+        )
+    missing = sorted({"root", "stream", "call", "total_env_steps"} - state.keys())
+    if version != STATE_VERSION or missing:
+        raise ValueError(
+            f"this is no state of a sampler of version {STATE_VERSION}: version is {version!r}, "
+            f"missing are {missing}."
         )

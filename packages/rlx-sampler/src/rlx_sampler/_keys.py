@@ -9,8 +9,8 @@ row of words for each: deriving them together costs a tenth of a sequence each.
 """
 
 from dataclasses import dataclass
-from functools import lru_cache
-from typing import Any, Final, NamedTuple
+from functools import cached_property, lru_cache
+from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
@@ -23,15 +23,21 @@ WORDS: Final = 5
 """64-bit words an episode: one for its seeds, four for its generator."""
 
 
-class EpisodeStreams(NamedTuple):
+class EpisodeStreams:
     """The random streams of one episode."""
 
-    env_seed: int
-    """For ``env.reset(seed=...)``: below 2**31, which every environment takes."""
-    rng: np.random.Generator
-    """For the policy's noise."""
-    global_seed: int
-    """For global generators, where a policy draws from them: below 2**32."""
+    def __init__(self, words: npt.NDArray[np.uint64]) -> None:
+        seeds = int(words[0])
+        self.env_seed = seeds >> 33
+        """For ``env.reset(seed=...)``: below 2**31, which every environment takes."""
+        self.global_seed = seeds & 0xFFFFFFFF
+        """For global generators, where a policy draws from them: below 2**32."""
+        self._words = words[1:]
+
+    @cached_property
+    def rng(self) -> np.random.Generator:
+        """For a policy that draws its noise from a generator of the episode."""
+        return generator(self._words)
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -46,9 +52,7 @@ class EpisodeKey:
     def streams(self) -> EpisodeStreams:
         """Return the random streams of this episode, each at its beginning."""
         block, row = divmod(self.episode, BLOCK)
-        words = _words(self.root, self.stream, self.call, block)[row]
-        seeds = int(words[0])
-        return EpisodeStreams(seeds >> 33, generator(words[1:]), seeds & 0xFFFFFFFF)
+        return EpisodeStreams(_words(self.root, self.stream, self.call, block)[row])
 
 
 @lru_cache(maxsize=8)
@@ -87,6 +91,14 @@ class CallKey:
     def episode(self, index: int) -> EpisodeKey:
         """Return the key of episode `index` of this call."""
         return EpisodeKey(self.root, self.stream, self.call, index)
+
+    def env_seeds(self, episodes: npt.NDArray[np.int64]) -> list[int]:
+        """Return the seeds for the environments of several episodes of this call."""
+        words = {
+            block: _words(self.root, self.stream, self.call, block)
+            for block in set((episodes // BLOCK).tolist())
+        }
+        return [int(words[episode // BLOCK][episode % BLOCK, 0]) >> 33 for episode in episodes.tolist()]
 
 
 def draw_root() -> int:

@@ -1,7 +1,7 @@
 """Asking a policy for the actions of several episodes at once, or of one."""
 
 from collections.abc import Callable, Sequence
-from typing import Any, Final, NamedTuple, Protocol, TypeAlias
+from typing import Any, NamedTuple, Protocol, TypeAlias
 
 import numpy as np
 
@@ -17,11 +17,11 @@ from rlx_sampler._batches.trees import (
     rows,
     words_as_objects,
 )
+from rlx_sampler._keys import CallKey, EpisodeKey
 from rlx_sampler._offers import Acting, how_to_act, offered, reset_policy, takes_argument
 from rlx_sampler._policies.noise import is_tensor, to_array
-from rlx_sampler._policies.row_generators import RowGenerators
+from rlx_sampler._policies.row_generators import EpisodeNoise
 
-IDLE_SEED: Final = 0
 Merging: TypeAlias = Callable[[Any, ArrayTree, int], bool]
 """Says whether a policy may get several blocks of observations in one call."""
 
@@ -51,8 +51,12 @@ class Actor(Protocol):
         """Whether the noise comes from global generators."""
         ...
 
-    def use(self, lane: int, rng: np.random.Generator) -> None:
-        """Draw the noise of `lane` from `rng` from now on."""
+    def use(self, lane: int, key: EpisodeKey) -> None:
+        """Draw the noise of `lane` for `key` from now on, from its first step."""
+        ...
+
+    def rest(self, lane: int) -> None:
+        """Draw no noise for `lane` until it is used again: nothing is under way there."""
         ...
 
     def forget(self, lane: int) -> None:
@@ -85,15 +89,19 @@ class BatchedActor:
             n_lanes = min(n_lanes, block)  # one call a step, so that a lane keeps its row
         self.n_lanes = n_lanes
         self.n_rows = -(-n_lanes // block) * block
-        self._rngs = RowGenerators([np.random.Generator(np.random.PCG64(IDLE_SEED))] * self.n_rows)
-        self._blocks = [self._call(slice(at, at + block)) for at in range(0, self.n_rows, block)]
-        self._all = self._call(slice(0, self.n_rows))
+        self._noise = EpisodeNoise(self.n_rows)
+        self._blocks = [slice(at, at + block) for at in range(0, self.n_rows, block)]
+        self._all = slice(0, self.n_rows)
         self._merges: bool | None = None
         """Whether all rows may go into one call; None while that is not known."""
 
-    def use(self, lane: int, rng: np.random.Generator) -> None:
-        """Give the row of `lane` its generator."""
-        self._rngs.put(lane, rng)
+    def use(self, lane: int, key: EpisodeKey) -> None:
+        """Let the row of `lane` draw the noise of `key`."""
+        self._noise.begin(lane, key)
+
+    def rest(self, lane: int) -> None:
+        """Draw no noise for the row of `lane`."""
+        self._noise.rest(lane)
 
     def forget(self, lane: int) -> None:
         """Let a policy with memory forget that row; reset one without."""
@@ -106,19 +114,19 @@ class BatchedActor:
 
     def act(self, observations: ArrayTree, n_lanes: int) -> Answer:
         """Run the policy on copies that it may keep or change, in as few calls as keep all bits."""
-        calls = self._calls(observations, n_lanes)
-        parts = [ask_many(self._policy, _copied(observations, part), rngs) for part, rngs in calls]
+        parts = [
+            ask_many(self._policy, _copied(observations, part), self._noise.part(part))
+            for part in self._calls(observations, n_lanes)
+        ]
+        self._noise.advance()
         if len(parts) == 1:
             return parts[0]
         return Answer(
             concatenate([part.actions for part in parts]), concatenate([part.infos for part in parts])
         )
 
-    def _call(self, part: slice) -> tuple[slice, RowGenerators]:
-        return part, self._rngs.part(part)
-
-    def _calls(self, observations: ArrayTree, n_lanes: int) -> list[tuple[slice, RowGenerators]]:
-        """Return which rows go into each call of the policy, with their generators."""
+    def _calls(self, observations: ArrayTree, n_lanes: int) -> list[slice]:
+        """Return which rows go into each call of the policy."""
         n_blocks = -(-n_lanes // self._block)
         if n_blocks > 1 and self._merges is None:
             self._merges = self._may_merge(self._policy, observations, self._block)
@@ -141,12 +149,15 @@ class SingleActor:
         self._policy = policy
         self._acting = acting
         self.draws_globally = acting in (Acting.GLOBAL, Acting.GLOBAL_BATCHED)
-        self._rng = np.random.Generator(np.random.PCG64(IDLE_SEED))
+        self._rng = CallKey(0, 0, 0).episode(0).streams().rng
 
-    def use(self, lane: int, rng: np.random.Generator) -> None:
-        """Take the generator; there is one lane."""
+    def use(self, lane: int, key: EpisodeKey) -> None:
+        """Take the generator of `key`; there is one lane."""
         del lane
-        self._rng = rng
+        self._rng = key.streams().rng
+
+    def rest(self, lane: int) -> None:
+        """Do nothing: one lane needs no noise in advance."""
 
     def forget(self, lane: int) -> None:
         """Reset the policy; there is one lane."""

@@ -137,9 +137,8 @@ class FragmentWorker(VecWorker):
     def _advance_group(self, lanes: Lanes, keys: list[EpisodeKey], lease: Lease) -> list[Harvest]:
         seeds: list[_Seeds] = []
         for lane, key in enumerate(keys):
-            streams = key.streams()
-            lanes.hand_to(lane, key, streams.rng)
-            seeds.append(_Seeds(streams.env_seed))
+            lanes.hand_to(lane, key)
+            seeds.append(_Seeds(key.streams().env_seed))
         for _ in range(self._steps_per_key):
             lease.is_over()  # a sign of life; a stretch of time is never given up
             for lane, key in enumerate(keys):

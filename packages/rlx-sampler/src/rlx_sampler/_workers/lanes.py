@@ -94,6 +94,8 @@ class Lanes:
 
     def abandon(self) -> None:
         """Drop the episodes that are under way, and those that have ended."""
+        for lane in self._running:
+            self._actor.rest(lane)
         self._running.clear()
         self._ended.clear()
         self._free = list(range(len(self._environments)))[::-1]
@@ -115,7 +117,7 @@ class Lanes:
             EpisodeError: If the environment or the policy raises.
         """
         lane = self._free[-1]
-        self._actor.use(lane, streams.rng)
+        self._actor.use(lane, key)
         self.start_in(lane, key, streams.env_seed)
 
     def start_in(self, lane: int, key: EpisodeKey, env_seed: int) -> None:
@@ -152,9 +154,9 @@ class Lanes:
         """Whether an episode is under way in `lane`."""
         return lane in self._running
 
-    def hand_to(self, lane: int, key: EpisodeKey, rng: np.random.Generator) -> None:
-        """Let what happens in `lane` from now on belong to `key` and draw from `rng`."""
-        self._actor.use(lane, rng)
+    def hand_to(self, lane: int, key: EpisodeKey) -> None:
+        """Let what happens in `lane` from now on belong to `key` and draw its noise."""
+        self._actor.use(lane, key)
         if lane in self._running:
             self._running[lane].key = key
 
@@ -217,6 +219,8 @@ class Lanes:
         self._ended.append(self._piece(lane, how))
         del self._running[lane]
         self._free.append(lane)
+        if not self._tell_totals:  # where it does, the next episode of the key begins at once
+            self._actor.rest(lane)
 
     def cut(self, lane: int) -> None:
         """Note what `lane` has done so far of an episode that goes on."""

@@ -92,7 +92,7 @@ class VectorLanes(Lanes):
         """Take up the episode `key` in a free lane, if possible one that is at a beginning."""
         free = [lane for lane in reversed(self._free) if lane not in self._waiting]
         lane = next((lane for lane in free if lane in self._beginnings), free[0])
-        self._actor.use(lane, streams.rng)
+        self._actor.use(lane, key)
         self._waiting[lane] = _Waiting(key, streams.env_seed)
 
     def step(self) -> None:
