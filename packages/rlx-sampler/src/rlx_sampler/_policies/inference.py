@@ -14,7 +14,9 @@ import numpy as np
 from rlx_sampler._batches.trees import Array, ArrayTree, flat, leaves, map_leaves, rows, words_as_objects
 from rlx_sampler._copies import copy_of
 from rlx_sampler._offers import Acting, how_to_act, offered, takes_argument
+from rlx_sampler._parameter_trees import put_together, taken_apart
 from rlx_sampler._policies.acting import Answer, ask_many
+from rlx_sampler._policies.noise import is_tensor, like
 
 BLOCKS: Final = (16, 32, 64)
 BLOCKS_FOR_LARGE: Final = (4, 8, 16, 32, 64)
@@ -75,15 +77,15 @@ def _disturb(policy: Any) -> None:
     if get is None or put is None:
         return
     rng = np.random.Generator(np.random.PCG64(1))
+    skeleton, arrays = taken_apart(get())
+    put(put_together(skeleton, [_disturbed(array, rng) for array in arrays]))
 
-    def disturb(leaf: Any) -> Any:
-        array = np.asarray(leaf)
-        if array.dtype.kind != "f":
-            return leaf
-        noise = (0.1 * rng.standard_normal(array.shape)).astype(array.dtype)
-        return leaf + (noise if isinstance(leaf, np.ndarray) else type(leaf)(noise))
 
-    put(map_leaves(disturb, get()))
+def _disturbed(leaf: Any, rng: np.random.Generator) -> Any:
+    noise = 0.1 * rng.standard_normal(tuple(leaf.shape))
+    if is_tensor(leaf):
+        return leaf.detach() + like(leaf, noise).to(leaf.dtype) if leaf.is_floating_point() else leaf
+    return leaf + noise.astype(leaf.dtype) if leaf.dtype.kind == "f" else leaf
 
 
 def _varied(observation: ArrayTree, count: int) -> ArrayTree:
