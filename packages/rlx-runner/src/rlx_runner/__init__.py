@@ -1,7 +1,14 @@
 """The training loop that samples, logs and snapshots, and resumes bit for bit."""
 
 from rlx_runner._budget import Budget
-from rlx_runner._errors import EXIT_STOPPED, NotSetupError, StatisticalResumeError, TrainingStopped
+from rlx_runner._checkpoint.checkpoint import Checkpoint
+from rlx_runner._errors import (
+    EXIT_STOPPED,
+    IncompleteCheckpointError,
+    NotSetupError,
+    StatisticalResumeError,
+    TrainingStopped,
+)
 from rlx_runner._evaluation import Evaluation
 from rlx_runner._exactness import Exactness, Grade
 from rlx_runner._plot import PlotWarning
@@ -12,10 +19,12 @@ from rlx_runner._runner import LocalRunner
 __all__ = [
     "EXIT_STOPPED",
     "Budget",
+    "Checkpoint",
     "Evaluation",
     "Exactness",
     "ExperimentStats",
     "Grade",
+    "IncompleteCheckpointError",
     "LocalRunner",
     "NotSetupError",
     "PlotWarning",

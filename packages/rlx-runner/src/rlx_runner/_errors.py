@@ -25,3 +25,16 @@ class TrainingStopped(SystemExit):
 
     def __str__(self) -> str:
         return self.message
+
+
+class IncompleteCheckpointError(ValueError):
+    """Something that was not handed over to a checkpoint changes the run.
+
+    Args:
+        message: What differed, and what was not handed over.
+        names: The loop's variables that changed and are not in the snapshot.
+    """
+
+    def __init__(self, message: str, names: list[str]) -> None:
+        super().__init__(message)
+        self.names = names

@@ -4,6 +4,7 @@ An isinstance check of a runtime protocol misses attributes that a ``__getattr__
 as torch modules do; asking for the attribute itself does not.
 """
 
+import sys
 from collections.abc import Callable
 from typing import Any, cast
 
@@ -86,3 +87,29 @@ def method(part: Any, name: str) -> Callable[..., Any] | None:
     """Return the method `name` of `part`, or None."""
     value = offered(part, name)
     return cast("Callable[..., Any]", value) if callable(value) else None
+
+
+def is_component(part: Any) -> bool:
+    """Whether `part` is of a make that a resumed run must have too: a net, an optimizer, an environment, a sampler."""
+    return any(
+        offered(part, first) is not None and offered(part, second) is not None
+        for first, second in (("step", "reset"), ("state_dict", "load_state_dict"), ("add", "sample"))
+    )
+
+
+def unwrapped(part: Any) -> Any:
+    """Return the net inside torch's wrappers for several learners and for compiled code; `part` itself elsewhere."""
+    torch: Any = sys.modules.get("torch")
+    if torch is None or not isinstance(part, torch.nn.Module):
+        return part
+    if type(part).__name__ == "OptimizedModule":
+        return unwrapped(vars(part)["_modules"]["_orig_mod"])
+    return (
+        unwrapped(part.module) if type(part).__name__ in ("DistributedDataParallel", "DataParallel") else part
+    )
+
+
+def is_saved_whole(part: Any) -> bool:
+    """Whether `part` is a net or an optimizer of torch, whose state_dict leaves out modes, attributes and hooks."""
+    torch: Any = sys.modules.get("torch")
+    return torch is not None and isinstance(part, torch.nn.Module | torch.optim.Optimizer)

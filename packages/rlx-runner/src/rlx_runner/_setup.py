@@ -4,15 +4,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
+from rlx_runner._commit import gather
 from rlx_runner._evaluation import Evaluation, Evaluator
-from rlx_runner._exactness import describe_machine
-from rlx_runner._offers import stateful
 from rlx_runner._plan import plan_sampling
 from rlx_runner._progress import Progress
-from rlx_runner._random import capture_random
 from rlx_runner._records import ExperimentStats, SetupArgs, TrainArgs
 from rlx_runner._sampling import Sampling
-from rlx_runner._state import EXACT_FORMAT, RunState
+from rlx_runner._state import RunState
 from rlx_snapshot import exact_copy
 
 
@@ -55,19 +53,17 @@ class Setup:
     ) -> RunState:
         """Return the whole run as it stands after `epoch`; flushes the logs."""
         choice = self.choice
-        restorable = stateful(logger)
-        exact = {
-            "format": EXACT_FORMAT,
-            "machine": describe_machine(),
-            "logger": None if restorable is None else restorable.state_dict(),
-            "sampler": self.sampling.state_dict(),
-            "sampler_exactness": self.sampling.exactness(),
-            "evaluation": None if self.evaluator is None else self.evaluator.state_dict(),
-            "elapsed": progress.elapsed,
-            "average_return": progress.average_return,
-            "parent": self.parent,
-            "random": capture_random(),
-        }
+        exact = gather(
+            logger,
+            lambda: {
+                "sampler": self.sampling.state_dict(),
+                "sampler_exactness": self.sampling.exactness(),
+                "evaluation": None if self.evaluator is None else self.evaluator.state_dict(),
+                "elapsed": progress.elapsed,
+                "average_return": progress.average_return,
+                "parent": self.parent,
+            },
+        )
         return RunState(
             setup_args=SetupArgs(choice.sampler_cls, choice.sampler_args, self.seed),
             train_args=train_args,

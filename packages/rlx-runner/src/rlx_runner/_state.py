@@ -9,10 +9,9 @@ from itertools import accumulate
 from types import SimpleNamespace
 from typing import Any, cast
 
+from rlx_runner._commit import known
 from rlx_runner._offers import offered
 from rlx_runner._records import ExperimentStats, SetupArgs, TrainArgs
-
-EXACT_FORMAT = 1
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -80,7 +79,7 @@ class RunState:
             n_workers=state.get("n_workers"),
             worker_class=from_name(state.get("worker_class")),
             worker_args=state.get("worker_args"),
-            exact=_known_exact(state.get("exact")),
+            exact=known(state.get("exact")),
         )
 
 
@@ -146,12 +145,3 @@ def _stats(fields: Mapping[str, Any]) -> ExperimentStats:
         total_env_steps=fields.get("total_env_steps", 0),
         last_episode=fields.get("last_episode", fields.get("last_path")),
     )
-
-
-def _known_exact(exact: Mapping[str, Any] | None) -> Mapping[str, Any] | None:
-    if exact is not None and exact["format"] > EXACT_FORMAT:
-        raise ValueError(
-            f"the snapshot's exact state has format {exact['format']}; this rlx-runner reads up to {EXACT_FORMAT}: "
-            "update rlx-runner."
-        )
-    return exact
