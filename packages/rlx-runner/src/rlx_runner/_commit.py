@@ -11,8 +11,8 @@ from typing import Any
 from rlx_runner._errors import StatisticalResumeError
 from rlx_runner._exactness import Exactness, Grade, compare_machines, describe_machine
 from rlx_runner._offers import method, stateful
-from rlx_runner._random import capture_random
-from rlx_runner._snapshots import Snapshots, resolved, same_directory
+from rlx_runner._random import capture_random, restore_seed
+from rlx_runner._snapshots import Snapshots, same_directory
 
 EXACT_FORMAT = 1
 
@@ -62,15 +62,16 @@ def require_allowed(exactness: Exactness, *, allow_statistical: bool) -> None:
         )
 
 
-def rewind(
+def rewind_to(
     exact: Mapping[str, Any],
     number: int,
     exactness: Exactness,
     logger: Any,
     snapshots: Snapshots,
     from_dir: str,
+    seed: int | None,
 ) -> Exactness:
-    """Put snapshots after `number` away and cut the logs to where they were.
+    """Put snapshots after `number` away, cut the logs to where they were, and take over the root seed.
 
     Returns:
         `exactness`, lowered where the logs are not what they were.
@@ -78,6 +79,7 @@ def rewind(
     snapshots.go_back_to(number, from_dir)  # first: cut short, it leaves an earlier end
     position = exact["logger"] or None  # a run without a logger knows nothing of the logs that are there
     lost = rewind_logs(logger, position, from_dir=from_dir, own_dir=snapshots.directory)
+    restore_seed(seed)
     for loss in lost:
         exactness = exactness.lowered(Grade.SAME_STREAMS, loss)
     return exactness
@@ -103,12 +105,3 @@ def rewind_logs(logger: Any, position: Mapping[str, Any] | None, *, from_dir: st
     for each in raised:
         warnings.warn_explicit(each.message, each.category, each.filename, each.lineno)
     return [str(each.message) for each in lost]
-
-
-def parent_of(
-    exact: Mapping[str, Any] | None, number: int, from_dir: str, own_dir: str
-) -> Mapping[str, Any] | None:
-    """Return where a run was forked from, as folder and epoch; None for one that continues in its own folder."""
-    if same_directory(from_dir, own_dir):
-        return None if exact is None else exact.get("parent")
-    return {"folder": resolved(from_dir), "epoch": number}

@@ -3,9 +3,10 @@
 from collections.abc import Mapping
 from typing import Any
 
-from rlx_runner._commit import judge_exact, require_allowed
+from rlx_runner._commit import judge_exact, require_allowed, rewind_to
 from rlx_runner._exactness import Exactness, Grade
 from rlx_runner._progress import Progress
+from rlx_runner._snapshots import Snapshots, resolved, same_directory
 from rlx_runner._state import RunState
 
 NO_EXACT_STATE = "the snapshot records no random states or log positions (it was not made by this runner)"
@@ -39,3 +40,23 @@ def progress_of(state: RunState) -> Progress:
         elapsed=exact.get("elapsed", 0.0),
         average_return=exact.get("average_return"),
     )
+
+
+def parent_of(state: RunState, from_dir: str, own_dir: str) -> Mapping[str, Any] | None:
+    """Return where a run was forked from, as folder and epoch; None for one that continues in its own folder."""
+    if same_directory(from_dir, own_dir):
+        return None if state.exact is None else state.exact.get("parent")
+    return {"folder": resolved(from_dir), "epoch": state.stats.total_epoch}
+
+
+def rewind(
+    state: RunState, exactness: Exactness, logger: Any, snapshots: Snapshots, from_dir: str
+) -> Exactness:
+    """Cut logs, put later snapshots away and take over the root seed, as `state` has them.
+
+    Returns:
+        `exactness`, lowered where the logs are not what they were.
+    """
+    exact: Mapping[str, Any] = state.exact or {}
+    epoch, seed = state.stats.total_epoch, state.setup_args.seed
+    return rewind_to(exact, epoch, exactness, logger, snapshots, from_dir, seed)

@@ -9,7 +9,7 @@ from typing import Any, TypedDict, Unpack
 from rlx_protocols import Logger, NullLogger, SnapshotConfigLike, SnapshotStore
 from rlx_runner._budget import Budget
 from rlx_runner._checks import check_kind
-from rlx_runner._commit import parent_of, rewind, rewind_logs
+from rlx_runner._commit import rewind_logs
 from rlx_runner._display import choose_display
 from rlx_runner._errors import NotSetupError, TrainingStopped
 from rlx_runner._evaluation import Evaluation
@@ -18,9 +18,9 @@ from rlx_runner._loop import EpochLoop
 from rlx_runner._offers import policy_of, stop_asked_of
 from rlx_runner._plan import plan_sampling
 from rlx_runner._progress import Progress
-from rlx_runner._random import MAX_SEED, get_seed, restore_seed
+from rlx_runner._random import MAX_SEED, get_seed
 from rlx_runner._records import TrainArgs, changes_of
-from rlx_runner._restore import judge, progress_of
+from rlx_runner._restore import judge, parent_of, progress_of, rewind
 from rlx_runner._session import session
 from rlx_runner._setup import SamplerChoice, set_up
 from rlx_runner._snapshots import BEGINS_ANEW, Snapshots
@@ -304,18 +304,16 @@ class LocalRunner(EpochLoop):
         exactness = judge(state, allow_statistical=allow_statistical)
         choice, seed = changes.over(state), state.setup_args.seed
         parts = set_up(state.algo, state.env, choice, seed=seed, evaluation=self._evaluation)
-        epoch = state.stats.total_epoch
-        parts = replace(parts, parent=parent_of(state.exact, epoch, from_dir, self._snapshots.directory))
+        parts = replace(parts, parent=parent_of(state, from_dir, self._snapshots.directory))
         if state.exact is not None:
             parts.load(state.exact, allow_statistical=allow_statistical)
-            exactness = rewind(state.exact, epoch, exactness, self._logger, self._snapshots, from_dir)
-            restore_seed(seed)
+            exactness = rewind(state, exactness, self._logger, self._snapshots, from_dir)
         self._pending_random = None if state.exact is None else state.exact["random"]
         self._parts, self._progress, self._restored = parts, progress_of(state), True
         self._args = replace(state.train_args, start_epoch=self._progress.epoch)
-        self._display.say(f"Going on with epoch {self._progress.epoch} in {from_dir}, {exactness}.")
-        if (changed := match_threads(state.exact)) is not None:
-            self._display.say(changed)
+        going_on = f"Going on with epoch {self._progress.epoch} in {from_dir}, {exactness}."
+        for sentence in filter(None, (going_on, match_threads(state.exact))):
+            self._display.say(sentence)
         return copy.copy(self._args)
 
     def _run(self, args: TrainArgs) -> Any:

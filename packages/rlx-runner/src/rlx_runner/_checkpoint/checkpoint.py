@@ -3,27 +3,23 @@
 import inspect
 from collections.abc import Callable, Generator, Iterator, Mapping
 from os import PathLike
-from types import FrameType
 from typing import Any, TypeVar
 
 from rlx_protocols import Logger, SnapshotConfigLike, SnapshotStore
-from rlx_runner._checkpoint.parts import Parts
-from rlx_runner._checkpoint.selfcheck import Witness, checked_message, compare
-from rlx_runner._checkpoint.variables import Variables
+from rlx_runner._checkpoint.content import Content
+from rlx_runner._checkpoint.selfcheck import Witness, do_twice
 from rlx_runner._checks import check_count, check_offers
-from rlx_runner._commit import gather, judge_exact, known, require_allowed, rewind, rewind_logs
+from rlx_runner._commit import judge_exact, known, require_allowed, rewind_to, rewind_logs
 from rlx_runner._display import choose_display
 from rlx_runner._errors import TrainingStopped
 from rlx_runner._exactness import Exactness, Grade, match_threads
-from rlx_runner._offers import stateful, stop_asked_of
-from rlx_runner._random import get_seed, restore_random, restore_seed
+from rlx_runner._offers import stop_asked_of
+from rlx_runner._random import restore_random
 from rlx_runner._snapshots import Snapshots
 from rlx_runner._stop import StopSwitch
-from rlx_snapshot import SnapshotConfig, exact_copy
+from rlx_snapshot import SnapshotConfig
 
 T = TypeVar("T")
-
-NO_POSITION = "the logger has no position to go back to: rows after the snapshot are written twice"
 
 
 class Checkpoint:
@@ -71,8 +67,7 @@ class Checkpoint:
         self._logger = logger
         self._stop = StopSwitch(stop_asked_of(config) if stop_requested is None else stop_requested)
         self._display = choose_display(progress)
-        self._parts = Parts(parts)
-        self._variables: Variables[Any] | None = None
+        self._content = Content(parts, logger)
         self._restored: Mapping[str, Any] | None = None
         self._carried: Any = None
         self._looked = False
@@ -99,7 +94,7 @@ class Checkpoint:
         Returns:
             What it returned when the newest snapshot was made; of a new run, what it returns now.
         """
-        self._variables = Variables(get)
+        self._content.carry(get)
         self._look()
         if self._restored is None:
             return get()
@@ -161,7 +156,7 @@ class Checkpoint:
         self._look()
         self._steps_done = steps_done
         if self._snapshots.wanted(steps_done):
-            self._snapshots.save(steps_done, self._state())
+            self._snapshots.save(steps_done, self._content.state(steps_done))
 
     def wait(self) -> None:
         """Return when everything saved is durable."""
@@ -176,7 +171,9 @@ class Checkpoint:
                 self._set_random()  # last: nothing may draw from here on
                 if check and loop is not None and loop.f_back is not None:
                     twice = range(first, min(first + check, n))
-                    yield from self._twice(twice, loop.f_back, ignore)
+                    witness = Witness(loop.f_back, *self._content.held(), (*ignore, *self._content.names))
+                    said = yield from do_twice(twice, self._content, witness)
+                    self._display.say(said)
                     first = twice.stop
                 for step in range(first, n):
                     if stop.requested:
@@ -210,34 +207,6 @@ class Checkpoint:
         self._display.say(message)
         raise TrainingStopped(message)
 
-    def _twice(self, steps: range, frame: FrameType, ignore: tuple[str, ...]) -> Generator[int]:
-        if self._variables is not None and not self._variables.names:
-            raise ValueError(
-                "carry must be given a list of names, as lambda: (observation, done), for steps to be checked."
-            )
-        before = exact_copy(self._state())
-        names = () if self._variables is None else self._variables.names
-        whole = [saved["object"] for saved in self._parts.state().values() if "object" in saved]
-        witness = Witness(frame, whole, [*self._parts, self._logger, self], {*names, *ignore})
-        yield from steps
-        once = exact_copy(self._compared())
-        self._return_to(before)
-        yield from steps
-        outside = compare(once, exact_copy(self._compared()), witness)
-        self._display.say(checked_message(len(steps), outside))
-
-    def _compared(self) -> dict[str, Any]:
-        state = self._state()
-        parts = {name: part.get("object", part.get("state_dict")) for name, part in state["parts"].items()}
-        return {**parts, "variables": state["variables"], "random states": state["exact"]["random"]}
-
-    def _return_to(self, state: Mapping[str, Any]) -> None:
-        values = self._parts.give_back(state["parts"], state["variables"], strict=False)
-        if self._variables is not None:
-            self._variables.assign(values)
-        rewind_logs(self._logger, state["exact"]["logger"] or None, from_dir="", own_dir="")
-        restore_random(state["exact"]["random"])
-
     def _look(self) -> None:
         if not self._looked:
             self.restore()
@@ -253,11 +222,12 @@ class Checkpoint:
         for reason in exact["reasons"]:
             exactness = exactness.lowered(Grade(reason[0]), reason[1])
         require_allowed(exactness, allow_statistical=allow_statistical)
-        carried = self._parts.give_back(saved["parts"], saved["variables"], strict=True)  # pyright: ignore[reportUnknownArgumentType]
+        carried = self._content.parts.give_back(saved["parts"], saved["variables"], strict=True)  # pyright: ignore[reportUnknownArgumentType]
         done = int(saved["steps_done"])  # pyright: ignore[reportUnknownArgumentType]
-        self._exactness = rewind(exact, done, exactness, self._logger, self._snapshots, directory)
+        self._exactness = rewind_to(
+            exact, done, exactness, self._logger, self._snapshots, directory, exact["seed"]
+        )
         self._restored, self._carried, self._steps_done, self._random = exact, carried, done, exact["random"]
-        restore_seed(exact["seed"])
         self._display.say(f"Continuing after {done} steps in {directory}, {self._exactness}.")
         if (changed := match_threads(exact)) is not None:
             self._display.say(changed)
@@ -266,20 +236,3 @@ class Checkpoint:
     def _set_random(self) -> None:
         if self._random is not None:
             restore_random(self._random)
-
-    def _state(self) -> dict[str, Any]:
-        parts: dict[str, Any] = {}
-        variables: list[Any] = []
-
-        def gathered() -> dict[str, Any]:
-            parts.update(self._parts.state())
-            variables.append(None if self._variables is None else self._variables.read())
-            return {"seed": get_seed(), "reasons": self._reasons()}
-
-        exact = gather(self._logger, gathered)
-        return {"steps_done": self._steps_done, "parts": parts, "variables": variables[0], "exact": exact}
-
-    def _reasons(self) -> list[tuple[str, str]]:
-        if self._logger is None or stateful(self._logger) is not None:
-            return []
-        return [(Grade.SAME_STREAMS.value, NO_POSITION)]

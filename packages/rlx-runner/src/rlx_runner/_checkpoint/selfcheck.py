@@ -2,12 +2,12 @@
 
 import re
 import types
-from collections.abc import Mapping
-from collections.abc import Set as AbstractSet
+from collections.abc import Generator, Mapping
 from typing import Any
 
 from rlx_runner._checkpoint.attributes import is_tuple
 from rlx_runner._checkpoint.compare import differences
+from rlx_runner._checkpoint.content import Content
 from rlx_runner._checkpoint.kinds import kind_of
 from rlx_runner._checkpoint.loop_variables import carried
 from rlx_runner._errors import IncompleteCheckpointError
@@ -23,16 +23,16 @@ class Witness:
         frame: Where the loop runs.
         whole: Objects that are in the snapshot with all that they refer to.
         known: Objects of which the snapshot has what they say of themselves.
-        names: Variables that are in the snapshot, or need not be.
+        ignore: Variables that need not be in the snapshot.
     """
 
     def __init__(
-        self, frame: types.FrameType, whole: list[Any], known: list[Any], names: AbstractSet[str]
+        self, frame: types.FrameType, whole: list[Any], known: list[Any], ignore: tuple[str, ...]
     ) -> None:
         self._frame = frame
         self._whole = whole
         self._known = {id(part) for part in known}
-        self._names = names
+        self._ignore = ignore
         inside = self._inside_now()
         variables = self._variables()
         self._inside = {name: value for name, value in variables.items() if id(value) in inside}
@@ -56,7 +56,31 @@ class Witness:
         return self._known | _reachable(self._whole)
 
     def _variables(self) -> dict[str, Any]:
-        return {name: value for name, value in carried(self._frame).items() if name not in self._names}
+        return {name: value for name, value in carried(self._frame).items() if name not in self._ignore}
+
+
+def do_twice(steps: range, content: Content, witness: Witness) -> Generator[int, None, str]:
+    """Yield `steps` twice from one saved state, and compare what both passes come to.
+
+    Returns:
+        What was found, in words.
+
+    Raises:
+        IncompleteCheckpointError: If the passes differ; names what differs, and what was not handed over.
+        ValueError: If the variables cannot be set for the second pass.
+    """
+    if content.variables is not None and not content.names:
+        raise ValueError(
+            "carry must be given a list of names, as lambda: (observation, done), for steps to be checked."
+        )
+    before = exact_copy(content.state(steps.start))
+    yield from steps
+    once = exact_copy(content.values())
+    content.return_to(before)
+    yield from steps
+    outside = compare(once, exact_copy(content.values()), witness)
+    message = f"Checked: {len(steps)} steps, done twice from one saved state, came to the same."
+    return f"{message} Not in the snapshot, though they change: {', '.join(outside)}." if outside else message
 
 
 def compare(once: Mapping[str, Any], again: Mapping[str, Any], witness: Witness) -> list[str]:
@@ -83,14 +107,6 @@ def compare(once: Mapping[str, Any], again: Mapping[str, Any], witness: Witness)
         f"the same steps, done twice from one saved state, ended differently: {different}. {suspects}",
         outside,
     )
-
-
-def checked_message(n_steps: int, outside: list[str]) -> str:
-    """Return in words what a check that found nothing has seen."""
-    message = f"Checked: {n_steps} steps, done twice from one saved state, came to the same."
-    if not outside:
-        return message
-    return f"{message} Not in the snapshot, though they change: {', '.join(outside)}."
 
 
 def _described(paths: list[str]) -> str:
