@@ -55,7 +55,7 @@ def main(folder: str, epochs: str) -> None:
     buffer = VectorReplayBuffer(20_000, 4)
     collector = Collector(algorithm, training, buffer, exploration_noise=True)
 
-    logger = TensorboardLogger(folder, train_interval=1, update_interval=100)
+    logger = TensorboardLogger(folder, training_interval=1, update_interval=100, save_interval=1)
     world = World(
         envs=None, algorithm=algorithm, logger=logger, persist_directory=folder, restore_directory=folder
     )

@@ -51,7 +51,7 @@ def test_restoring_restores_the_info_gate(tmp_path: Path, make: Make) -> None:
 @both
 def test_restoring_restores_the_gate_that_tianshou_2_renamed(tmp_path: Path, make: Make) -> None:
     """Rows logged under tianshou 2's name stand behind the same gate as those under tianshou 1's."""
-    logger = make(tmp_path, train_interval=1000)
+    logger = make(tmp_path, train_interval=1000, save_interval=1)
     logger.log_training_data({"a": 1}, 1500)
     logger.save_data(1, 1500, 55, save)
     logger.finalize()

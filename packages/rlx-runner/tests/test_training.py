@@ -1,12 +1,14 @@
 """Training: the order of the beats, what comes back, what is refused."""
 
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
-from rlx_protocols.testing import CountingEnv, CountingSampler, MemorySnapshotStore
+from rlx_protocols.testing import CountingEnv, CountingSampler, MemoryLogger, MemorySnapshotStore
 from rlx_runner import LocalRunner, NotSetupError
+from rlx_snapshot import SnapshotConfig
 
 
 def test_yields_every_epoch_once(make_run: Any, averaging: Any) -> None:
@@ -205,3 +207,31 @@ def test_env_copy_is_independent_and_in_the_same_state(make_run: Any) -> None:
     copy = runner.get_env_copy()
     after = env.step(0)[0]
     assert np.array_equal(copy.step(0)[0], after)
+
+
+class _Gated(MemoryLogger):
+    """A logger with tianshou's gate for epochs."""
+
+    info_interval = 3
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.last_log_info_step = -1
+
+    def log_info_data(self, log_data: dict[str, Any], step: int) -> None:
+        """Write a row if the interval is over."""
+        if step - self.last_log_info_step >= self.info_interval:
+            self.write("info/epoch", step, log_data)
+            self.last_log_info_step = step
+
+
+def test_rows_of_epochs_keep_to_the_loggers_interval(tmp_path: Path, averaging: Any) -> None:
+    """A second run with the same logger begins with its first epoch again."""
+    logger = _Gated()
+    for name in ("one", "two"):
+        config = SnapshotConfig(str(tmp_path / name), "none", 1)
+        runner = LocalRunner(config, logger=logger, snapshotter=MemorySnapshotStore(), progress=False)
+        runner.setup(averaging(), CountingEnv(), sampler_cls=CountingSampler, n_workers=1)
+        runner.train(7, batch_size=4)
+    epochs = [step for step_type, step, _ in logger.rows if step_type == "info/epoch"]
+    assert epochs == [2, 5, 2, 5]

@@ -29,7 +29,7 @@ if TYPE_CHECKING:  # types are never lazy
     from rlx_logging._tables.csv import CsvLogger
     from rlx_logging._tables.jsonl import JsonLinesLogger
     from rlx_logging._tensorboard.backend import TensorboardLogger
-    from rlx_logging._wandb.backend import WandbLogger
+    from rlx_logging._wandb.logger import WandbLogger
     from rlx_logging._wrappers.fanout import FanoutLogger
     from rlx_logging._wrappers.key_filter import KeyFilterLogger
     from rlx_logging._wrappers.prefix import PrefixLogger
@@ -99,7 +99,7 @@ _LAZY: Final = {
     "Text": "_rows.media",
     "TimeGateLogger": "_wrappers.time_gate",
     "Video": "_rows.media",
-    "WandbLogger": "_wandb.backend",
+    "WandbLogger": "_wandb.logger",
     "make_logger": "_registry",
     "rank_zero": "_wrappers.rank_zero",
     "read_metrics": "_read",

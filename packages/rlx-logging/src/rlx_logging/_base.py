@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 from numbers import Real
 from typing import TYPE_CHECKING, Any
 
-from rlx_logging._scopes import INFO_STEP, TEST_STEP, TRAIN_STEP, UPDATE_STEP
+from rlx_logging._scopes import INFO_STEP, TEST_STEP, TRAIN_STEP, TRAINING_STEP, UPDATE_STEP
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -30,6 +30,7 @@ class BaseLogger(ABC):
         update_interval: Gradient steps between two rows of `log_update_data`.
         info_interval: Epochs between two rows of `log_info_data`.
         exclude_arrays: Leave numpy arrays out of what is logged.
+        training_interval: What tianshou 2 calls `train_interval`; stronger than that.
 
     Raises:
         TypeError: If an interval is no number.
@@ -43,7 +44,11 @@ class BaseLogger(ABC):
         update_interval: int = 1000,
         info_interval: int = 1,
         exclude_arrays: bool = True,
+        *,
+        training_interval: int | None = None,
     ) -> None:
+        if training_interval is not None:
+            train_interval = training_interval
         check_interval("train_interval", train_interval)
         check_interval("test_interval", test_interval)
         check_interval("update_interval", update_interval)
@@ -112,8 +117,10 @@ class BaseLogger(ABC):
             self.last_log_train_step = step
 
     def log_training_data(self, log_data: dict[str, Any], step: int) -> None:
-        """Do what `log_train_data` does, under the name that tianshou 2 calls."""
-        self.log_train_data(log_data, step)
+        """Log what the collector returned, as tianshou 2 calls it and under its tags: ``training/...``."""
+        if step - self.last_log_train_step >= self.train_interval:
+            self.write(TRAINING_STEP, step, self.prepare_dict_for_logging(log_data))
+            self.last_log_train_step = step
 
     def log_test_data(self, log_data: dict[str, Any], step: int) -> None:
         """Log what the collector returned in evaluation, `step` in environment steps."""
@@ -183,6 +190,24 @@ class BaseLogger(ABC):
         """Go on from another run's `state`; a logger with files begins with a copy of the other's."""
         del from_dir
         self.load_state_dict(state)
+
+    @property
+    def training_interval(self) -> int:
+        """What tianshou 2 calls `train_interval`."""
+        return self.train_interval
+
+    @training_interval.setter
+    def training_interval(self, interval: int) -> None:
+        self.train_interval = interval
+
+    @property
+    def last_log_training_step(self) -> int:
+        """What tianshou 2 calls `last_log_train_step`."""
+        return self.last_log_train_step
+
+    @last_log_training_step.setter
+    def last_log_training_step(self, step: int) -> None:
+        self.last_log_train_step = step
 
     @property
     def gates(self) -> dict[str, int]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from typing import Any
 
@@ -32,3 +33,12 @@ def count_of(value: object, name: str) -> int:
     """Return a whole number by its name, -1 if `value` has none."""
     count = getattr(value, name, None)
     return count if isinstance(count, int) else -1
+
+
+def folder_of(writer: Any) -> str | None:
+    """Return the folder of a SummaryWriter of torch or tensorboardX, None for what is none."""
+    if method_of(writer, "add_scalar") is None:
+        return None
+    asked = method_of(writer, "get_logdir")
+    folder = getattr(writer, "logdir", None) if asked is None else asked()
+    return os.fspath(folder) if isinstance(folder, (str, os.PathLike)) else None

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Literal, TypedDict
+from typing import Literal, TypeAlias, TypedDict
+
+SaveInterval: TypeAlias = int | Literal["auto"] | None
 
 
 class FailureOptions(TypedDict, total=False):
@@ -19,5 +21,6 @@ class LoggerOptions(FailureOptions, total=False):
     test_interval: int
     update_interval: int
     info_interval: int
-    save_interval: int
+    training_interval: int | None
+    save_interval: SaveInterval
     exclude_arrays: bool

@@ -13,8 +13,10 @@ from rlx_logging._backend import Backend
 from rlx_logging._base import BaseLogger, check_interval
 from rlx_logging._files.folder import LogFolder
 from rlx_logging._files.sidecar import read_sidecar, remove_sidecar, write_sidecar
+from rlx_logging._foreign_record import read_foreign_record
 from rlx_logging._gaps import warn_of_gaps
 from rlx_logging._guard import Guard
+from rlx_logging._options import SaveInterval
 from rlx_logging._rows.rows import RowBuilder, checked_arguments, checked_step, spell
 from rlx_logging._rows.values import flatten
 
@@ -37,8 +39,10 @@ class RunLogger(BaseLogger):
         test_interval: Environment steps between two rows of `log_test_data`.
         update_interval: Gradient steps between two rows of `log_update_data`.
         info_interval: Epochs between two rows of `log_info_data`.
-        save_interval: Epochs between two calls of the checkpoint hook.
+        save_interval: Epochs between two calls of the checkpoint hook; None for no call. By default
+            what the trainer's tianshou does: a call every epoch in 1.2, none in 2.0.
         exclude_arrays: Leave numpy arrays out of what is logged.
+        training_interval: What tianshou 2 calls `train_interval`.
         durability: ``"fsync"``: `state_dict` waits for the disk; ``"flush"``: only for the system.
         on_failure: ``"warn"``: a failing backend costs one warning; ``"raise"``: it stops training.
 
@@ -56,22 +60,38 @@ class RunLogger(BaseLogger):
         test_interval: int = 1,
         update_interval: int = 1000,
         info_interval: int = 1,
-        save_interval: int = 1,
+        save_interval: SaveInterval = "auto",
         exclude_arrays: bool = True,
+        training_interval: int | None = None,
         durability: Durability = "fsync",
         on_failure: Literal["warn", "raise"] = "warn",
     ) -> None:
-        super().__init__(train_interval, test_interval, update_interval, info_interval, exclude_arrays)
+        super().__init__(
+            train_interval,
+            test_interval,
+            update_interval,
+            info_interval,
+            exclude_arrays,
+            training_interval=training_interval,
+        )
         check_choice("durability", durability, ("fsync", "flush"))
         check_choice("on_failure", on_failure, ("warn", "raise"))
-        check_interval("save_interval", save_interval)
-        self.save_interval = save_interval
+        if save_interval is not None and save_interval != "auto":
+            check_interval("save_interval", save_interval)
+        self.save_interval: SaveInterval = save_interval
         self.last_save_step = -1
         self.folder = folder if isinstance(folder, LogFolder) else LogFolder(folder)
         self._durability = durability
-        self._guards = [Guard(backend, backend.name, reraise=on_failure == "raise") for backend in backends]
+        self._on_failure = on_failure
+        self._guards: list[Guard[Backend]] = []
+        for backend in backends:
+            self.add_backend(backend)
         self._rows = RowBuilder()
         self._left_out: set[str] = set()
+
+    def add_backend(self, backend: Backend) -> None:
+        """Hand every further row to one more backend."""
+        self._guards.append(Guard(backend, backend.name, reraise=self._on_failure == "raise"))
 
     @property
     def backends(self) -> tuple[Backend, ...]:
@@ -162,6 +182,12 @@ class RunLogger(BaseLogger):
         for guard in self._guards:
             guard(what, call)
 
+    def log_training_data(self, log_data: dict[str, Any], step: int) -> None:
+        """Log what the collector returned, as tianshou 2 calls it; its default is to save no checkpoint."""
+        if self.save_interval == "auto":
+            self.save_interval = None
+        super().log_training_data(log_data, step)
+
     def save_data(
         self,
         epoch: int,
@@ -179,7 +205,8 @@ class RunLogger(BaseLogger):
             gradient_step: The gradient step in the trainer.
             save_checkpoint_fn: Called with the three numbers; see the trainer's documentation.
         """
-        if save_checkpoint_fn is None or epoch - self.last_save_step < self.save_interval:
+        interval = 1 if self.save_interval == "auto" else self.save_interval
+        if save_checkpoint_fn is None or interval is None or epoch - self.last_save_step < interval:
             return
         self.last_save_step = epoch
         path = save_checkpoint_fn(epoch, env_step, gradient_step)
@@ -193,9 +220,10 @@ class RunLogger(BaseLogger):
     def restore_data(self) -> tuple[int, int, int]:
         """Restore all gates and return epoch, env_step and gradient_step of the last `save_data`.
 
-        Reads one small file, however long the logs are. ``(0, 0, 0)`` if there is none.
+        Reads one small file, however long the logs are; where there is none, the event files that a
+        logger of tianshou or torch left in the folder. ``(0, 0, 0)`` if those hold nothing either.
         """
-        saved = read_sidecar(self.folder.path)
+        saved = read_sidecar(self.folder.path) or read_foreign_record(self.folder)
         if saved is None:
             return 0, 0, 0
         self.gates = saved["gates"]

@@ -17,12 +17,14 @@ class DataScope(StrEnum):
     """What a row of numbers tells about."""
 
     TRAIN = "train"
+    TRAINING = "training"  # what tianshou 2 calls it
     TEST = "test"
     UPDATE = "update"
     INFO = "info"
 
 
 TRAIN_STEP: Final = "train/env_step"
+TRAINING_STEP: Final = "training/env_step"
 TEST_STEP: Final = "test/env_step"
 UPDATE_STEP: Final = "update/gradient_step"
 INFO_STEP: Final = "info/epoch"

@@ -11,7 +11,7 @@ from rlx_runner._checks import check_count, check_kind, check_mapping, check_off
 from rlx_runner._display import Display
 from rlx_runner._errors import NotSetupError
 from rlx_runner._metrics import EpochMetrics
-from rlx_runner._offers import max_episode_length_of
+from rlx_runner._offers import log_epoch, max_episode_length_of
 from rlx_runner._plot import EpisodePlotter
 from rlx_runner._progress import Progress
 from rlx_runner._records import TrainArgs
@@ -207,7 +207,7 @@ class EpochLoop:
             elapsed=self._progress.elapsed + time.perf_counter() - self._epoch_began,
             average_return=self._progress.average_return if average is None else average,
         )
-        self._logger.write("info/epoch", epoch, self._metrics.row())
+        log_epoch(self._logger, epoch, self._metrics.row())
         self.save(epoch)
         self._display.update(self._progress, args.n_epochs)
 

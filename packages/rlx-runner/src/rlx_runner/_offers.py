@@ -71,6 +71,21 @@ def background(store: Any) -> BackgroundStore | None:
     return cast("BackgroundStore", store) if offered(store, "wait") is not None else None
 
 
+def log_epoch(logger: Any, epoch: int, row: dict[str, Any]) -> None:
+    """Log the row of an epoch if the logger's `info_interval` says so; always where it has none.
+
+    An epoch that is not after the last one that was logged begins another run with the same logger.
+    """
+    gated = offered(logger, "log_info_data")
+    last = offered(logger, "last_log_info_step")
+    if gated is None or last is None:
+        logger.write("info/epoch", epoch, row)
+        return
+    if epoch <= last:
+        logger.last_log_info_step = -1
+    gated(row, epoch)
+
+
 def commit_aware(logger: Any) -> CommitAware | None:
     """Return `logger` where it wants to know which epochs are durable."""
     return cast("CommitAware", logger) if offered(logger, "committed") is not None else None

@@ -46,7 +46,8 @@ class LocalRunner(EpochLoop):
     Args:
         snapshot_config: Where snapshots go and which are kept; an experiment's context fits.
             None: the newest epoch, in ``data/local/experiment`` below the working directory.
-        logger: Gets one row an epoch; None drops them.
+        logger: Gets one row an epoch, or one every `info_interval` epochs where it has such; None drops
+            them. Its other intervals hold for what the algorithm itself logs through its gates.
         snapshotter: Another place for snapshots than files in the configured directory.
         stop_requested: Asked between epochs whether to stop; whoever passes it owns the signals.
             None: the context of an experiment's run is asked, whose signals they are then;

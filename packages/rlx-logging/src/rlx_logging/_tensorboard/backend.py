@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any, Final, Unpack
 from rlx_logging._backend import Backend
 from rlx_logging._files.append import AppendFile
 from rlx_logging._files.folder import LogFolder
-from rlx_logging._options import FailureOptions
+from rlx_logging._offers import folder_of
+from rlx_logging._options import FailureOptions, SaveInterval
 from rlx_logging._rows.rows import Layout, Row
 from rlx_logging._run_logger import RunLogger
 from rlx_logging._tensorboard.records import ScalarPacker, file_version, frame
@@ -105,9 +106,10 @@ class TensorboardLogger(RunLogger):
         test_interval: Environment steps between two rows of `log_test_data`.
         update_interval: Gradient steps between two rows of `log_update_data`.
         info_interval: Epochs between two rows of `log_info_data`.
-        save_interval: Epochs between two calls of the checkpoint hook.
+        save_interval: Epochs between two calls of the checkpoint hook; see :class:`RunLogger`.
         write_flush: Flush a SummaryWriter after every row; a folder needs no flush.
         exclude_arrays: Leave numpy arrays out; with False they are histograms.
+        training_interval: What tianshou 2 calls `train_interval`.
         options: Those of :class:`RunLogger`.
 
     Raises:
@@ -121,9 +123,11 @@ class TensorboardLogger(RunLogger):
         test_interval: int = 1,
         update_interval: int = 1000,
         info_interval: int = 1,
-        save_interval: int = 1,
+        save_interval: SaveInterval = "auto",
         write_flush: bool = True,
         exclude_arrays: bool = True,
+        *,
+        training_interval: int | None = None,
         **options: Unpack[FailureOptions],
     ) -> None:
         self.writer = writer
@@ -138,6 +142,7 @@ class TensorboardLogger(RunLogger):
             info_interval=info_interval,
             save_interval=save_interval,
             exclude_arrays=exclude_arrays,
+            training_interval=training_interval,
             **options,
         )
 
@@ -150,8 +155,8 @@ def _backend_for(
         return folder, TensorboardBackend(folder)
     from rlx_logging._tensorboard.summary_writer import SummaryWriterBackend
 
-    try:
-        folder = LogFolder(writer.get_logdir())
-    except AttributeError as error:
-        raise TypeError(f"writer must be a folder or a SummaryWriter; got {writer!r}.") from error
+    logdir = folder_of(writer)
+    if logdir is None:
+        raise TypeError(f"writer must be a folder or a SummaryWriter; got {writer!r}.")
+    folder = LogFolder(logdir)
     return folder, SummaryWriterBackend(writer, folder, write_flush)

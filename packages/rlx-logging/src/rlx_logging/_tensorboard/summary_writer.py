@@ -18,10 +18,6 @@ _log: Final = logging.getLogger("rlx_logging")
 class SummaryWriterLike(Protocol):
     """What is used of a SummaryWriter, torch's or tensorboardX's."""
 
-    def get_logdir(self) -> str:
-        """Return the folder of the writer."""
-        ...
-
     def add_scalar(
         self, tag: Any, scalar_value: Any, global_step: Any = None, walltime: Any = None
     ) -> object:

@@ -4,23 +4,20 @@ from __future__ import annotations
 
 import html
 import io
-import os
 import secrets
+from argparse import Namespace
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Final, Unpack
+from typing import Any, Final
 
 from rlx_logging._backend import Backend
 from rlx_logging._files.folder import LogFolder
-from rlx_logging._journal.backend import JournalBackend
 from rlx_logging._journal.format import FILE_NAME
 from rlx_logging._missing import require
-from rlx_logging._options import LoggerOptions
 from rlx_logging._rows.media import Image, Media, Text, Video
 from rlx_logging._rows.numbers import plain
 from rlx_logging._rows.pictures import gif
 from rlx_logging._rows.rows import Row
-from rlx_logging._run_logger import RunLogger
 from rlx_logging._wandb.keys import without_keys
 from rlx_logging._wandb.outbox import Outbox
 from rlx_logging._wandb.sender import Job, Sender
@@ -44,6 +41,7 @@ class WandbBackend(Backend):
         outbox: Send a row only when the snapshot that covers it is committed.
         finish_seconds: How long `close` and `run` wait for W&B; `close` waits one second at most
             for a server that cannot be reached.
+        disable_stats: Let W&B not watch the machine.
     """
 
     name = "wandb"
@@ -56,6 +54,7 @@ class WandbBackend(Backend):
         run: Any = None,
         outbox: bool = False,
         finish_seconds: float = FINISH_SECONDS,
+        disable_stats: bool = False,
     ) -> None:
         self._wandb = require("wandb", extra="wandb", used_by="WandbLogger")
         self._folder = folder
@@ -63,6 +62,7 @@ class WandbBackend(Backend):
         self._given = run
         self._outbox = Outbox(hold=outbox)
         self._finish_seconds = finish_seconds
+        self._disable_stats = disable_stats
         self._sender: Sender | None = None
         self._scopes: set[str] = set()
         self._next: int | None = None  # the number of the next row, where the server says it
@@ -99,6 +99,7 @@ class WandbBackend(Backend):
             init_timeout=self._finish_seconds,
             finish_timeout=self._finish_seconds,
             finish_timeout_raises=True,  # so that whoever waits is told
+            x_disable_stats=self._disable_stats,
         )
         run = self._wandb.init(dir=str(self._folder.path), settings=limits, **self._settings)
         self._next = None if self._server() is None else run.starting_step
@@ -217,61 +218,34 @@ def make_wandb(
     name: str | None = None,
     entity: str | None = None,
     run_id: str | None = None,
-    config: Mapping[str, Any] | None = None,
+    group: str | None = None,
+    job_type: str | None = None,
+    config: Mapping[str, Any] | Namespace | None = None,
+    monitor_gym: bool | None = None,
+    disable_stats: bool = False,
     mode: str | None = None,
     run: Any = None,
     outbox: bool = False,
     finish_seconds: float = FINISH_SECONDS,
 ) -> WandbBackend:
     """Return the backend for `make_logger`; the arguments are those of :class:`WandbLogger`."""
-    given = {"project": project, "name": name, "entity": entity, "id": run_id, "config": config, "mode": mode}
+    given = {
+        "project": project,
+        "name": name,
+        "entity": entity,
+        "id": run_id,
+        "group": group,
+        "job_type": job_type,
+        "config": vars(config) if isinstance(config, Namespace) else config,
+        "monitor_gym": monitor_gym,
+        "mode": mode,
+    }
     settings = {key: value for key, value in given.items() if value is not None}
-    return WandbBackend(folder, settings, run=run, outbox=outbox, finish_seconds=finish_seconds)
-
-
-class WandbLogger(RunLogger):
-    """Logs to W&B, and to a journal beside it from which everything is restored.
-
-    Args:
-        log_dir: Where the journal and W&B's own files are.
-        project: W&B's project.
-        name: Name of the run.
-        entity: W&B's user or team.
-        run_id: Identity of the run; the same one goes on with it.
-        config: Arguments of the run.
-        mode: ``"online"``, ``"offline"`` or ``"disabled"``; W&B's own setting by default.
-        run: A run that is there already; the arguments above are not looked at then.
-        outbox: Send a row only when the snapshot that covers it is committed.
-        finish_seconds: How long `finalize` waits for W&B; one second at most if the server cannot be reached.
-        options: Those of :class:`RunLogger`.
-    """
-
-    def __init__(
-        self,
-        log_dir: str | os.PathLike[str] = ".",
-        *,
-        project: str | None = None,
-        name: str | None = None,
-        entity: str | None = None,
-        run_id: str | None = None,
-        config: Mapping[str, Any] | None = None,
-        mode: str | None = None,
-        run: Any = None,
-        outbox: bool = False,
-        finish_seconds: float = FINISH_SECONDS,
-        **options: Unpack[LoggerOptions],
-    ) -> None:
-        folder = LogFolder(log_dir)
-        backend = make_wandb(
-            folder,
-            project=project,
-            name=name,
-            entity=entity,
-            run_id=run_id,
-            config=config,
-            mode=mode,
-            run=run,
-            outbox=outbox,
-            finish_seconds=finish_seconds,
-        )
-        super().__init__(folder, [JournalBackend(folder), backend], **options)
+    return WandbBackend(
+        folder,
+        settings,
+        run=run,
+        outbox=outbox,
+        finish_seconds=finish_seconds,
+        disable_stats=disable_stats,
+    )
