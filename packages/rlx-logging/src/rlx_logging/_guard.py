@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Generic, TypeVar
 
 from rlx_logging._errors import DroppedRowsWarning
@@ -52,3 +52,37 @@ class Guard(Generic[Target]):
         if self.dropped > 1:
             warn(f"{self.name}: {self.dropped} calls were dropped in all.", DroppedRowsWarning)
         self.dropped = 0
+
+
+class Guards(Generic[Target]):
+    """Several guarded backends, called one after the other."""
+
+    def __init__(self, *, reraise: bool) -> None:
+        self._reraise = reraise
+        self._guards: list[Guard[Target]] = []
+
+    def add(self, target: Target, name: str) -> None:
+        """Guard one more."""
+        self._guards.append(Guard(target, name, reraise=self._reraise))
+
+    def __iter__(self) -> Iterator[Guard[Target]]:
+        """Iterate over the guards."""
+        return iter(self._guards)
+
+    def each(self, what: str, call: Callable[[Target], object]) -> None:
+        """Call `call` with every target."""
+        for guard in self._guards:
+            guard(what, call)
+
+    def on_disk(self, what: str, call: Callable[[], object]) -> None:
+        """Do something with the files that all share; a failure counts for the first."""
+        try:
+            call()
+        except OSError as error:
+            for guard in self._guards[:1]:
+                guard.failed(what, error)
+
+    def report(self) -> None:
+        """Warn of everything that was dropped since the last report."""
+        for guard in self._guards:
+            guard.report()

@@ -15,7 +15,7 @@ from rlx_logging._files.folder import LogFolder
 from rlx_logging._files.sidecar import read_sidecar, remove_sidecar, write_sidecar
 from rlx_logging._foreign_record import read_foreign_record
 from rlx_logging._gaps import warn_of_gaps
-from rlx_logging._guard import Guard
+from rlx_logging._guard import Guards
 from rlx_logging._options import SaveInterval
 from rlx_logging._rows.rows import RowBuilder, checked_arguments, checked_step, spell
 from rlx_logging._rows.values import flatten
@@ -82,8 +82,7 @@ class RunLogger(BaseLogger):
         self.last_save_step = -1
         self.folder = folder if isinstance(folder, LogFolder) else LogFolder(folder)
         self._durability = durability
-        self._on_failure = on_failure
-        self._guards: list[Guard[Backend]] = []
+        self._guards: Guards[Backend] = Guards(reraise=on_failure == "raise")
         for backend in backends:
             self.add_backend(backend)
         self._rows = RowBuilder()
@@ -91,7 +90,7 @@ class RunLogger(BaseLogger):
 
     def add_backend(self, backend: Backend) -> None:
         """Hand every further row to one more backend."""
-        self._guards.append(Guard(backend, backend.name, reraise=self._on_failure == "raise"))
+        self._guards.add(backend, backend.name)
 
     @property
     def backends(self) -> tuple[Backend, ...]:
@@ -152,7 +151,7 @@ class RunLogger(BaseLogger):
             TypeError: If `step` is not a whole number.
         """
         name, now, whole = spell(tag), time.time(), checked_step(step, tag)
-        self._each(f"write {tag!r}", lambda backend: backend.write_media(name, whole, now, media))
+        self._guards.each(f"write {tag!r}", lambda backend: backend.write_media(name, whole, now, media))
 
     def log_hparams(self, hparams: Mapping[str, Any]) -> None:
         """Log the arguments of the run.
@@ -161,26 +160,21 @@ class RunLogger(BaseLogger):
             TypeError: If they do not map names to values.
         """
         arguments = checked_arguments(hparams)
-        self._each("log hyperparameters", lambda backend: backend.log_hparams(arguments))
+        self._guards.each("log hyperparameters", lambda backend: backend.log_hparams(arguments))
 
     def flush(self) -> None:
         """Hand everything that is pending to the operating system."""
-        self._each("flush", lambda backend: backend.flush())
+        self._guards.each("flush", lambda backend: backend.flush())
 
     def committed(self, epoch: int) -> None:
         """Learn that the snapshot taken after `epoch` is durable."""
-        self._each("note a commit", lambda backend: backend.committed(epoch))
+        self._guards.each("note a commit", lambda backend: backend.committed(epoch))
 
     def finalize(self) -> None:
         """Close all backends and files, and report what was dropped. A later `write` opens them again."""
-        self._each("close", lambda backend: backend.close())
+        self._guards.each("close", lambda backend: backend.close())
         self.folder.close()
-        for guard in self._guards:
-            guard.report()
-
-    def _each(self, what: str, call: Callable[[Backend], object]) -> None:
-        for guard in self._guards:
-            guard(what, call)
+        self._guards.report()
 
     def log_training_data(self, log_data: dict[str, Any], step: int) -> None:
         """Log what the collector returned, as tianshou 2 calls it; its default is to save no checkpoint."""
@@ -213,9 +207,9 @@ class RunLogger(BaseLogger):
         counts = {"epoch": epoch, "env_step": env_step, "gradient_step": gradient_step}
         for name, count in counts.items():
             self.write(f"save/{name}", count, {})
-        self._each("store a checkpoint", lambda backend: backend.log_checkpoint(path, counts))
+        self._guards.each("store a checkpoint", lambda backend: backend.log_checkpoint(path, counts))
         record = {**counts, "gates": self.gates, "last_save_step": epoch}
-        self._on_disk("record where training stood", lambda: write_sidecar(self.folder.path, record))
+        self._guards.on_disk("record where training stood", lambda: write_sidecar(self.folder.path, record))
 
     def restore_data(self) -> tuple[int, int, int]:
         """Restore all gates and return epoch, env_step and gradient_step of the last `save_data`.
@@ -248,7 +242,7 @@ class RunLogger(BaseLogger):
         """
         self.flush()
         if self._durability == "fsync":
-            self._on_disk("sync the logs to the disk", self.folder.sync)
+            self._guards.on_disk("sync the logs to the disk", self.folder.sync)
         positions = self.folder.positions()
         return {
             "format": FORMAT,
@@ -259,13 +253,6 @@ class RunLogger(BaseLogger):
             "saved": read_sidecar(self.folder.path),
             "backends": {guard.target.name: guard.target.state_dict() for guard in self._guards},
         }
-
-    def _on_disk(self, what: str, call: Callable[[], object]) -> None:
-        try:
-            call()
-        except OSError as error:
-            for guard in self._guards[:1]:
-                guard.failed(what, error)
 
     def load_state_dict(self, state: Mapping[str, Any], /) -> None:
         """Cut every own file back to `state`; an empty one means that nothing was committed.
@@ -281,7 +268,7 @@ class RunLogger(BaseLogger):
         """
         _check_format(state)
         warn_of_gaps(self.backends, state)
-        self._each("let go of its files", lambda backend: backend.discard())
+        self._guards.each("let go of its files", lambda backend: backend.discard())
         if "files" in state or not state:
             self.folder.cut(state.get("files", {}), state.get("ends"))
         self.gates = state.get("gates", {})
@@ -292,7 +279,7 @@ class RunLogger(BaseLogger):
         else:
             remove_sidecar(self.folder.path)
         backends = state.get("backends", {})
-        self._each(
+        self._guards.each(
             "go on from a state", lambda backend: backend.load_state_dict(backends.get(backend.name, {}))
         )
 
@@ -310,7 +297,7 @@ class RunLogger(BaseLogger):
             OSError: If a log cannot be copied.
         """
         _check_format(state)
-        self._each("let go of its files", lambda backend: backend.discard())
+        self._guards.each("let go of its files", lambda backend: backend.discard())
         self.folder.copy_from(Path(from_dir), state.get("files", {}))
         self.load_state_dict(state)
 

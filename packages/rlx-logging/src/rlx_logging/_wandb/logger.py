@@ -6,16 +6,29 @@ import os
 from argparse import Namespace
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Unpack
+from typing import Any, Unpack, cast
 
 from rlx_logging._errors import DroppedRowsWarning
 from rlx_logging._files.folder import LogFolder
 from rlx_logging._journal.backend import JournalBackend
 from rlx_logging._offers import folder_of
-from rlx_logging._options import FailureOptions, SaveInterval
+from rlx_logging._options import LoggerOptions
 from rlx_logging._run_logger import RunLogger
-from rlx_logging._wandb.backend import FINISH_SECONDS, make_wandb
+from rlx_logging._wandb.backend import make_wandb
 from rlx_logging._warn import warn
+
+
+class WandbOptions(LoggerOptions, total=False):
+    """The options of :class:`WandbLogger` beside those that say which run it is."""
+
+    group: str | None
+    job_type: str | None
+    monitor_gym: bool | None
+    disable_stats: bool
+    mode: str | None
+    run: Any
+    outbox: bool
+    finish_seconds: float
 
 
 class WandbLogger(RunLogger):
@@ -23,28 +36,21 @@ class WandbLogger(RunLogger):
 
     Args:
         log_dir: Where the journal and W&B's own files are.
-        train_interval: Environment steps between two rows of `log_train_data`.
-        test_interval: Environment steps between two rows of `log_test_data`.
-        update_interval: Gradient steps between two rows of `log_update_data`.
-        info_interval: Epochs between two rows of `log_info_data`.
-        save_interval: Epochs between two calls of the checkpoint hook; see :class:`RunLogger`.
         write_flush: Flush a SummaryWriter that `load` gets after every row; nothing else needs it.
         project: W&B's project.
         name: Name of the run.
         entity: W&B's user or team.
         run_id: Identity of the run; the same one goes on with it.
-        group: W&B's group of runs.
-        job_type: W&B's type of job.
         config: Arguments of the run: a mapping, or what argparse returns.
-        monitor_gym: Let W&B upload the films of gymnasium's recorder; W&B's own setting by default.
-        disable_stats: Let W&B not watch the machine.
-        exclude_arrays: Leave numpy arrays out of what is logged.
-        training_interval: What tianshou 2 calls `train_interval`.
-        mode: ``"online"``, ``"offline"`` or ``"disabled"``; W&B's own setting by default.
-        run: A run that is there already; the arguments of a run above are not looked at then.
-        outbox: Send a row only when the snapshot that covers it is committed.
-        finish_seconds: How long `finalize` waits for W&B; one second at most if the server cannot be reached.
-        options: Those of :class:`RunLogger`.
+        options: Those of :class:`RunLogger`, and
+
+            - group, job_type: W&B's group and type of the run.
+            - monitor_gym: Let W&B upload the films of gymnasium's recorder; W&B's own setting by default.
+            - disable_stats: Let W&B not watch the machine.
+            - mode: ``"online"``, ``"offline"`` or ``"disabled"``; W&B's own setting by default.
+            - run: A run that is there already; the arguments of a run are not looked at then.
+            - outbox: Send a row only when the snapshot that covers it is committed.
+            - finish_seconds: How long `finalize` waits for W&B; one second at most if the server cannot be reached.
 
     Raises:
         TypeError: If `log_dir` is no path.
@@ -54,28 +60,13 @@ class WandbLogger(RunLogger):
         self,
         log_dir: str | os.PathLike[str] | None = ".",
         *,
-        train_interval: int = 1000,
-        test_interval: int = 1,
-        update_interval: int = 1000,
-        info_interval: int = 1,
-        save_interval: SaveInterval = "auto",
         write_flush: bool = True,
         project: str | None = None,
         name: str | None = None,
         entity: str | None = None,
         run_id: str | None = None,
-        group: str | None = None,
-        job_type: str | None = None,
         config: Mapping[str, Any] | Namespace | None = None,
-        monitor_gym: bool | None = None,
-        disable_stats: bool = False,
-        exclude_arrays: bool = True,
-        training_interval: int | None = None,
-        mode: str | None = None,
-        run: Any = None,
-        outbox: bool = False,
-        finish_seconds: float = FINISH_SECONDS,
-        **options: Unpack[FailureOptions],
+        **options: Unpack[WandbOptions],
     ) -> None:
         if isinstance(log_dir, int):  # tianshou's first argument
             raise TypeError(
@@ -83,34 +74,12 @@ class WandbLogger(RunLogger):
             )
         self.write_flush = write_flush
         folder = LogFolder("." if log_dir is None else log_dir)
+        own = cast("dict[str, Any]", options)
+        given = {key: own.pop(key) for key in list(own) if key not in LoggerOptions.__optional_keys__}
         self._wandb_backend = make_wandb(
-            folder,
-            project=project,
-            name=name,
-            entity=entity,
-            run_id=run_id,
-            group=group,
-            job_type=job_type,
-            config=config,
-            monitor_gym=monitor_gym,
-            disable_stats=disable_stats,
-            mode=mode,
-            run=run,
-            outbox=outbox,
-            finish_seconds=finish_seconds,
+            folder, project=project, name=name, entity=entity, run_id=run_id, config=config, **given
         )
-        super().__init__(
-            folder,
-            [JournalBackend(folder), self._wandb_backend],
-            train_interval=train_interval,
-            test_interval=test_interval,
-            update_interval=update_interval,
-            info_interval=info_interval,
-            save_interval=save_interval,
-            exclude_arrays=exclude_arrays,
-            training_interval=training_interval,
-            **options,
-        )
+        super().__init__(folder, [JournalBackend(folder), self._wandb_backend], **own)
 
     @property
     def wandb_run(self) -> Any:
