@@ -172,3 +172,70 @@ def _train(policy: Any, optimizer: Any) -> None:
     optimizer.zero_grad()
     policy(torch.linspace(-1, 1, 512).reshape(2, 256)).square().sum().backward()
     optimizer.step()
+
+
+def test_gradient_comes_back(tmp_path: Path) -> None:
+    """An accumulation that is not finished goes on: tensors and parameters keep what was added up."""
+    layer = torch.nn.Linear(3, 2)
+    layer(torch.ones(1, 3)).sum().backward()
+    marked = torch.ones(2, requires_grad=True)
+    marked.flag, marked.grad = "mine", torch.full((2,), 0.5)
+    for loaded, tensor in both_ways(tmp_path, (layer, marked)):
+        assert loaded.weight.grad.equal(layer.weight.grad)
+        assert loaded.bias.grad.equal(layer.bias.grad)
+        assert (tensor.grad.tolist(), tensor.flag) == ([0.5, 0.5], "mine")
+
+
+def test_hooks_of_an_optimizer_come_back(tmp_path: Path) -> None:
+    """So do attributes it was given, and hooks that run once a gradient has been added up."""
+    parameter = torch.nn.Parameter(torch.ones(2))
+    optimizer = torch.optim.SGD([parameter], lr=0.1)
+    optimizer.register_step_post_hook(_note)
+    optimizer.noted = []
+    parameter.register_post_accumulate_grad_hook(_double)
+    for loaded, same in both_ways(tmp_path, (optimizer, parameter)):
+        assert loaded.param_groups[0]["params"][0] is same
+        same.sum().backward()
+        loaded.step()
+        assert loaded.noted == [[2.0, 2.0]]
+
+
+def _note(optimizer: Any, *_: object) -> None:
+    optimizer.noted.append(optimizer.param_groups[0]["params"][0].grad.tolist())
+
+
+def _double(parameter: Any) -> None:
+    parameter.grad *= 2
+
+
+@pytest.mark.parametrize("name", ["spectral_norm", "weight_norm", "orthogonal"])
+def test_parametrized_module_trains_on_alike(tmp_path: Path, name: str) -> None:
+    """Torch refuses to pickle one; here it comes back with its optimizer, and can be saved again."""
+    layer = getattr(torch.nn.utils.parametrizations, name)(torch.nn.Linear(3, 3))
+    optimizer = torch.optim.Adam(layer.parameters())
+    rows = torch.arange(6.0).reshape(2, 3)
+
+    def train(layer: Any, optimizer: Any) -> list[list[float]]:
+        optimizer.zero_grad()
+        layer(rows).pow(2).sum().backward()
+        optimizer.step()
+        outputs: list[list[float]] = layer.eval()(rows).tolist()
+        layer.train()
+        return outputs
+
+    train(layer, optimizer)
+    copies = [pair for _ in range(2) for pair in both_ways(tmp_path, (layer, optimizer))]
+    wanted = [train(layer, optimizer) for _ in range(2)]
+    for copy in copies:
+        again = both_ways(tmp_path, copy)[0]
+        assert [train(*again) for _ in range(2)] == wanted
+        assert type(copy[0]).__bases__ == (torch.nn.Linear,)
+
+
+def test_parametrized_module_of_recurrent_weights(tmp_path: Path) -> None:
+    """One that has a way of its own to be pickled keeps to it."""
+    net = torch.nn.utils.parametrizations.spectral_norm(torch.nn.GRU(3, 3), "weight_hh_l0")
+    rows = torch.ones(1, 2, 3)
+    copies = both_ways(tmp_path, net.eval())
+    wanted = net(rows)[0]
+    assert all(copy(rows)[0].equal(wanted) for copy in copies)

@@ -1,32 +1,22 @@
 """How live environments are written: with everything they hold, in mid-episode.
 
 Gymnasium's EzPickle writes only the constructor's arguments, so that a loaded
-environment starts anew. Here the attributes themselves are written; windows and
-render surfaces, which are no part of an episode, come back empty and are opened
-again by the next ``render``.
+environment starts anew. Here the attributes themselves are written.
 """
 
 from typing import Any, Final
 
 from rlx_snapshot._pickling.atari import emulator
 from rlx_snapshot._pickling.calls import (
-    NOTHING,
     Reduced,
     Reducer,
     RefusedError,
     attributes_of,
+    class_of,
     with_attributes,
 )
 
-_DISPLAYS: Final = frozenset(
-    {
-        ("pygame", "Surface"),
-        ("pygame", "Clock"),
-        ("pygame", "Font"),
-        ("gymnasium", "OffScreenViewer"),
-        ("gymnasium", "WindowViewer"),
-    }
-)
+_WAYS: Final = frozenset({"__getstate__", "__reduce__", "__reduce_ex__"})
 
 
 class EnvironmentReducers:
@@ -37,20 +27,23 @@ class EnvironmentReducers:
 
     def __call__(self, cls: type) -> Reducer | None:
         """The reducer for a class, None where it is no environment or pickles exactly by itself."""
-        root = cls.__module__.partition(".")[0]
-        if (root, cls.__name__) in _DISPLAYS:
-            return _empty
-        if root == "ale_py" and cls.__name__ == "ALEInterface":
+        if cls.__module__.partition(".")[0] == "ale_py" and cls.__name__ == "ALEInterface":
             return self._emulator
-        if _starts_anew_when_unpickled(cls):
-            return self._environment
-        return None
+        pickles_as = _own_way_of(cls)
+        if pickles_as is None:
+            return None
+        return self._environment if pickles_as == "EzPickle" else self._simulation
 
     def _environment(self, environment: Any) -> Reduced:
         attributes = dict(attributes_of(environment))
         if "_game" in attributes and "ale" in attributes:
             self._players[id(attributes["ale"])] = environment
         return with_attributes(environment, attributes)
+
+    def _simulation(self, environment: Any) -> Reduced:
+        """An environment with a way of its own, which builds a simulator again: the live one is written instead."""
+        attributes = attributes_of(environment)
+        return self._environment(environment) if _holds_simulator(attributes) else NotImplemented
 
     def _emulator(self, ale: Any) -> Reduced:
         if id(ale) not in self._players:
@@ -61,14 +54,20 @@ class EnvironmentReducers:
         return emulator(ale, attributes_of(self._players[id(ale)]))
 
 
-def _empty(_: object) -> Reduced:
-    return NOTHING
+def _own_way_of(cls: type) -> str | None:
+    """The class that decides how environments of this class are pickled; None where that is Python itself."""
+    for base in cls.__mro__[:-1]:
+        if _WAYS.intersection(vars(base)):
+            known = base.__name__ == "EzPickle" and base.__module__.startswith(("gymnasium.", "gym."))
+            is_environment = any(_is_environment(other) for other in cls.__mro__)
+            return "EzPickle" if known else base.__name__ if is_environment else None
+    return None
 
 
-def _starts_anew_when_unpickled(cls: type) -> bool:
-    for base in cls.__mro__:
-        if "__getstate__" in vars(base):
-            return base.__name__ == "EzPickle" and base.__module__.startswith(("gymnasium.", "gym."))
-        if "__reduce__" in vars(base) or "__reduce_ex__" in vars(base):
-            return False
-    return False
+def _is_environment(cls: type) -> bool:
+    return cls.__name__ == "Env" and cls.__module__.startswith(("gymnasium.", "gym."))
+
+
+def _holds_simulator(attributes: dict[str, Any]) -> bool:
+    """Whether there is a MuJoCo simulation among the attributes, which MuJoCo itself pickles whole."""
+    return any(class_of(value).__name__ == "MjData" for value in attributes.values())

@@ -14,6 +14,9 @@ from rlx_snapshot._pickling.environment_reducers import EnvironmentReducers
 from rlx_snapshot._pickling.main_module import by_name_or_copy, lives_in_main
 from rlx_snapshot._pickling.numpy_names import numpy_name
 from rlx_snapshot._pickling.numpy_reducers import numpy_reducer
+from rlx_snapshot._pickling.references import reference_reducer
+from rlx_snapshot._pickling.surfaces import surface_reducer
+from rlx_snapshot._pickling.torch_modules import module_reducer
 from rlx_snapshot._pickling.torch_reducers import TorchReducers
 
 _EMPTY: Final = (OrderedDict, ())
@@ -57,8 +60,15 @@ class ExactPickler(CloudPickler):
             return _by_itself
         if cls.__module__.partition(".")[0] == "torch":
             self._torch = self._torch or TorchReducers()
-            return self._torch(cls) or _by_itself
-        return numpy_reducer(cls) or self._environments(cls) or _by_itself
+            return self._torch(cls) or module_reducer(cls) or _by_itself
+        return (
+            numpy_reducer(cls)
+            or reference_reducer(cls)
+            or surface_reducer(cls)
+            or self._environments(cls)
+            or module_reducer(cls)
+            or _by_itself
+        )
 
     def _code(self, obj: Any) -> Any:
         if obj is types.SimpleNamespace:  # by its name; cloudpickle's way would need cloudpickle to load it

@@ -15,7 +15,7 @@ from collections.abc import Callable
 from typing import Any, Final
 
 from rlx_snapshot._pickling.calls import Call, Reduced, Reducer, class_of, method
-from rlx_snapshot._pickling.tensor_hooks import with_hooks
+from rlx_snapshot._pickling.tensor_extras import with_extras
 
 _AS_STORAGE: Final = method("untyped_storage")
 _GRADIENTS_ON: Final = method("requires_grad_", True)
@@ -37,9 +37,9 @@ class TorchReducers:
     def __call__(self, cls: type) -> Reducer | None:
         """The reducer for exactly this class, None where torch's own will do."""
         if cls is self._torch.Tensor:
-            return with_hooks(self._tensor)
+            return with_extras(self._tensor)
         if cls is self._torch.nn.Parameter:
-            return with_hooks(self._parameter)
+            return with_extras(self._parameter)
         if cls is self._torch.UntypedStorage:
             return self._storage
         return None
