@@ -1,6 +1,7 @@
 """What can be logged, and under which keys."""
 
 import math
+import re
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -8,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from rlx_logging import JournalLogger, read_metrics
+from rlx_logging import JournalLogger, NotANumberWarning, read_metrics
 
 
 @pytest.fixture
@@ -87,13 +88,35 @@ def test_exclude_arrays_of_the_constructor_is_honoured(tmp_path: Path) -> None:
     assert JournalLogger(tmp_path).prepare_dict_for_logging({"a": array}) == {}
 
 
-def test_what_is_left_out_is_named_once(logger: JournalLogger, caplog: pytest.LogCaptureFixture) -> None:
-    """A debug message names the key and the type, the first time only."""
-    with caplog.at_level("DEBUG", logger="rlx_logging"):
-        for _ in range(3):
-            logger.prepare_dict_for_logging({"env": "CartPole"})
-    (record,) = caplog.records
-    assert record.getMessage() == "not logged: 'env' holds a str, which is no number"
+def _log(logger: JournalLogger, row: dict[str, Any], epoch: int, gated: bool) -> None:
+    if gated:
+        logger.log_info_data(row, epoch)
+    else:
+        logger.write("info/epoch", epoch, row)
+
+
+@pytest.mark.parametrize("gated", [False, True], ids=["write", "with gates"])
+def test_what_is_left_out_is_named_once(tmp_path: Path, gated: bool) -> None:
+    """One warning names the keys and their types, when the rest of the row is written."""
+    logger = JournalLogger(tmp_path)
+    row = {"a": 1.0, "env": "CartPole", "who": {"knows": None}, "z": 2.0}
+    named = "left out of the logs, as it is no number: 'env' (str), 'who/knows' (NoneType)."
+    with pytest.warns(NotANumberWarning, match=re.escape(named)):
+        _log(logger, row, 0, gated)
+    for epoch in (1, 2):
+        _log(logger, row, epoch, gated)  # a second warning would be an error
+    logger.finalize()
+    read = read_metrics(tmp_path)
+    assert {tag: len(series) for tag, series in read.items()} == {"info/epoch": 3, "info/a": 3, "info/z": 3}
+
+
+def test_a_warning_that_is_an_error_costs_no_row(tmp_path: Path) -> None:
+    """What is left out is named after every backend has the row."""
+    logger = JournalLogger(tmp_path)
+    with pytest.raises(NotANumberWarning, match=r"'env' \(str\)"):
+        logger.log_info_data({"a": 1.0, "env": "CartPole"}, 0)
+    logger.finalize()
+    assert read_metrics(tmp_path)["info/a"].values.tolist() == [1.0]
 
 
 @pytest.mark.parametrize("step_type", ["train", "train/", "/env_step", "a/b/c", ""])

@@ -10,6 +10,7 @@ from rlx_logging._errors import (
     GapWarning,
     LoggingWarning,
     MissingBackendError,
+    NotANumberWarning,
     ShorterLogWarning,
 )
 from rlx_logging._lazy_logger import LazyLogger
@@ -60,6 +61,7 @@ __all__ = [
     "Media",
     "Metrics",
     "MissingBackendError",
+    "NotANumberWarning",
     "PrefixLogger",
     "Row",
     "RunLogger",

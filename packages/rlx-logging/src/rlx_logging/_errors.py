@@ -3,6 +3,7 @@
 MissingBackendError(ImportError): an optional library is not installed.
 LoggingWarning(RuntimeWarning): something about logging; training goes on.
     DroppedRowsWarning: a backend could not take rows.
+    NotANumberWarning: a value was left out of a row.
     ShorterLogWarning: a log does not hold what the snapshot that was taken of it says.
     GapWarning: a backend lacks rows because it was off when they were logged.
     DamagedLogWarning: records of a log could not be read.
@@ -19,6 +20,10 @@ class LoggingWarning(RuntimeWarning):
 
 class DroppedRowsWarning(LoggingWarning):
     """A backend could not take what it was given."""
+
+
+class NotANumberWarning(LoggingWarning):
+    """A value was left out of a row, as it is no number; the message names its key and type."""
 
 
 class ShorterLogWarning(LoggingWarning):

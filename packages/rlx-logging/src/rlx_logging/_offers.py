@@ -7,20 +7,31 @@ from collections.abc import Callable
 from typing import Any
 
 
-def shape_of(value: Any) -> tuple[int, ...] | None:
+def shape_of(value: Any) -> tuple[Any, ...] | None:
     """Return the shape of an array or tensor of any library, None for everything else."""
     try:
         return tuple(value.shape)
-    except (AttributeError, TypeError):
+    except Exception:  # noqa: BLE001 - a foreign property may raise anything
         return None
 
 
-def item_of(value: Any) -> object:
-    """Return the Python value of an array or tensor without dimensions, None if it has none."""
+def kind_of(value: Any) -> str | None:
+    """Return the letter of numpy for the type of an array's elements, None where there is none."""
     try:
-        return value.item()
-    except (AttributeError, TypeError, ValueError, RuntimeError):
+        kind = value.dtype.kind
+    except Exception:  # noqa: BLE001 - a foreign property may raise anything
         return None
+    return kind if isinstance(kind, str) else None
+
+
+def elements_of(value: Any) -> object:
+    """Return the elements of an array or tensor as Python has them: one, or nested lists; None if it has none."""
+    for name in ("tolist", "item", "__float__"):
+        try:
+            return getattr(value, name)()
+        except Exception:  # noqa: BLE001 - a foreign method may raise anything
+            continue
+    return None
 
 
 def method_of(value: object, name: str) -> Callable[..., Any] | None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import os
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -17,7 +16,8 @@ from rlx_logging._foreign_record import read_foreign_record
 from rlx_logging._gaps import warn_of_gaps
 from rlx_logging._guard import Guards
 from rlx_logging._options import SaveInterval
-from rlx_logging._rows.rows import RowBuilder, checked_arguments, checked_step, spell
+from rlx_logging._rows.left_out import LeftOut
+from rlx_logging._rows.rows import RowBuilder, checked_step, spell
 from rlx_logging._rows.values import flatten
 
 if TYPE_CHECKING:
@@ -26,7 +26,6 @@ if TYPE_CHECKING:
 
 Durability: TypeAlias = Literal["fsync", "flush"]
 FORMAT: Final = 1
-_log = logging.getLogger("rlx_logging")
 
 
 class RunLogger(BaseLogger):
@@ -85,8 +84,8 @@ class RunLogger(BaseLogger):
         self._guards: Guards[Backend] = Guards(reraise=on_failure == "raise")
         for backend in backends:
             self.add_backend(backend)
-        self._rows = RowBuilder()
-        self._left_out: set[str] = set()
+        self._left_out = LeftOut()
+        self._rows = RowBuilder(exclude_arrays=exclude_arrays, left_out=self._left_out.note)
 
     def add_backend(self, backend: Backend) -> None:
         """Hand every further row to one more backend."""
@@ -106,9 +105,9 @@ class RunLogger(BaseLogger):
     ) -> dict[str, LogValue]:
         """Return the numbers of a nested dict under keys joined by `delimiter`.
 
-        Every real number is kept: of Python and numpy, numpy's bool, arrays and tensors
-        without dimensions. Strings, None, lists and other objects are left out, and a
-        debug message of the logger ``rlx_logging`` names each such key once.
+        Every real number is kept as a plain one: of Python and numpy, the only element of an
+        array or tensor of any library. What is no number, as strings, None and lists, is left
+        out; the next `write` names it with :class:`NotANumberWarning`, each key once.
 
         Args:
             log_data: What is to be logged.
@@ -118,19 +117,20 @@ class RunLogger(BaseLogger):
         """
         exclude = self.exclude_arrays if exclude_arrays is None else exclude_arrays
         return flatten(
-            log_data, prefix=parent_key, delimiter=delimiter, exclude_arrays=exclude, left_out=self._leave_out
+            log_data,
+            prefix=parent_key,
+            delimiter=delimiter,
+            exclude_arrays=exclude,
+            left_out=self._left_out.note,
         )
-
-    def _leave_out(self, key: str, value: object) -> None:
-        if key not in self._left_out:
-            self._left_out.add(key)
-            _log.debug("not logged: %r holds a %s, which is no number", key, type(value).__name__)
 
     def write(self, step_type: str, step: int, data: Mapping[str, Any]) -> None:
         """Log one row to every backend, whatever the gates say.
 
-        Keys are logged as described in the README: control characters are escaped, an
-        empty key is ``(empty)``, one of more than 1000 characters is cut.
+        Keys are logged as described in the README: those of nested dicts are joined by ``/``,
+        control characters are escaped, an empty key is ``(empty)``, one of more than 1000
+        characters is cut. Values that are no numbers are left out; each key of one is named
+        once with :class:`NotANumberWarning`, after everything else is written.
 
         Raises:
             ValueError: If `step_type` is not ``"scope/name"``, if `data` has the name of the
@@ -143,6 +143,7 @@ class RunLogger(BaseLogger):
                 guard.target.write(row)
             except Exception as error:  # noqa: BLE001 - logging must not end training
                 guard.failed("write a row", error)
+        self._left_out.warn()
 
     def write_media(self, tag: str, step: int, media: Media) -> None:
         """Log a picture, film or text to every backend that can show it; `tag` is spelled as keys are.
@@ -159,7 +160,9 @@ class RunLogger(BaseLogger):
         Raises:
             TypeError: If they do not map names to values.
         """
-        arguments = checked_arguments(hparams)
+        from rlx_logging._rows.arguments import plain_arguments
+
+        arguments = plain_arguments(hparams)
         self._guards.each("log hyperparameters", lambda backend: backend.log_hparams(arguments))
 
     def flush(self) -> None:

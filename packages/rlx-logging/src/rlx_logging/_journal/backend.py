@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import struct
 from collections.abc import Mapping
 from typing import Any, Unpack
 
@@ -21,9 +20,7 @@ from rlx_logging._journal.format import (
 )
 from rlx_logging._options import LoggerOptions
 from rlx_logging._rows.media import Media, Text
-from rlx_logging._rows.numbers import to_floats
 from rlx_logging._rows.rows import Layout, Row
-from rlx_logging._rows.values import as_argument
 from rlx_logging._run_logger import RunLogger
 
 
@@ -43,11 +40,11 @@ class JournalBackend(Backend):
         if packer is None or self._file is None or row.arrays:
             self._write_more(row)
         else:
-            self._file.append(_pack(packer, row))
+            self._file.append(packer.pack(row))
 
     def _write_more(self, row: Row) -> None:
         packer = self._packers.get(row.layout) or RowPacker(row.layout)
-        pieces = [_pack(packer, row)]
+        pieces = [packer.pack(row)]
         if row.layout not in self._packers:  # on both sides of the row: damage to one costs nothing
             names = pack_layout(row.layout)
             pieces = [names, *pieces, names]
@@ -62,10 +59,8 @@ class JournalBackend(Backend):
             self._append(pack_json(Kind.TEXT, about))
 
     def log_hparams(self, hparams: Mapping[str, Any]) -> None:
-        """Keep the arguments of the run; what JSON does not know is kept as its repr."""
-        self._append(
-            pack_json(Kind.HPARAMS, {str(key): as_argument(value) for key, value in hparams.items()})
-        )
+        """Keep the arguments of the run."""
+        self._append(pack_json(Kind.HPARAMS, hparams))
 
     def _append(self, piece: bytes) -> None:
         if self._file is None:
@@ -84,10 +79,3 @@ class JournalLogger(RunLogger):
     def __init__(self, log_dir: str | os.PathLike[str], **options: Unpack[LoggerOptions]) -> None:
         folder = LogFolder(log_dir)
         super().__init__(folder, [JournalBackend(folder)], **options)
-
-
-def _pack(packer: RowPacker, row: Row) -> bytes:
-    try:
-        return packer.pack(row)
-    except (OverflowError, struct.error):  # a whole number too big for float64
-        return packer.pack(row._replace(values=tuple(to_floats(row.values))))

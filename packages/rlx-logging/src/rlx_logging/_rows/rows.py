@@ -5,11 +5,13 @@ from __future__ import annotations
 import hashlib
 import time
 from collections import Counter
-from collections.abc import Iterable, Mapping
-from typing import TYPE_CHECKING, Any, Final, NamedTuple, cast
+from collections.abc import Callable, Iterable, Mapping
+from numbers import Real
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
-from rlx_logging._rows.numbers import BUILTIN_NUMBERS
-from rlx_logging._rows.values import as_real, is_real_array
+from rlx_logging._offers import kind_of
+from rlx_logging._rows.numbers import BEYOND, BUILTIN_NUMBERS, LEAST, as_number, exact_number
+from rlx_logging._rows.values import as_value, is_mapping, leaves
 from rlx_logging._scopes import StepType
 
 if TYPE_CHECKING:
@@ -18,6 +20,7 @@ if TYPE_CHECKING:
 MAX_KEY: Final = 1000
 EMPTY_KEY: Final = "(empty)"
 _INT64: Final = 2**63
+_FLOATS: Final = frozenset({float, bool})  # types whose every value is logged as it is
 
 
 class Layout:
@@ -49,14 +52,26 @@ class Row(NamedTuple):
 
 
 class RowBuilder:
-    """Turns the arguments of `write` into rows; remembers the layouts it has seen."""
+    """Turns the arguments of `write` into rows; remembers the layouts it has seen.
 
-    def __init__(self) -> None:
+    Args:
+        exclude_arrays: Take an array of one element for the number it holds.
+        left_out: Hears of every value that is neither a number nor an array.
+    """
+
+    def __init__(
+        self,
+        *,
+        exclude_arrays: bool = True,
+        left_out: Callable[[str, object], None] = lambda _key, _value: None,
+    ) -> None:
         self._layouts: dict[tuple[str, tuple[str, ...]], Layout] = {}
-        self._plain: set[type] = set(BUILTIN_NUMBERS)
+        self._casts: dict[type, Callable[[Any], Any]] = {float: float, bool: bool, int: as_number}
+        self._exclude_arrays = exclude_arrays
+        self._left_out = left_out
 
     def build(self, step_type: str, step: int, data: Mapping[str, Any]) -> Row:
-        """Return the row of one call.
+        """Return the row of one call. Nested mappings are flattened with ``/``.
 
         Raises:
             ValueError: If `step_type` is not ``"scope/name"``, if the key of the step is in
@@ -69,22 +84,31 @@ class RowBuilder:
         except (TypeError, AttributeError) as error:
             raise TypeError(f"a row must map names to values; got {data!r}.") from error
         layout = self._layouts.get((step_type, keys))
-        if layout is None or type(step) is not int or not self._plain.issuperset(map(type, values)):
+        if layout is None or type(step) is not int:
             return self._build_with_care(step_type, step, data)
+        if not _FLOATS.issuperset(map(type, values)) and not _are_plain(values):
+            try:
+                casts = self._casts
+                values = tuple([casts[type(value)](value) for value in values])
+            except Exception:  # noqa: BLE001 - not seen before, or a foreign number
+                return self._build_with_care(step_type, step, data)
         return Row(layout, step, time.time(), values, {})
 
     def _build_with_care(self, step_type: str, step: int, data: Mapping[str, Any]) -> Row:
         parsed = StepType.parse(step_type)
         step = checked_step(step, step_type)
-        scalars: dict[str, Any] = {}
+        scalars: dict[Any, Any] = {}
         arrays: dict[str, NDArray[Any]] = {}
-        for key, value in data.items():
-            number = as_real(value)
-            if number is not None:
-                self._plain.add(type(number))
-                scalars[key] = number
-            elif is_real_array(value):
-                arrays[f"{parsed.scope}/{spell(key)}"] = value
+        for key, value in leaves(data) if any(map(is_mapping, data.values())) else data.items():
+            found = as_value(value, one_is_number=self._exclude_arrays)
+            if found is None:
+                self._left_out(spell(key), value)
+            elif type(found) in BUILTIN_NUMBERS:
+                scalars[key] = found
+                if isinstance(value, Real) and (type(found) is float or kind_of(value) is not None):
+                    self._casts.setdefault(type(value), float if isinstance(found, float) else int)
+            else:
+                arrays[f"{parsed.scope}/{spell(key)}"] = found
         _refuse_other_step(parsed, step, scalars)
         layout = self._layout(step_type, parsed, tuple(scalars))
         scalars.pop(parsed.name, None)
@@ -97,12 +121,26 @@ class RowBuilder:
         named = tuple(key for key in keys if key != parsed.name)
         if named != keys:  # not remembered under these keys: the quick way must not see them
             return self._layout(step_type, parsed, named)
-        spelled = [spell(key) for key in keys]
-        twice = sorted(key for key, count in Counter(spelled).items() if count > 1)
-        if twice:
-            raise ValueError(f"keys of {step_type!r} are spelled alike when logged: {twice}; rename one.")
-        layout = self._layouts[step_type, keys] = Layout(parsed, spelled)
+        layout = self._layouts[step_type, keys] = Layout(parsed, spelled_apart(keys, step_type))
         return layout
+
+
+def _are_plain(values: tuple[Any, ...]) -> bool:
+    """Tell whether all are plain numbers, and no whole number needs more than 64 bits."""
+    return BUILTIN_NUMBERS.issuperset(map(type, values)) and min(values) >= LEAST and max(values) < BEYOND
+
+
+def spelled_apart(keys: Iterable[object], step_type: str) -> list[str]:
+    """Return the names that the keys of a row are logged under.
+
+    Raises:
+        ValueError: If two of them are the same.
+    """
+    spelled = [spell(key) for key in keys]
+    twice = sorted(key for key, count in Counter(spelled).items() if count > 1)
+    if twice:
+        raise ValueError(f"keys of {step_type!r} are spelled alike when logged: {twice}; rename one.")
+    return spelled
 
 
 def spell(key: object) -> str:
@@ -119,19 +157,6 @@ def spell(key: object) -> str:
     return name or EMPTY_KEY
 
 
-def checked_arguments(arguments: object) -> Mapping[str, Any]:
-    """Return the arguments of a run as they are.
-
-    Raises:
-        TypeError: If they are no mapping.
-    """
-    if not isinstance(arguments, Mapping):
-        raise TypeError(
-            f"the arguments of a run must map names to values; got {arguments!r}. A parser's are vars(arguments)."
-        )
-    return cast("Mapping[str, Any]", arguments)
-
-
 def checked_step(step: object, step_type: str) -> int:
     """Return `step` as an int.
 
@@ -139,10 +164,10 @@ def checked_step(step: object, step_type: str) -> int:
         TypeError: If it is not a whole number.
         ValueError: If it does not fit into 64 bits.
     """
-    number = as_real(step)
-    if number is None or (not isinstance(number, int) and float(number) % 1 != 0):
+    number = exact_number(step)
+    if number is None or number % 1 != 0:
         raise TypeError(f"the step of {step_type!r} must be a whole number; got {step!r}.")
-    whole = int(number)  # type: ignore[arg-type]
+    whole = int(number)
     if not -_INT64 <= whole < _INT64:
         raise ValueError(f"the step of {step_type!r} must fit into 64 bits; got {whole}.")
     return whole

@@ -1,57 +1,38 @@
-"""Which values can be logged. numpy is touched only where a value may be an array."""
+"""The values of a row and the arguments of a run, brought into the form they are logged in."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from numbers import Complex, Real
-from typing import TYPE_CHECKING, Any, Final, TypeGuard, cast
+from numbers import Real
+from typing import Any, Final, TypeGuard
 
-from rlx_logging._offers import item_of, shape_of
-from rlx_logging._rows.numbers import BUILTIN_NUMBERS, plain
+from rlx_logging._offers import shape_of
+from rlx_logging._rows.arrays import as_array
+from rlx_logging._rows.numbers import BUILTIN_NUMBERS, as_number
 
-if TYPE_CHECKING:
-    from numpy.typing import NDArray
-
-_REAL_KINDS: Final = "biuf"
 _NAMES: Final = frozenset({str})
 
 
-def as_real(value: object) -> Real | float | None:
-    """Return `value` as a real number, or None if it is none.
+def as_value(value: object, *, one_is_number: bool) -> Any:
+    """Return a number or an array as it is logged, None for everything else.
 
-    Numbers of Python and numpy come back as they are; arrays and tensors without
-    dimensions and numpy's bool come back as the Python number they hold.
+    Args:
+        value: What was given.
+        one_is_number: Take an array of one element for the number it holds.
     """
-    if isinstance(value, Real):
-        return value
-    if isinstance(value, (str, bytes, Complex)) or shape_of(value) != ():
-        return None
-    item = item_of(value)
-    return item if isinstance(item, (bool, int, float)) else None
-
-
-def is_real_array(value: object) -> TypeGuard[NDArray[Any]]:
-    """Tell whether `value` is a numpy array of real numbers with at least one dimension."""
-    if not shape_of(value):
-        return False
-    import numpy as np
-
-    if not isinstance(value, np.ndarray):
-        return False
-    return cast("NDArray[Any]", value).dtype.kind in _REAL_KINDS
-
-
-def as_argument(value: object) -> str | float | None:
-    """Return an argument of a run as JSON knows it: a text, a Python number or None; else its repr."""
-    if value is None or isinstance(value, (str, int, float)):
-        return value
-    number = as_real(value)
-    return repr(value) if number is None else plain(number)
+    number = as_number(value)
+    if number is not None and (one_is_number or not shape_of(value)):
+        return number
+    array = as_array(value)
+    return number if array is None or (one_is_number and array.size == 1) else array
 
 
 def is_mapping(value: object) -> TypeGuard[Mapping[Any, Any]]:
     """Tell whether `value` is a mapping."""
-    return isinstance(value, Mapping)
+    try:
+        return isinstance(value, Mapping)
+    except Exception:  # noqa: BLE001 - the class of a foreign proxy may raise anything
+        return False
 
 
 def flatten(
@@ -62,7 +43,10 @@ def flatten(
     exclude_arrays: bool = True,
     left_out: Callable[[str, object], None] = lambda _key, _value: None,
 ) -> dict[str, Any]:
-    """Return the loggable values of a nested mapping under joined keys; `left_out` hears of the others."""
+    """Return the loggable values of a nested mapping under joined keys; `left_out` hears of the others.
+
+    An array of one element is a number where arrays are excluded, an array where they are not.
+    """
     if (
         not prefix
         and BUILTIN_NUMBERS.issuperset(map(type, data.values()))
@@ -70,22 +54,31 @@ def flatten(
     ):
         return dict(data)
     flat: dict[str, Any] = {}
-    for key, value in _leaves(data, prefix, delimiter):
-        if type(value) in (float, int):
-            flat[key] = value
-        elif (number := as_real(value)) is not None:
-            flat[key] = number
-        elif not exclude_arrays and is_real_array(value):
-            flat[key] = value
-        else:
+    for key, value in leaves(data, prefix, delimiter):
+        found = as_number(value) if exclude_arrays else as_value(value, one_is_number=False)
+        if found is not None:
+            flat[key] = found
+        elif not exclude_arrays or as_value(value, one_is_number=True) is None:
             left_out(key, value)
     return flat
 
 
-def _leaves(data: Mapping[Any, Any], prefix: str, delimiter: str) -> Iterator[tuple[str, Any]]:
+def leaves(
+    data: Mapping[Any, Any], prefix: str = "", delimiter: str = "/", above: tuple[object, ...] = ()
+) -> Iterator[tuple[str, Any]]:
+    """Yield the values of a nested mapping under joined keys; a mapping inside itself is a value."""
     for key, value in data.items():
         name = f"{prefix}{delimiter}{key}" if prefix else str(key)
-        if is_mapping(value):
-            yield from _leaves(value, name, delimiter)
-        else:
+        nested = None if type(value) is float else _as_dict(value)
+        if nested is None or any(value is mapping for mapping in (data, *above)):
             yield name, value
+        else:
+            yield from leaves(nested, name, delimiter, (data, value, *above))
+
+
+def _as_dict(value: object) -> dict[Any, Any] | None:
+    """Return a mapping as a dict, None for what is none or cannot be read."""
+    try:
+        return dict(value.items()) if not isinstance(value, Real) and is_mapping(value) else None
+    except Exception:  # noqa: BLE001 - a foreign mapping may raise anything
+        return None

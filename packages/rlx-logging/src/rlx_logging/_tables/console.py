@@ -11,7 +11,6 @@ from rlx_logging._backend import Backend
 from rlx_logging._files.folder import LogFolder
 from rlx_logging._options import LoggerOptions
 from rlx_logging._rows.media import Media, Text
-from rlx_logging._rows.numbers import plain
 from rlx_logging._rows.rows import Row
 from rlx_logging._run_logger import RunLogger
 
@@ -38,9 +37,7 @@ class ConsoleBackend(Backend):
     def write(self, row: Row) -> None:
         """Keep the values; print when an epoch is complete."""
         latest = self._latest.setdefault(row.layout.scope, {})
-        latest.update(
-            zip((row.layout.step_name, *row.layout.keys), map(plain, (row.step, *row.values)), strict=True)
-        )
+        latest.update(zip((row.layout.step_name, *row.layout.keys), (row.step, *row.values), strict=True))
         if row.layout.scope == "info":
             title = f"{row.layout.step_name} {row.step}"
             self._print(title)

@@ -15,7 +15,7 @@ from rlx_logging._files.append import AppendFile
 from rlx_logging._files.atomic import create_once
 from rlx_logging._files.folder import LogFolder
 from rlx_logging._options import LoggerOptions
-from rlx_logging._rows.numbers import BUILTIN_NUMBERS, as_text, name_if_not_finite, plain
+from rlx_logging._rows.numbers import name_if_not_finite
 from rlx_logging._rows.rows import Layout, Row
 from rlx_logging._run_logger import RunLogger
 
@@ -77,7 +77,7 @@ class _Table:
         return cls(file, _read_header(path))
 
     def append(self, row: Row) -> None:
-        if row.layout is self._fitting and BUILTIN_NUMBERS.issuperset(map(type, row.values)):
+        if row.layout is self._fitting:
             line = f"{row.step},{','.join(map(repr, row.values))},{row.time!r},\n"
         else:
             line = self._line(row)
@@ -86,15 +86,17 @@ class _Table:
     def _line(self, row: Row) -> str:
         if row.layout.keys and [row.layout.step_name, *row.layout.keys] == self._columns[:-2]:
             self._fitting = row.layout
-        named = {row.layout.step_name: row.step, **dict(zip(row.layout.keys, row.values, strict=True))}
-        cells = [as_text(named.pop(column)) if column in named else "" for column in self._columns[:-2]]
+        named: dict[str, float] = {
+            row.layout.step_name: row.step,
+            **dict(zip(row.layout.keys, row.values, strict=True)),
+        }
+        cells = [repr(named.pop(column)) if column in named else "" for column in self._columns[:-2]]
         return _line([*cells, repr(row.time), _more(named)])
 
 
-def _more(late: Mapping[str, object]) -> str:
-    values = {key: plain(value) for key, value in late.items()}
+def _more(late: Mapping[str, float]) -> str:
     return (
-        json.dumps({key: name_if_not_finite(value) or value for key, value in values.items()}) if late else ""
+        json.dumps({key: name_if_not_finite(value) or value for key, value in late.items()}) if late else ""
     )
 
 

@@ -12,9 +12,9 @@ from rlx_logging._files.append import AppendFile
 from rlx_logging._files.folder import LogFolder
 from rlx_logging._options import LoggerOptions
 from rlx_logging._rows.media import Media, Text
-from rlx_logging._rows.numbers import name_if_not_finite, plain
+from rlx_logging._rows.numbers import name_if_not_finite
 from rlx_logging._rows.rows import Row
-from rlx_logging._rows.values import as_argument, is_mapping
+from rlx_logging._rows.values import is_mapping
 from rlx_logging._run_logger import RunLogger
 
 FILE_NAME: Final = "metrics.jsonl"
@@ -38,7 +38,7 @@ class JsonLinesBackend(Backend):
 
     def write(self, row: Row) -> None:
         """Append one line."""
-        values = dict(zip(row.layout.tags, map(plain, (row.step, *row.values)), strict=True))
+        values = dict(zip(row.layout.tags, (row.step, *row.values), strict=True))
         odd = {tag: name for tag, value in values.items() if (name := name_if_not_finite(value))}
         members: dict[str, object] = {"time": row.time, **values}
         for tag in odd:
@@ -55,7 +55,7 @@ class JsonLinesBackend(Backend):
             self._append({"time": time, "tag": tag, "step": step, "text": media.text})
 
     def log_hparams(self, hparams: Mapping[str, Any]) -> None:
-        """Append one line with the arguments of the run; what JSON does not know is kept as its repr."""
+        """Append one line with the arguments of the run."""
         self._append({"hparams": _strict(hparams)})
 
     def _append(self, members: Mapping[str, object]) -> None:
@@ -72,12 +72,12 @@ class JsonLinesBackend(Backend):
 
 def _strict(value: Any) -> Any:
     if is_mapping(value):
-        return {str(key): _strict(part) for key, part in value.items()}
+        return {key: _strict(part) for key, part in value.items()}
     if isinstance(value, (list, tuple)):
         return [_strict(part) for part in cast("Sequence[Any]", value)]
     if isinstance(value, float):
         return name_if_not_finite(value) or value
-    return as_argument(value)
+    return value
 
 
 class JsonLinesLogger(RunLogger):

@@ -6,9 +6,10 @@ from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from rlx_logging._missing import require
+from rlx_logging._rows.arguments import flat_arguments
+from rlx_logging._rows.arrays import Histogram
 from rlx_logging._rows.media import Image, Media, Text, Video
 from rlx_logging._rows.pictures import gif, png
-from rlx_logging._rows.values import as_argument
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -29,20 +30,15 @@ def _summary() -> Any:
 
 def histogram_event(tag: str, step: int, time: float, array: NDArray[Any]) -> bytes:
     """Return the event of a histogram; elements that are not finite are left out of it."""
-    import numpy as np
-
-    proto = _summary()
-    flat = np.asarray(array, np.float64).ravel()
-    flat = flat[np.isfinite(flat)]
-    counts, edges = np.histogram(flat, bins=min(64, max(1, flat.size)))
+    shown, proto = Histogram.of(array), _summary()
     histogram = proto.HistogramProto(
-        min=flat.min(initial=np.inf) if flat.size else 0.0,
-        max=flat.max(initial=-np.inf) if flat.size else 0.0,
-        num=flat.size,
-        sum=flat.sum(),
-        sum_squares=(flat**2).sum(),
-        bucket_limit=[edges[0], *edges[1:]],
-        bucket=[0.0, *counts],
+        min=shown.least,
+        max=shown.greatest,
+        num=shown.num,
+        sum=shown.total,
+        sum_squares=shown.squares,
+        bucket_limit=shown.edges,
+        bucket=[0.0, *shown.counts],
     )
     return _event(step, time, proto.Summary(value=[proto.Summary.Value(tag=tag, histo=histogram)]))
 
@@ -73,9 +69,6 @@ def hparams_events(hparams: Mapping[str, Any], time: float) -> Iterable[bytes]:
     """Return the events that fill the HParams tab."""
     used_by = "logging hyperparameters to TensorBoard"
     summary = require("tensorboard.plugins.hparams.summary_v2", extra="tensorboard", used_by=used_by)
-    values = {
-        str(key): repr(value) if value is None else as_argument(value) for key, value in hparams.items()
-    }
     proto = _summary()
-    pb = summary.hparams_pb(values)
+    pb = summary.hparams_pb(flat_arguments(hparams))
     return [_event(0, time, proto.Summary.FromString(pb.SerializeToString()))]

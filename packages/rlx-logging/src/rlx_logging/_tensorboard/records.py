@@ -9,7 +9,6 @@ from __future__ import annotations
 import struct
 from typing import Final
 
-from rlx_logging._rows.numbers import to_floats
 from rlx_logging._rows.rows import Row
 from rlx_logging._tensorboard.crc32c import fastest_crc32c, mask
 
@@ -91,7 +90,7 @@ class ScalarPacker:
         try:
             data = form.pack(b"\x09", time, b"\x10", number, self._step, step, *fields)
         except (OverflowError, struct.error):
-            fields[1::2] = map(to_float32, to_floats(values))
+            fields[1::2] = map(to_float32, values)
             data = form.pack(b"\x09", time, b"\x10", number, self._step, step, *fields)
         return head + data + _CRC.pack(mask(self._crc32c(data)))
 

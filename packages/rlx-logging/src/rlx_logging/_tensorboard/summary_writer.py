@@ -9,8 +9,11 @@ from typing import Any, Final, Protocol
 
 from rlx_logging._backend import Backend
 from rlx_logging._files.folder import LogFolder
+from rlx_logging._rows.arguments import flat_arguments
+from rlx_logging._rows.arrays import Histogram
 from rlx_logging._rows.media import Image, Media, Text, Video
 from rlx_logging._rows.rows import Row
+from rlx_logging._tensorboard.records import to_float32
 
 _log: Final = logging.getLogger("rlx_logging")
 
@@ -24,10 +27,11 @@ class SummaryWriterLike(Protocol):
         """Add a number."""
         ...
 
-    def add_histogram(
-        self, tag: Any, values: Any, global_step: Any = None, bins: Any = ..., walltime: Any = None
-    ) -> object:
-        """Add a histogram."""
+    def add_histogram_raw(
+        self, tag: Any, min: Any, max: Any, num: Any, sum: Any, sum_squares: Any,  # noqa: A002
+        bucket_limits: Any, bucket_counts: Any, global_step: Any = None, walltime: Any = None,
+    ) -> object:  # fmt: skip
+        """Add a histogram that is counted already."""
         ...
 
     def add_image(
@@ -69,9 +73,13 @@ class SummaryWriterBackend(Backend):
     def write(self, row: Row) -> None:
         """Add every value as a scalar, every array as a histogram."""
         for tag, value in zip(row.layout.tags, (row.step, *row.values), strict=True):
-            self._writer.add_scalar(tag, value, row.step, row.time)
+            self._writer.add_scalar(tag, to_float32(value), row.step, row.time)
         for tag, array in row.arrays.items():
-            self._writer.add_histogram(tag, array, row.step, bins="auto", walltime=row.time)
+            shown = Histogram.of(array)
+            self._writer.add_histogram_raw(
+                tag, shown.least, shown.greatest, shown.num, shown.total, shown.squares,
+                shown.edges.tolist(), [0, *shown.counts.tolist()], row.step, row.time,
+            )  # fmt: skip
         if self._write_flush:
             self._writer.flush()
 
@@ -92,7 +100,7 @@ class SummaryWriterBackend(Backend):
 
     def log_hparams(self, hparams: Mapping[str, Any]) -> None:
         """Add the arguments of the run as text; `add_hparams` would start a run of its own."""
-        lines = [f"|{key}|{value}|" for key, value in hparams.items()]
+        lines = [f"|{key}|{value}|" for key, value in flat_arguments(hparams).items()]
         self._writer.add_text("hparams", "\n".join(["|argument|value|", "|---|---|", *lines]), 0)
 
     def flush(self) -> None:

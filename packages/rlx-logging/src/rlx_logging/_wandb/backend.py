@@ -14,8 +14,8 @@ from rlx_logging._backend import Backend
 from rlx_logging._files.folder import LogFolder
 from rlx_logging._journal.format import FILE_NAME
 from rlx_logging._missing import require
+from rlx_logging._rows.arrays import Histogram
 from rlx_logging._rows.media import Image, Media, Text, Video
-from rlx_logging._rows.numbers import plain
 from rlx_logging._rows.pictures import gif
 from rlx_logging._rows.rows import Row
 from rlx_logging._wandb.keys import without_keys
@@ -125,8 +125,10 @@ class WandbBackend(Backend):
             self._scopes.add(scope)
             run.define_metric(step)
             run.define_metric(f"{scope}/*", step_metric=step)
-        values: dict[str, Any] = dict(zip(row.layout.tags, map(plain, (row.step, *row.values)), strict=True))
-        values.update((tag, self._wandb.Histogram(array)) for tag, array in row.arrays.items())
+        values: dict[str, Any] = dict(zip(row.layout.tags, (row.step, *row.values), strict=True))
+        for tag, array in row.arrays.items():
+            shown = Histogram.of(array)
+            values[tag] = self._wandb.Histogram(np_histogram=(shown.counts.tolist(), shown.edges.tolist()))
         run.log({**values, "_timestamp": row.time}, step=number)
         if self._next is not None:
             self._next = number + 1

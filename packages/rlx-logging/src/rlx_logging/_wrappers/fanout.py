@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from rlx_logging._base import BaseLogger
 from rlx_logging._guard import Guard
-from rlx_logging._rows.rows import RowBuilder, checked_arguments
+from rlx_logging._rows.arguments import plain_arguments
+from rlx_logging._rows.left_out import LeftOut
+from rlx_logging._rows.rows import RowBuilder
 from rlx_logging._rows.values import flatten
 from rlx_logging._run_logger import RunLogger, check_choice
 from rlx_logging._wrappers.foreign import ForeignLogger, LoggerLike, adopted
@@ -58,6 +60,7 @@ class FanoutLogger(BaseLogger):
             Guard(adopted(logger), type(logger).__name__, reraise=on_failure == "raise") for logger in loggers
         ]
         self._rows = RowBuilder()
+        self._left_out = LeftOut()
 
     def prepare_dict_for_logging(
         self,
@@ -75,7 +78,13 @@ class FanoutLogger(BaseLogger):
             exclude_arrays: Leave arrays out; the logger's own setting by default.
         """
         exclude = self.exclude_arrays if exclude_arrays is None else exclude_arrays
-        return flatten(log_data, prefix=parent_key, delimiter=delimiter, exclude_arrays=exclude)
+        return flatten(
+            log_data,
+            prefix=parent_key,
+            delimiter=delimiter,
+            exclude_arrays=exclude,
+            left_out=self._left_out.note,
+        )
 
     def write(self, step_type: str, step: int, data: Mapping[str, Any]) -> None:
         """Log one row to every logger.
@@ -86,6 +95,7 @@ class FanoutLogger(BaseLogger):
         """
         self._rows.build(step_type, step, data)  # the caller's mistakes are no failure of a logger
         self._each("write a row", lambda logger: logger.write(step_type, step, data))
+        self._left_out.warn()
 
     def write_media(self, tag: str, step: int, media: Media) -> None:
         """Log a picture, film or text to every logger that can."""
@@ -97,7 +107,7 @@ class FanoutLogger(BaseLogger):
         Raises:
             TypeError: If they do not map names to values.
         """
-        arguments = checked_arguments(hparams)
+        arguments = plain_arguments(hparams)
         self._each("log hyperparameters", lambda logger: logger.log_hparams(arguments))
 
     def finalize(self) -> None:
