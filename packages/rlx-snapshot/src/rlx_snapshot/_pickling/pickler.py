@@ -38,7 +38,8 @@ class ExactPickler(CloudPickler):
         super().__init__(file, protocol=5)
         self._environments = EnvironmentReducers()
         self._torch: TorchReducers | None = None
-        self._reducers: dict[type, Reducer] = {
+        # None stands for `_code`: a bound method here would be a circle that keeps the whole state alive.
+        self._reducers: dict[type, Reducer | None] = {
             Call: Call.__reduce__,
             operator.methodcaller: _by_itself,
             OrderedDict: _ordered,
@@ -51,11 +52,11 @@ class ExactPickler(CloudPickler):
             reducer = self._reducers[cls]
         except KeyError:
             reducer = self._reducers[cls] = self._choose(cls)
-        return reducer(obj)
+        return self._code(obj) if reducer is None else reducer(obj)
 
-    def _choose(self, cls: type[object]) -> Reducer:
+    def _choose(self, cls: type[object]) -> Reducer | None:
         if issubclass(cls, type) or cls is types.FunctionType:
-            return self._code
+            return None
         if not _has_module(cls):
             return _by_itself
         if cls.__module__.partition(".")[0] == "torch":
