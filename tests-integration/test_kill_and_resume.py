@@ -1,6 +1,7 @@
 """A run that is killed again and again ends bit for bit like one that was left alone."""
 
 import importlib.util
+import os
 import signal
 from collections.abc import Callable
 from dataclasses import replace
@@ -106,10 +107,10 @@ def assert_complete(found: Fingerprint) -> None:
 
 @pytest.mark.parametrize("program", PROGRAMS)
 def test_a_killed_run_ends_like_an_unbroken_one(program: Program, unbroken: Twin, tmp_path: Path) -> None:
-    """Two kills in the launch, up to ten later: weights, optimiser, random states, progress and logs are equal."""
-    killer = Killer(seed=11)
+    """Two kills in the launch and some later: weights, optimiser, random states, progress and logs are equal."""
+    killer, kills = Killer(seed=11), KILLS if program in (PROBE, PPO) or "RLX_SOAK" in os.environ else 4
     killer.kill_before_progress(program, tmp_path / "run", kills=2)
-    require_kills(killer.kill_after_progress(program, tmp_path / "run", KILLS), KILLS)
+    require_kills(killer.kill_after_progress(program, tmp_path / "run", kills), kills)
     assert "grade A" in finish(program, tmp_path / "run", hash_seed=2)
     assert compare(program, unbroken(program), tmp_path / "run") == []
 
