@@ -18,6 +18,8 @@ from rlx_logging._scopes import DataScope
 
 if TYPE_CHECKING:  # types are never lazy
     from rlx_logging._backend import Backend
+    from rlx_logging._clients.sb3 import sb3_writer
+    from rlx_logging._clients.summary_writer import SummaryWriter
     from rlx_logging._files.folder import LogFolder
     from rlx_logging._journal.backend import JournalLogger
     from rlx_logging._metrics.metrics import Metrics, Series
@@ -67,6 +69,7 @@ __all__ = [
     "RunLogger",
     "Series",
     "ShorterLogWarning",
+    "SummaryWriter",
     "SystemMetricsLogger",
     "TensorboardLogger",
     "Text",
@@ -76,6 +79,7 @@ __all__ = [
     "make_logger",
     "rank_zero",
     "read_metrics",
+    "sb3_writer",
 ]
 
 _LAZY: Final = {
@@ -96,6 +100,7 @@ _LAZY: Final = {
     "Row": "_rows.rows",
     "RunLogger": "_run_logger",
     "Series": "_metrics.metrics",
+    "SummaryWriter": "_clients.summary_writer",
     "SystemMetricsLogger": "_wrappers.system",
     "TensorboardLogger": "_tensorboard.backend",
     "Text": "_rows.media",
@@ -105,6 +110,7 @@ _LAZY: Final = {
     "make_logger": "_registry",
     "rank_zero": "_wrappers.rank_zero",
     "read_metrics": "_read",
+    "sb3_writer": "_clients.sb3",
 }
 
 

@@ -1,0 +1,1 @@
+"""What scripts of other libraries write to, with a logger of this package behind it."""
