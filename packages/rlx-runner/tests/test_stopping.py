@@ -15,6 +15,7 @@ import pytest
 from rlx_protocols import TrainingLoop
 from rlx_protocols.testing import CountingEnv, CountingSampler
 from rlx_runner import EXIT_STOPPED, Budget, LocalRunner, TrainingStopped
+from rlx_runner._stop import StopSwitch
 from rlx_snapshot import SnapshotConfig
 
 
@@ -200,8 +201,53 @@ def test_message_says_when_nothing_can_be_resumed(make_run: Any) -> None:
         make_run(mode="none", stop_requested=lambda: True).setup().train(2, batch_size=10)
 
 
+@pytest.mark.parametrize(
+    ("first", "second", "seconds", "slurm", "ends"),
+    [
+        (signal.SIGTERM, signal.SIGTERM, 0.06, False, False),
+        (signal.SIGTERM, signal.SIGTERM, 6.0, False, True),
+        (signal.SIGTERM, signal.SIGTERM, 6.0, True, False),
+        (signal.SIGTERM, signal.SIGINT, 0.0, True, True),
+        (signal.SIGINT, signal.SIGTERM, 0.06, False, False),
+    ],
+)
+def test_what_is_a_second_request(
+    first: signal.Signals,
+    second: signal.Signals,
+    seconds: float,
+    slurm: bool,
+    ends: bool,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A scheduler repeats SIGTERM for one stop; a person's Ctrl-C, and SIGTERM after some seconds, mean now."""
+    monkeypatch.delenv("SLURM_JOB_ID", raising=False)
+    if slurm:
+        monkeypatch.setenv("SLURM_JOB_ID", "1")
+    now = [100.0]
+    switch = StopSwitch(clock=lambda: now[0])
+    with switch.listening():
+        signal.raise_signal(first)
+        now[0] += seconds
+        if ends:
+            with pytest.raises(SystemExit, match=str(128 + second)):
+                signal.raise_signal(second)
+        else:
+            signal.raise_signal(second)
+    assert switch.requested
+
+
+def test_warnings_of_a_scheduler_ask_to_stop() -> None:
+    """SIGUSR1 and SIGUSR2 come before the signals that end a job, and never end the process."""
+    numbers = [signal.Signals.__members__.get(name) for name in ("SIGUSR1", "SIGUSR2")]
+    switch = StopSwitch()
+    with switch.listening():
+        for number in (number for number in numbers * 2 if number is not None):
+            signal.raise_signal(number)
+    assert switch.requested == (numbers[0] is not None)
+
+
 def test_second_signal_ends_the_process_at_once(tmp_path: Path) -> None:
-    """SIGTERM twice ends with 143, in the middle of an epoch."""
+    """Ctrl-C twice ends with 130, in the middle of an epoch."""
     program = textwrap.dedent(
         f"""
         import os, signal
@@ -212,7 +258,7 @@ def test_second_signal_ends_the_process_at_once(tmp_path: Path) -> None:
             def train(self, loop):
                 for epoch in loop.step_epochs():
                     for _ in range(2):
-                        os.kill(os.getpid(), signal.SIGTERM)
+                        os.kill(os.getpid(), signal.SIGINT)
                     print("still here", flush=True)
 
         runner = LocalRunner(SnapshotConfig({str(tmp_path)!r}, "last", 1), progress=False)
@@ -223,7 +269,7 @@ def test_second_signal_ends_the_process_at_once(tmp_path: Path) -> None:
     done = subprocess.run(
         [sys.executable, "-c", program], capture_output=True, text=True, check=False, timeout=60
     )
-    assert (done.returncode, done.stdout) == (143, ""), done.stderr
+    assert (done.returncode, done.stdout) == (130, ""), done.stderr
 
 
 def test_stopped_script_exits_with_75(tmp_path: Path) -> None:

@@ -3,29 +3,42 @@
 import os
 import signal
 import threading
+import time
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from types import FrameType
+from typing import Final
 
 from rlx_runner._progress import Progress
 from rlx_runner._snapshots import Snapshots
 
-STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM)
+STOP_SIGNALS: Final = tuple(
+    signal.Signals[name]
+    for name in ("SIGINT", "SIGTERM", "SIGUSR1", "SIGUSR2")
+    if name in signal.Signals.__members__
+)
+SECONDS_OF_ONE_REQUEST: Final = 5.0
+"""A scheduler may send SIGTERM several times for one stop: Slurm does so within 60 ms at a preemption."""
 
 
 class StopSwitch:
     """Says whether the run should end at the next point where it can be resumed.
 
     Args:
-        asked: Somebody else's answer, who then also owns the signals; None: SIGINT and
-            SIGTERM are listened to while :meth:`listening`.
+        asked: Somebody else's answer, who then also owns the signals; None: SIGINT, SIGTERM,
+            SIGUSR1 and SIGUSR2 are listened to while :meth:`listening`.
+        clock: Returns the time in seconds.
     """
 
-    def __init__(self, asked: Callable[[], bool] | None = None) -> None:
+    def __init__(
+        self, asked: Callable[[], bool] | None = None, *, clock: Callable[[], float] = time.monotonic
+    ) -> None:
         if asked is not None and not callable(asked):
             raise TypeError(f"stop_requested is {asked!r}; it must be a function without arguments.")
         self._asked = asked
+        self._clock = clock
         self._signalled = False
+        self._latest = 0.0
         self._process = os.getpid()
 
     @property
@@ -35,9 +48,11 @@ class StopSwitch:
 
     @contextmanager
     def listening(self) -> Generator[None]:
-        """Listen to the signals: the first one asks to stop, the second one ends the process at once.
+        """Listen to the signals: the first one asks to stop, a second request ends the process at once.
 
-        One that is ignored stays so, as Ctrl-C in a job that a shell has put in the background.
+        A second request is SIGINT, or a SIGTERM that comes later than some seconds; in a job of Slurm, which sends
+        SIGTERM more than once and SIGKILL in the end, only SIGINT. A signal that is ignored stays so, as Ctrl-C in a
+        job that a shell has put in the background.
         """
         if self._asked is not None or threading.current_thread() is not threading.main_thread():
             yield
@@ -55,10 +70,15 @@ class StopSwitch:
         del frame
         if os.getpid() != self._process:
             _end_worker(number)
-        elif self._signalled:
+        elif self._signalled and self._is_second_request(number):
             raise SystemExit(128 + number)
         else:
-            self._signalled = True
+            self._signalled, self._latest = True, self._clock()
+
+    def _is_second_request(self, number: int) -> bool:
+        if number != signal.SIGTERM:
+            return number == signal.SIGINT
+        return "SLURM_JOB_ID" not in os.environ and self._clock() - self._latest >= SECONDS_OF_ONE_REQUEST
 
 
 def _end_worker(number: int) -> None:

@@ -1,30 +1,42 @@
-"""SIGINT, SIGTERM and SIGUSR1 as a request to stop at the next good moment."""
+"""Signals as a request to stop at the next good moment."""
 
 import os
 import signal
 import threading
+import time
+from collections.abc import Callable
 from types import FrameType
 from typing import Final, Self
 
 from rlx_experiment._terminal import tell
 
 _STOPPING: Final = tuple(
-    signal.Signals[name] for name in ("SIGINT", "SIGTERM", "SIGUSR1") if name in signal.Signals.__members__
+    signal.Signals[name]
+    for name in ("SIGINT", "SIGTERM", "SIGUSR1", "SIGUSR2")
+    if name in signal.Signals.__members__
 )
+_SECONDS_OF_ONE_REQUEST: Final = 5.0
+"""A scheduler may send SIGTERM several times for one stop: Slurm does so within 60 ms at a preemption."""
 
 
 class StopRequest:
     """A flag that a signal raises while this is entered as a context manager.
 
-    The first signal raises the flag. A second SIGINT or SIGTERM ends the program by ``SystemExit(128 + signal)``, which
-    lets ``finally`` blocks run; a third ends it without them. SIGUSR1, the early warning of Slurm, only raises the flag.
-    Outside the main thread no handler is installed, and a signal that was ignored stays so. Entered inside another one
-    (a run inside a run), the flag goes up in both.
+    The first signal raises the flag. A second request, SIGINT or a SIGTERM that comes later than some seconds, ends the
+    program by ``SystemExit(128 + signal)``, which lets ``finally`` blocks run; a third ends it without them. In a job of
+    Slurm, which sends SIGTERM more than once and SIGKILL in the end, SIGTERM is never a second request. SIGUSR1 and
+    SIGUSR2, early warnings of schedulers, only raise the flag. Outside the main thread no handler is installed, and a
+    signal that was ignored stays so. Entered inside another one (a run inside a run), the flag goes up in both.
+
+    Args:
+        clock: Returns the time in seconds.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self.requested = False
+        self._clock = clock
         self._count = 0
+        self._latest = 0.0
         self._pid = os.getpid()
         self._before: dict[signal.Signals, object] = {}
 
@@ -46,9 +58,10 @@ class StopRequest:
             _handle_in_worker(number)
             return
         self.request()
-        if number not in (signal.SIGINT, signal.SIGTERM):
+        if number not in (signal.SIGINT, signal.SIGTERM) or self._repeats_the_last(number):
             return
         self._count += 1
+        self._latest = self._clock()
         if self._count == 1:
             name = signal.Signals(number).name
             tell(f"{name}: stopping at the next good moment; once more stops now")
@@ -56,6 +69,12 @@ class StopRequest:
             raise SystemExit(128 + number)
         else:
             os._exit(128 + number)
+
+    def _repeats_the_last(self, number: int) -> bool:
+        """Whether a signal belongs to a request that was made already."""
+        if number == signal.SIGINT or self._count == 0:
+            return False
+        return "SLURM_JOB_ID" in os.environ or self._clock() - self._latest < _SECONDS_OF_ONE_REQUEST
 
     def request(self) -> None:
         """Raise the flag, here and in the run that this one was started from."""
