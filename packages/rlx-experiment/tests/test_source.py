@@ -309,7 +309,10 @@ class TestHostileArchives:
         header = tarfile.TarInfo("pax")
         header.type, header.size = tarfile.XHDTYPE, 2**33
         Path("evil.tar.xz").write_bytes(lzma.compress(header.tobuf(tarfile.GNU_FORMAT)))
-        with pytest.raises(UnsafeArchiveError, match="more than is allowed"):
+        # From Python 3.14 on, tarfile itself refuses such a header.
+        with pytest.raises(
+            (UnsafeArchiveError, tarfile.ReadError), match="more than is allowed|empty header"
+        ):
             extract_archive(Path("evil.tar.xz"), Path("tree_3"))
 
     def test_a_damaged_archive_is_an_error(self) -> None:

@@ -115,7 +115,7 @@ def _masked() -> Any:
 OTHERS: dict[str, Callable[[], Any]] = {
     "timedelta64": lambda: np.timedelta64(5, "s"),
     "timedelta64 in ns": lambda: np.timedelta64(5, "ns"),
-    "not a time": lambda: np.timedelta64("NaT"),
+    "not a time": lambda: np.timedelta64("NaT", "s"),
     "datetime64": lambda: np.datetime64("2026-01-01"),
     "array of times": lambda: np.array([1], "m8[s]"),
     "masked mean": lambda: _masked().mean(),
