@@ -311,7 +311,7 @@ class TestHostileArchives:
         Path("evil.tar.xz").write_bytes(lzma.compress(header.tobuf(tarfile.GNU_FORMAT)))
         # From Python 3.14 on, tarfile itself refuses such a header.
         with pytest.raises(
-            (UnsafeArchiveError, tarfile.ReadError), match="more than is allowed|empty header"
+            (UnsafeArchiveError, tarfile.ReadError), match=r"more than is allowed|empty header"
         ):
             extract_archive(Path("evil.tar.xz"), Path("tree_3"))
 

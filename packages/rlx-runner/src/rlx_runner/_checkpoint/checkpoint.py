@@ -9,7 +9,7 @@ from rlx_protocols import Logger, SnapshotConfigLike, SnapshotStore
 from rlx_runner._checkpoint.content import Content
 from rlx_runner._checkpoint.selfcheck import Witness, do_twice
 from rlx_runner._checks import check_count, check_offers
-from rlx_runner._commit import judge_exact, known, require_allowed, rewind_to, rewind_logs
+from rlx_runner._commit import judge_exact, known, require_allowed, rewind_logs, rewind_to
 from rlx_runner._display import choose_display
 from rlx_runner._errors import TrainingStopped
 from rlx_runner._exactness import Exactness, Grade, match_threads
