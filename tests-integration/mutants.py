@@ -13,8 +13,11 @@ from itertools import count
 from pathlib import Path
 from typing import Any, Final
 
+import numpy as np
+
 from rlx_logging._files.folder import LogFolder
-from rlx_runner import LocalRunner, get_seed, set_seed
+from rlx_runner import Checkpoint, LocalRunner, get_seed, set_seed
+from rlx_runner._checkpoint.inplace import InPlace
 from rlx_runner._loop import EpochLoop
 from rlx_runner._random import capture_random, restore_random
 from rlx_runner._setup import Setup
@@ -153,6 +156,46 @@ def two_pickles() -> None:
     original = replace(LocalRunner, "_take_over", take_over)
 
 
+def variables_not_restored() -> None:
+    """The variables of an own loop begin again."""
+
+    def begin_again(self: Any, get: Callable[[], Any]) -> Any:
+        original(self, get)
+        return get()
+
+    original = replace(Checkpoint, "carry", begin_again)
+
+
+def parts_not_written() -> None:
+    """The parts of an own loop stay as they were built."""
+    replace(InPlace, "write", nothing)
+
+
+def without_pairs(kind: type[Any]) -> Callable[[], None]:
+    """Objects of one class are not given their state."""
+
+    def mutate() -> None:
+        def write(self: Any) -> None:
+            self._pairs = [pair for pair in self._pairs if not isinstance(pair[1], kind)]
+            original(self)
+
+        original = replace(InPlace, "write", write)
+
+    return mutate
+
+
+def buffer_pointer_lost() -> None:
+    """A replay buffer is filled from its beginning again."""
+
+    def write(self: Any) -> None:
+        for _, live, saved in self._pairs:
+            if "added" in (fields := getattr(saved, "__dict__", {})):
+                fields["added"] = live.added
+        original(self)
+
+    original = replace(InPlace, "write", write)
+
+
 MUTANTS: Final[Mapping[str, Callable[[], None]]] = {
     "seed-reset-at-restore": seed_reset_at_restore,
     "no-python-random-state": without_random_state("python"),
@@ -164,6 +207,10 @@ MUTANTS: Final[Mapping[str, Callable[[], None]]] = {
     "killed-while-writing": killed_while_writing,
     "non-atomic-write": non_atomic_write,
     "two-pickles": two_pickles,
+    "variables-not-restored": variables_not_restored,
+    "parts-not-written": parts_not_written,
+    "no-generators-of-environments": without_pairs(np.random.BitGenerator),
+    "buffer-pointer-lost": buffer_pointer_lost,
 }
 
 if __name__ == "__main__":

@@ -93,7 +93,7 @@ def test_what_changes_without_an_effect_is_said(tmp_path: Path, capsys: pytest.C
     for _ in Checkpoint(tmp_path, weights=weights).steps(4, check=2):
         weights += 1
         episodes += 2
-    assert "Not in the snapshot, though they change: episodes." in capsys.readouterr().err
+    assert "Not in the snapshot, though they change: episodes;" in capsys.readouterr().err
 
 
 def test_what_may_change_is_ignored(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -19,7 +19,11 @@ def carried(frame: types.FrameType) -> dict[str, Any]:
     for function in _functions(frame, names):
         names.update(dict.fromkeys(function.__code__.co_names))
     values = {**frame.f_globals, **frame.f_locals}
-    return {name: values[name] for name in names if name in values and not _is_code(values[name])}
+    return {
+        name: values[name]
+        for name in names
+        if name in values and not name.startswith("__") and not _is_code(values[name])
+    }
 
 
 def _body(frame: types.FrameType) -> list[dis.Instruction]:
