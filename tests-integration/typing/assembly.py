@@ -13,7 +13,6 @@ from rlx_experiment import ExperimentContext, wrap_experiment
 from rlx_logging import (
     BaseLogger,
     CsvLogger,
-    FanoutLogger,
     JournalLogger,
     JsonLinesLogger,
     LazyLogger,
@@ -67,7 +66,7 @@ def loggers(folder: Path, context: ExperimentContext) -> list[Logger]:
     """What takes named numbers."""
     made: list[BaseLogger] = [make_logger("csv", log_dir=folder), LazyLogger()]
     files: list[BaseLogger] = [JournalLogger(folder), CsvLogger(folder), JsonLinesLogger(folder)]
-    return [*made, *files, FanoutLogger(files), NullLogger(), MemoryLogger(), context.logger()]
+    return [*made, *files, NullLogger(), MemoryLogger(), context.logger()]
 
 
 def loggers_that_resume(folder: Path) -> list[Stateful]:

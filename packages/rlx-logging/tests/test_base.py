@@ -60,8 +60,8 @@ def test_default_intervals_are_those_of_tianshou() -> None:
 
 
 def test_data_scope_values() -> None:
-    """The scopes are strings."""
-    assert [str(scope) for scope in DataScope] == ["train", "test", "update", "info"]
+    """The scopes are strings; training has the name of either tianshou."""
+    assert [str(scope) for scope in DataScope] == ["train", "training", "test", "update", "info"]
 
 
 def test_base_logger_is_abstract() -> None:

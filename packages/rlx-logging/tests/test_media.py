@@ -11,11 +11,9 @@ import pytest
 
 from rlx_logging import (
     ConsoleLogger,
-    FanoutLogger,
     Image,
     JournalLogger,
     LazyLogger,
-    PrefixLogger,
     TensorboardLogger,
     Text,
     make_logger,
@@ -140,14 +138,14 @@ def test_a_summary_writer_takes_pictures_and_texts(tmp_path: Path, caplog: pytes
     assert sorted(reader.Tags()["images"]) == ["info/clear", "info/grey"]
 
 
-def test_media_go_through_wrappers_and_fan_outs(tmp_path: Path) -> None:
-    """To every logger at the end of them."""
-    ends = [JournalLogger(tmp_path / str(number)) for number in range(2)]
-    logger = FanoutLogger([PrefixLogger(ends[0], "a"), ends[1]])
+def test_media_go_to_loggers_that_are_backends(tmp_path: Path) -> None:
+    """To each of them."""
+    logger = JournalLogger(tmp_path / "a")
+    logger.add_backend(JournalLogger(tmp_path / "b"))
     logger.write_text("info/note", 0, "hello")
     logger.finalize()
-    for end in ends:
-        assert read_metrics(end.folder.path).texts == {"info/note": [(0, "hello")]}
+    for name in "ab":
+        assert read_metrics(tmp_path / name).texts == {"info/note": [(0, "hello")]}
 
 
 @pytest.mark.parametrize("shape", [(3,), (3, 64, 64), (4, 4, 2), (0, 4), (2, 4, 4, 3)])

@@ -11,10 +11,11 @@ import numpy as np
 import pytest
 
 from rlx_logging import (
+    AddSystemMetrics,
+    DroppedRowsWarning,
     JournalLogger,
     LazyLogger,
     MissingBackendError,
-    SystemMetricsLogger,
     TensorboardLogger,
     WandbLogger,
     make_logger,
@@ -48,8 +49,8 @@ def _strict(folder: Path) -> TensorboardLogger:
 
 USES: list[tuple[str, str, Callable[[Path], object]]] = [
     ("wandb", "wandb", WandbLogger),
-    ("wandb", "wandb", lambda folder: make_logger("wandb", log_dir=folder)),
-    ("psutil", "system", lambda _: SystemMetricsLogger(LazyLogger())),
+    ("wandb", "wandb", lambda folder: make_logger("wandb", log_dir=folder, on_failure="raise")),
+    ("psutil", "system", lambda _: AddSystemMetrics()),
     ("pandas", "export", lambda folder: read_metrics(_run(folder)).to_pandas()),
     ("pyarrow", "export", _export),
     ("matplotlib", "plot", _plot),
@@ -109,8 +110,21 @@ def test_a_library_that_lacks_something_of_its_own_is_not_called_missing(
     monkeypatch.setattr(sys, "path", [str(tmp_path), *sys.path])
     importlib.invalidate_caches()
     with pytest.raises(ModuleNotFoundError, match="No module named 'rlx_something_it_needs'") as caught:
-        SystemMetricsLogger(LazyLogger())
+        AddSystemMetrics()
     assert not isinstance(caught.value, MissingBackendError)
+
+
+def test_a_backend_that_is_not_installed_costs_a_warning(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It names the backend and the extra; the others get the rows."""
+    monkeypatch.setitem(sys.modules, "wandb", None)
+    with pytest.warns(DroppedRowsWarning, match=r"wandb: left out.*pip install 'rlx-logging\[wandb\]'"):
+        logger = make_logger("csv, wandb", log_dir=tmp_path)
+    logger.log_info_data({"x": 1.0}, 0)
+    logger.finalize()
+    assert read_metrics(tmp_path)["info/x"].values.tolist() == [1.0]
+    assert (tmp_path / "progress.csv").is_file()
 
 
 def test_without_rich_the_console_prints_plain_lines(

@@ -22,7 +22,11 @@ if TYPE_CHECKING:  # types are never lazy
     from rlx_logging._clients.summary_writer import SummaryWriter
     from rlx_logging._files.folder import LogFolder
     from rlx_logging._journal.backend import JournalLogger
+    from rlx_logging._logger_backend import LoggerBackend
     from rlx_logging._metrics.metrics import Metrics, Series
+    from rlx_logging._processors.rows import AddPrefix, AtMostEvery, KeepKeys
+    from rlx_logging._processors.system import AddSystemMetrics
+    from rlx_logging._rank_zero import rank_zero
     from rlx_logging._read import read_metrics
     from rlx_logging._registry import make_logger
     from rlx_logging._rows.media import Image, Media, Text, Video
@@ -33,15 +37,11 @@ if TYPE_CHECKING:  # types are never lazy
     from rlx_logging._tables.jsonl import JsonLinesLogger
     from rlx_logging._tensorboard.backend import TensorboardLogger
     from rlx_logging._wandb.logger import WandbLogger
-    from rlx_logging._wrappers.fanout import FanoutLogger
-    from rlx_logging._wrappers.key_filter import KeyFilterLogger
-    from rlx_logging._wrappers.prefix import PrefixLogger
-    from rlx_logging._wrappers.rank_zero import rank_zero
-    from rlx_logging._wrappers.system import SystemMetricsLogger
-    from rlx_logging._wrappers.time_gate import TimeGateLogger
-    from rlx_logging._wrappers.wrapper import LoggerWrapper
 
 __all__ = [
+    "AddPrefix",
+    "AddSystemMetrics",
+    "AtMostEvery",
     "Backend",
     "BaseLogger",
     "ConsoleLogger",
@@ -49,31 +49,27 @@ __all__ = [
     "DamagedLogWarning",
     "DataScope",
     "DroppedRowsWarning",
-    "FanoutLogger",
     "GapWarning",
     "Image",
     "JournalLogger",
     "JsonLinesLogger",
-    "KeyFilterLogger",
+    "KeepKeys",
     "Layout",
     "LazyLogger",
     "LogFolder",
-    "LoggerWrapper",
+    "LoggerBackend",
     "LoggingWarning",
     "Media",
     "Metrics",
     "MissingBackendError",
     "NotANumberWarning",
-    "PrefixLogger",
     "Row",
     "RunLogger",
     "Series",
     "ShorterLogWarning",
     "SummaryWriter",
-    "SystemMetricsLogger",
     "TensorboardLogger",
     "Text",
-    "TimeGateLogger",
     "Video",
     "WandbLogger",
     "make_logger",
@@ -83,32 +79,31 @@ __all__ = [
 ]
 
 _LAZY: Final = {
+    "AddPrefix": "_processors.rows",
+    "AddSystemMetrics": "_processors.system",
+    "AtMostEvery": "_processors.rows",
     "Backend": "_backend",
     "ConsoleLogger": "_tables.console",
     "CsvLogger": "_tables.csv",
-    "FanoutLogger": "_wrappers.fanout",
     "Image": "_rows.media",
     "JournalLogger": "_journal.backend",
     "JsonLinesLogger": "_tables.jsonl",
-    "KeyFilterLogger": "_wrappers.key_filter",
+    "KeepKeys": "_processors.rows",
     "Layout": "_rows.rows",
     "LogFolder": "_files.folder",
-    "LoggerWrapper": "_wrappers.wrapper",
+    "LoggerBackend": "_logger_backend",
     "Media": "_rows.media",
     "Metrics": "_metrics.metrics",
-    "PrefixLogger": "_wrappers.prefix",
     "Row": "_rows.rows",
     "RunLogger": "_run_logger",
     "Series": "_metrics.metrics",
     "SummaryWriter": "_clients.summary_writer",
-    "SystemMetricsLogger": "_wrappers.system",
     "TensorboardLogger": "_tensorboard.backend",
     "Text": "_rows.media",
-    "TimeGateLogger": "_wrappers.time_gate",
     "Video": "_rows.media",
     "WandbLogger": "_wandb.logger",
     "make_logger": "_registry",
-    "rank_zero": "_wrappers.rank_zero",
+    "rank_zero": "_rank_zero",
     "read_metrics": "_read",
     "sb3_writer": "_clients.sb3",
 }

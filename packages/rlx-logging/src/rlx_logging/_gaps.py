@@ -7,16 +7,17 @@ from typing import Any
 
 from rlx_logging._backend import Backend
 from rlx_logging._errors import GapWarning
+from rlx_logging._guard import Guard
 from rlx_logging._warn import warn
 
 
-def warn_of_gaps(backends: Iterable[Backend], state: Mapping[str, Any]) -> None:
+def warn_of_gaps(guards: Iterable[Guard[Backend]], state: Mapping[str, Any]) -> None:
     """Warn of every backend that keeps rows and was not there when those before `state` were logged."""
-    for backend in backends:
-        known = state.get("backends", (backend.name,))
-        if backend.keeps_rows and state.get("files") and backend.name not in known:
+    for guard in guards:
+        known = state.get("backends", (guard.name,))
+        if guard.target.keeps_rows and state.get("files") and guard.name not in known:
             warn(
-                f"{backend.name} was not among the backends that logged the rows before this snapshot, and does "
+                f"{guard.name} was not among the backends that logged the rows before this snapshot, and does "
                 "not get them now; the journal has them (read_metrics, rlx-logging export).",
                 GapWarning,
             )

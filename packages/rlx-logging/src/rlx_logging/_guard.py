@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from functools import partial
 from typing import Generic, TypeVar
 
 from rlx_logging._errors import DroppedRowsWarning
@@ -62,7 +63,12 @@ class Guards(Generic[Target]):
         self._guards: list[Guard[Target]] = []
 
     def add(self, target: Target, name: str) -> None:
-        """Guard one more."""
+        """Guard one more; a second one of a name is numbered."""
+        taken = [guard.name for guard in self._guards]
+        count = 1
+        while (name if count == 1 else f"{name}-{count}") in taken:
+            count += 1
+        name = name if count == 1 else f"{name}-{count}"
         self._guards.append(Guard(target, name, reraise=self._reraise))
 
     def __iter__(self) -> Iterator[Guard[Target]]:
@@ -73,6 +79,11 @@ class Guards(Generic[Target]):
         """Call `call` with every target."""
         for guard in self._guards:
             guard(what, call)
+
+    def each_named(self, what: str, call: Callable[[str, Target], object]) -> None:
+        """Call `call` with the name of every target and itself."""
+        for guard in self._guards:
+            guard(what, partial(call, guard.name))
 
     def on_disk(self, what: str, call: Callable[[], object]) -> None:
         """Do something with the files that all share; a failure counts for the first."""

@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
-from typing import Literal, TypeAlias, TypedDict
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Literal, TypeAlias, TypedDict
+
+if TYPE_CHECKING:
+    from rlx_logging._processors.chain import Processor
 
 SaveInterval: TypeAlias = int | Literal["auto"] | None
 
 
 class FailureOptions(TypedDict, total=False):
-    """What a logger does for safety and when it fails."""
+    """What a logger does for safety and when it fails, and with rows before they are written."""
 
     durability: Literal["fsync", "flush"]
     on_failure: Literal["warn", "raise"]
+    processors: Sequence[Processor]
 
 
 class LoggerOptions(FailureOptions, total=False):

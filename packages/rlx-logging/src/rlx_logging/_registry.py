@@ -11,10 +11,12 @@ from typing import Any, Final, TypeAlias, cast
 
 from rlx_logging._backend import Backend
 from rlx_logging._base import BaseLogger
+from rlx_logging._errors import DroppedRowsWarning
 from rlx_logging._files.folder import LogFolder
 from rlx_logging._lazy_logger import LazyLogger
 from rlx_logging._options import LoggerOptions
 from rlx_logging._run_logger import RunLogger
+from rlx_logging._warn import warn
 
 BackendFactory: TypeAlias = Callable[..., Backend]
 GROUP: Final = "rlx_logging.backends"
@@ -50,7 +52,8 @@ def make_logger(
     Raises:
         ValueError: If there is no backend of a name; the message lists those there are.
         TypeError: If nobody knows an option, or a name is no text.
-        MissingBackendError: If a backend's library is not installed; the message names the extra.
+        MissingBackendError: If a backend's library is not installed and `on_failure` is ``"raise"``; else a
+            warning names the extra, and the other backends get the rows.
     """
     names = _names([*_parts(name_or_names), *more] if more else name_or_names)
     if names == [NONE]:
@@ -59,8 +62,23 @@ def make_logger(
     own = {key: options.pop(key) for key in list(options) if key in LoggerOptions.__optional_keys__}
     _refuse_unknown(options, factories)
     folder = LogFolder(log_dir)
-    backends = [factory(folder, **_known(factory, options)) for factory in factories.values()]
-    return RunLogger(folder, backends, **own)
+    backends = (_made(name, factory, folder, options, own) for name, factory in factories.items())
+    return RunLogger(folder, [backend for backend in backends if backend is not None], **own)
+
+
+def _made(
+    name: str, factory: BackendFactory, folder: LogFolder, options: Mapping[str, Any], own: Mapping[str, Any]
+) -> Backend | None:
+    """Return a backend; a missing library or another failure costs it a warning, and the run nothing."""
+    try:
+        return factory(folder, **_known(factory, options))
+    except (ImportError, OSError, RuntimeError) as error:
+        if own.get("on_failure") == "raise":
+            raise
+        warn(
+            f"{name}: left out, as it could not begin ({type(error).__name__}: {error}).", DroppedRowsWarning
+        )
+        return None
 
 
 _INTERVALS: Final = frozenset(

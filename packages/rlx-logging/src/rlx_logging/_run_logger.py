@@ -11,11 +11,13 @@ from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias
 from rlx_logging._backend import Backend
 from rlx_logging._base import BaseLogger, check_interval
 from rlx_logging._files.folder import LogFolder
-from rlx_logging._files.sidecar import read_sidecar, remove_sidecar, write_sidecar
+from rlx_logging._files.sidecar import read_sidecar, replace_sidecar, write_sidecar
 from rlx_logging._foreign_record import read_foreign_record
 from rlx_logging._gaps import warn_of_gaps
 from rlx_logging._guard import Guards
+from rlx_logging._logger_backend import LoggerLike, as_backend
 from rlx_logging._options import SaveInterval
+from rlx_logging._processors.chain import Chain, Processor
 from rlx_logging._rows.left_out import LeftOut
 from rlx_logging._rows.rows import RowBuilder, checked_step, spell
 from rlx_logging._rows.values import flatten
@@ -33,7 +35,7 @@ class RunLogger(BaseLogger):
 
     Args:
         folder: Where the files of the backends are.
-        backends: Where rows go.
+        backends: Where rows go: backends, and loggers of any library with tianshou's methods.
         train_interval: Environment steps between two rows of `log_train_data`.
         test_interval: Environment steps between two rows of `log_test_data`.
         update_interval: Gradient steps between two rows of `log_update_data`.
@@ -44,6 +46,8 @@ class RunLogger(BaseLogger):
         training_interval: What tianshou 2 calls `train_interval`.
         durability: ``"fsync"``: `state_dict` waits for the disk; ``"flush"``: only for the system.
         on_failure: ``"warn"``: a failing backend costs one warning; ``"raise"``: it stops training.
+        processors: What every row goes through first, one after the other: each returns the row for
+            the next one, or None to drop it.
 
     Raises:
         TypeError: If an interval is no number, or `folder` no path.
@@ -53,7 +57,7 @@ class RunLogger(BaseLogger):
     def __init__(
         self,
         folder: LogFolder | str | os.PathLike[str],
-        backends: Sequence[Backend],
+        backends: Sequence[Backend | LoggerLike],
         *,
         train_interval: int = 1000,
         test_interval: int = 1,
@@ -64,6 +68,7 @@ class RunLogger(BaseLogger):
         training_interval: int | None = None,
         durability: Durability = "fsync",
         on_failure: Literal["warn", "raise"] = "warn",
+        processors: Sequence[Processor] = (),
     ) -> None:
         super().__init__(
             train_interval,
@@ -84,12 +89,14 @@ class RunLogger(BaseLogger):
         self._guards: Guards[Backend] = Guards(reraise=on_failure == "raise")
         for backend in backends:
             self.add_backend(backend)
+        self._process = Chain(processors, reraise=on_failure == "raise") if processors else None
         self._left_out = LeftOut()
         self._rows = RowBuilder(exclude_arrays=exclude_arrays, left_out=self._left_out.note)
 
-    def add_backend(self, backend: Backend) -> None:
-        """Hand every further row to one more backend."""
-        self._guards.add(backend, backend.name)
+    def add_backend(self, backend: Backend | LoggerLike) -> None:
+        """Hand every further row to one more backend, or logger of any library with tianshou's methods."""
+        added = as_backend(backend)
+        self._guards.add(added, added.name)
 
     @property
     def backends(self) -> tuple[Backend, ...]:
@@ -138,9 +145,12 @@ class RunLogger(BaseLogger):
             TypeError: If `step` is not a whole number.
         """
         row = self._rows.build(step_type, step, data)
+        processed = row if self._process is None else self._process(row)
+        if processed is None:
+            return
         for guard in self._guards:
             try:
-                guard.target.write(row)
+                guard.target.write(processed)
             except Exception as error:  # noqa: BLE001 - logging must not end training
                 guard.failed("write a row", error)
         self._left_out.warn()
@@ -254,7 +264,7 @@ class RunLogger(BaseLogger):
             "files": positions,
             "ends": self.folder.ends(positions),
             "saved": read_sidecar(self.folder.path),
-            "backends": {guard.target.name: guard.target.state_dict() for guard in self._guards},
+            "backends": {guard.name: guard.target.state_dict() for guard in self._guards},
         }
 
     def load_state_dict(self, state: Mapping[str, Any], /) -> None:
@@ -267,23 +277,19 @@ class RunLogger(BaseLogger):
 
         Raises:
             TypeError: If `state` is no mapping.
-            ValueError: If it is of a newer format, or that of a fan-out.
+            ValueError: If it is of a newer format.
         """
         _check_format(state)
-        warn_of_gaps(self.backends, state)
+        warn_of_gaps(self._guards, state)
         self._guards.each("let go of its files", lambda backend: backend.discard())
         if "files" in state or not state:
             self.folder.cut(state.get("files", {}), state.get("ends"))
         self.gates = state.get("gates", {})
         self.last_save_step = state.get("last_save_step", -1)
-        saved = state.get("saved")
-        if saved is not None:
-            write_sidecar(self.folder.path, saved)
-        else:
-            remove_sidecar(self.folder.path)
+        replace_sidecar(self.folder.path, state.get("saved"))
         backends = state.get("backends", {})
-        self._guards.each(
-            "go on from a state", lambda backend: backend.load_state_dict(backends.get(backend.name, {}))
+        self._guards.each_named(
+            "go on from a state", lambda name, backend: backend.load_state_dict(backends.get(name, {}))
         )
 
     def fork_from(self, from_dir: str | os.PathLike[str], state: Mapping[str, Any]) -> None:
@@ -296,7 +302,7 @@ class RunLogger(BaseLogger):
             state: Where the other run's logger stood, as its `state_dict` said.
 
         Raises:
-            ValueError: If `state` is of a newer format, or that of a fan-out.
+            ValueError: If `state` is of a newer format.
             OSError: If a log cannot be copied.
         """
         _check_format(state)
@@ -310,10 +316,6 @@ def _check_format(state: Mapping[str, Any]) -> None:
         raise TypeError(f"the state of a logger must be a mapping, {{}} if nothing was saved; got {state!r}.")
     if state.get("format", FORMAT) != FORMAT:
         raise ValueError(f"this logger state has format {state['format']}; this version reads {FORMAT}.")
-    if "loggers" in state:
-        raise ValueError(
-            f"the state is that of a FanoutLogger of {len(state['loggers'])} loggers: resume with such a one."
-        )
 
 
 def check_choice(name: str, value: str, choices: Sequence[str]) -> None:

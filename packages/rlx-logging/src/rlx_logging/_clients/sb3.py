@@ -58,7 +58,7 @@ def sb3_writer(logger: BaseLogger) -> Any:
 
 
 def _is_array(value: object) -> bool:
-    return math.prod(shape_of(value) or ()) != 1
+    return bool(math.prod(shape_of(value) or ()) != 1)
 
 
 class _Dump:

@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Final, Self, cast
+from typing import Any, Final, Self, TypeGuard
 
 from rlx_logging._base import BaseLogger
 from rlx_logging._clients.arrays import to_array, to_film, to_picture
@@ -20,6 +20,10 @@ from rlx_logging._run_logger import RunLogger
 from rlx_logging._warn import warn
 
 STEP: Final = "global_step"
+
+
+def _are_several(figure: object) -> TypeGuard[Sequence[Any]]:
+    return isinstance(figure, Sequence)
 
 
 class SummaryWriter:
@@ -145,8 +149,8 @@ class SummaryWriter:
         """Log a matplotlib figure, or several under numbered tags, and close what pyplot has of them."""
         del walltime
         figures: dict[str, Any] = {tag: figure}
-        if isinstance(figure, Sequence):
-            figures = {f"{tag}/{number}": one for number, one in enumerate(cast("Sequence[Any]", figure))}
+        if _are_several(figure):
+            figures = {f"{tag}/{number}": one for number, one in enumerate(figure)}
         for name, one in figures.items():
             self.logger.write_figure(name, global_step or 0, one)
             if close:

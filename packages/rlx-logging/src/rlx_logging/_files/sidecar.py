@@ -30,6 +30,9 @@ def read_sidecar(folder: Path) -> dict[str, Any] | None:
     return {**counts, "gates": gates}
 
 
-def remove_sidecar(folder: Path) -> None:
-    """Take the record away."""
-    (folder / SIDECAR).unlink(missing_ok=True)
+def replace_sidecar(folder: Path, saved: Mapping[str, Any] | None) -> None:
+    """Put an earlier record in the place of the one that is there; take that away for None."""
+    if saved is None:
+        (folder / SIDECAR).unlink(missing_ok=True)
+    else:
+        write_sidecar(folder, saved)

@@ -42,13 +42,39 @@ class Layout:
 
 
 class Row(NamedTuple):
-    """One call of `write`. `values` stand in the order of `layout.keys`."""
+    """One call of `write`.
+
+    Attributes:
+        layout: The names.
+        step: Where the row stands.
+        time: When it was logged, in seconds since the epoch.
+        values: Plain numbers, in the order of `layout.keys`.
+        arrays: Arrays by their full names.
+        number: How many rows of the run came before; -1 where nobody counted.
+    """
 
     layout: Layout
     step: int
     time: float
     values: tuple[float, ...]
     arrays: Mapping[str, NDArray[Any]]
+    number: int = -1
+
+    @property
+    def step_type(self) -> str:
+        """The full name of the step, as ``"train/env_step"``."""
+        return self.layout.tags[0]
+
+    @property
+    def data(self) -> dict[str, float]:
+        """The values by their keys."""
+        return dict(zip(self.layout.keys, self.values, strict=True))
+
+    def with_data(self, data: Mapping[str, float], arrays: Mapping[str, NDArray[Any]] | None = None) -> Row:
+        """Return the row with other values, and other arrays where those are given."""
+        layout = Layout(StepType(self.layout.scope, self.layout.step_name), data)
+        kept = self.arrays if arrays is None else arrays
+        return self._replace(layout=layout, values=tuple(data.values()), arrays=kept)
 
 
 class RowBuilder:

@@ -79,7 +79,7 @@ class ScalarPacker:
 
     def pack(self, row: Row) -> bytes:
         """Return the whole TFRecord of `row`; numbers beyond float32 become the largest ones it has."""
-        _, step, time, values, _ = row
+        _, step, time, values, _, _ = row
         number: int | bytes
         if 0 <= step < _SHORT_STEPS:
             number, (head, form) = short_varint(step), self._short

@@ -3,28 +3,26 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from contextlib import suppress
 from importlib import import_module
 from typing import Any, Final
 
-from rlx_logging._base import BaseLogger
 from rlx_logging._missing import require
-from rlx_logging._wrappers.wrapper import LoggerWrapper
+from rlx_logging._rows.rows import Row
 
 _MEBIBYTE: Final = 2.0**20
 
 
-class SystemMetricsLogger(LoggerWrapper):
-    """Adds a row ``system/<step name>`` beside rows of one scope, at most once in a number of seconds.
+class AddSystemMetrics:
+    """Adds ``system/...`` to rows of one scope, at most once in a number of seconds.
 
     Values: ``cpu_percent`` (all cores), ``process_cpu_percent`` (100 is one core), ``process_memory_mib``,
     ``memory_percent`` and, for each NVIDIA GPU that tells them, ``gpu<i>_percent`` and ``gpu<i>_memory_mib``.
 
     Args:
-        to: The wrapped logger.
-        scope: Beside the rows of which scope.
-        seconds: The least time between two rows.
+        scope: To the rows of which scope.
+        seconds: The least time between two such rows.
         clock: Tells the time in seconds; only differences count.
 
     Raises:
@@ -33,29 +31,29 @@ class SystemMetricsLogger(LoggerWrapper):
 
     def __init__(
         self,
-        to: BaseLogger,
         *,
         scope: str = "info",
         seconds: float = 10.0,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        super().__init__(to)
-        self._psutil = require("psutil", extra="system", used_by="SystemMetricsLogger")
+        self._psutil = require("psutil", extra="system", used_by="AddSystemMetrics")
         self._process = self._psutil.Process()
         self._gpus = _gpus()
-        self._start = f"{scope}/"
+        self.scope = scope
         self._seconds = seconds
         self._clock = clock
         self._last: float | None = None
         self.sample()  # usage is measured between two calls: the first one only begins
 
-    def write(self, step_type: str, step: int, data: Mapping[str, Any]) -> None:
-        """Hand a row on, and one about the machine if it is time."""
-        self.to.write(step_type, step, data)
+    def __call__(self, row: Row) -> Row:
+        """Return the row, with what the machine has been doing if it is time."""
         now = self._clock()
-        if step_type.startswith(self._start) and (self._last is None or now - self._last >= self._seconds):
-            self._last = now
-            self.to.write(f"system/{step_type.removeprefix(self._start)}", step, self.sample())
+        if row.layout.scope != self.scope or (self._last is not None and now - self._last < self._seconds):
+            return row
+        self._last = now
+        return row.with_data(
+            {**row.data, **{f"system/{name}": value for name, value in self.sample().items()}}
+        )
 
     def sample(self) -> dict[str, float]:
         """Return how busy the machine has been since the last call."""

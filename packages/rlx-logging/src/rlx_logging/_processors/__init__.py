@@ -1,0 +1,1 @@
+"""What rows go through on their way to the backends."""

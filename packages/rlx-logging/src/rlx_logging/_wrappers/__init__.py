@@ -1,1 +1,0 @@
-"""Loggers round other loggers."""
