@@ -71,6 +71,10 @@ class Guards(Generic[Target]):
         name = name if count == 1 else f"{name}-{count}"
         self._guards.append(Guard(target, name, reraise=self._reraise))
 
+    def __len__(self) -> int:
+        """Return how many there are."""
+        return len(self._guards)
+
     def __iter__(self) -> Iterator[Guard[Target]]:
         """Iterate over the guards."""
         return iter(self._guards)

@@ -78,10 +78,7 @@ class RunLogger(BaseLogger):
             exclude_arrays,
             training_interval=training_interval,
         )
-        check_choice("durability", durability, ("fsync", "flush"))
-        check_choice("on_failure", on_failure, ("warn", "raise"))
-        if save_interval is not None and save_interval != "auto":
-            check_interval("save_interval", save_interval)
+        _check_options(durability, on_failure, save_interval)
         self.save_interval: SaveInterval = save_interval
         self.last_save_step = -1
         self.folder = folder if isinstance(folder, LogFolder) else LogFolder(folder)
@@ -89,7 +86,7 @@ class RunLogger(BaseLogger):
         self._guards: Guards[Backend] = Guards(reraise=on_failure == "raise")
         for backend in backends:
             self.add_backend(backend)
-        self._process = Chain(processors, reraise=on_failure == "raise") if processors else None
+        self._process = Chain(processors, reraise=on_failure == "raise")
         self._left_out = LeftOut()
         self._rows = RowBuilder(exclude_arrays=exclude_arrays, left_out=self._left_out.note)
 
@@ -145,7 +142,7 @@ class RunLogger(BaseLogger):
             TypeError: If `step` is not a whole number.
         """
         row = self._rows.build(step_type, step, data)
-        processed = row if self._process is None else self._process(row)
+        processed = self._process(row)
         if processed is None:
             return
         for guard in self._guards:
@@ -218,8 +215,8 @@ class RunLogger(BaseLogger):
         self.last_save_step = epoch
         path = save_checkpoint_fn(epoch, env_step, gradient_step)
         counts = {"epoch": epoch, "env_step": env_step, "gradient_step": gradient_step}
-        for name, count in counts.items():
-            self.write(f"save/{name}", count, {})
+        for name in counts:
+            self.write(f"save/{name}", counts[name], {})
         self._guards.each("store a checkpoint", lambda backend: backend.log_checkpoint(path, counts))
         record = {**counts, "gates": self.gates, "last_save_step": epoch}
         self._guards.on_disk("record where training stood", lambda: write_sidecar(self.folder.path, record))
@@ -287,9 +284,9 @@ class RunLogger(BaseLogger):
         self.gates = state.get("gates", {})
         self.last_save_step = state.get("last_save_step", -1)
         replace_sidecar(self.folder.path, state.get("saved"))
-        backends = state.get("backends", {})
+        parts = state.get("backends", {})
         self._guards.each_named(
-            "go on from a state", lambda name, backend: backend.load_state_dict(backends.get(name, {}))
+            "go on from a state", lambda name, backend: backend.load_state_dict(parts.get(name, {}))
         )
 
     def fork_from(self, from_dir: str | os.PathLike[str], state: Mapping[str, Any]) -> None:
@@ -316,6 +313,13 @@ def _check_format(state: Mapping[str, Any]) -> None:
         raise TypeError(f"the state of a logger must be a mapping, {{}} if nothing was saved; got {state!r}.")
     if state.get("format", FORMAT) != FORMAT:
         raise ValueError(f"this logger state has format {state['format']}; this version reads {FORMAT}.")
+
+
+def _check_options(durability: str, on_failure: str, save_interval: SaveInterval) -> None:
+    check_choice("durability", durability, ("fsync", "flush"))
+    check_choice("on_failure", on_failure, ("warn", "raise"))
+    if save_interval is not None and save_interval != "auto":
+        check_interval("save_interval", save_interval)
 
 
 def check_choice(name: str, value: str, choices: Sequence[str]) -> None:
