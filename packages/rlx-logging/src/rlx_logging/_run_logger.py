@@ -215,8 +215,8 @@ class RunLogger(BaseLogger):
         self.last_save_step = epoch
         path = save_checkpoint_fn(epoch, env_step, gradient_step)
         counts = {"epoch": epoch, "env_step": env_step, "gradient_step": gradient_step}
-        for name in counts:
-            self.write(f"save/{name}", counts[name], {})
+        for name, count in counts.items():
+            self.write(f"save/{name}", count, {})
         self._guards.each("store a checkpoint", lambda backend: backend.log_checkpoint(path, counts))
         record = {**counts, "gates": self.gates, "last_save_step": epoch}
         self._guards.on_disk("record where training stood", lambda: write_sidecar(self.folder.path, record))
