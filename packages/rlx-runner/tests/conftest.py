@@ -44,9 +44,8 @@ class Run:
 
     def __init__(self, folder: Path, logger: MemoryLogger, mode: str = "all", **options: Any) -> None:
         self.logger = logger
-        self.runner = LocalRunner(
-            SnapshotConfig(str(folder), mode, 1), logger=logger, progress=False, **options
-        )
+        options = {"progress": False} | options
+        self.runner = LocalRunner(SnapshotConfig(str(folder), mode, 1), logger=logger, **options)
 
     def setup(self, algo: Any = None, **options: Any) -> LocalRunner:
         """Set up a small algorithm with a counting sampler."""

@@ -185,20 +185,27 @@ class TestGrades:
     def test_same_machine_is_bitwise(self) -> None:
         """Nothing stands against the same bits."""
         machine = {"python": "3.11.7", "torch threads": 1}
-        assert compare_machines(machine, machine) == Exactness(Grade.BITWISE)
+        assert compare_machines(machine, machine, {}) == Exactness(Grade.BITWISE)
 
     def test_other_versions_keep_the_streams(self) -> None:
         """The reason names both values."""
-        found = compare_machines({"numpy": "1.26", "cpu": "x"}, {"numpy": "2.4", "cpu": "x"})
+        found = compare_machines({"numpy": "1.26", "cpu": "x"}, {"numpy": "2.4", "cpu": "x"}, {})
         assert (found.grade, found.reasons) == (Grade.SAME_STREAMS, ("numpy was 1.26, is 2.4",))
+
+    def test_other_version_of_a_library_in_the_state_keeps_the_streams(self) -> None:
+        """What the machine's description says already is not said again."""
+        changed = {"mujoco": ("3.17.0", "4.0.0"), "numpy": ("1.26", "2.4")}
+        found = compare_machines({"numpy": "1.26"}, {"numpy": "2.4"}, changed)
+        assert found.grade is Grade.SAME_STREAMS
+        assert found.reasons == ("numpy was 1.26, is 2.4", "mujoco was 3.17.0, is 4.0.0")
 
     def test_another_number_of_threads_is_none_once_it_is_matched(self) -> None:
         """A resume sets the saved one before anything is computed."""
-        assert compare_machines({"torch threads": 1}, {"torch threads": 2}) == Exactness(Grade.BITWISE)
+        assert compare_machines({"torch threads": 1}, {"torch threads": 2}, {}) == Exactness(Grade.BITWISE)
 
     def test_crossing_to_another_device_is_statistical(self) -> None:
         """CPU and GPU do not add in the same order."""
-        assert compare_machines({"device": "CPU"}, {"device": "H200"}).grade is Grade.STATISTICAL
+        assert compare_machines({"device": "CPU"}, {"device": "H200"}, {}).grade is Grade.STATISTICAL
 
     def test_worst_reason_decides(self) -> None:
         """A grade never rises by one more reason."""
@@ -207,7 +214,7 @@ class TestGrades:
 
     def test_reads_as_a_sentence(self) -> None:
         """The text is what people see at a resume."""
-        text = str(compare_machines({"numpy": "1.26"}, {"numpy": "2.4"}))
+        text = str(compare_machines({"numpy": "1.26"}, {"numpy": "2.4"}, {}))
         assert text == "grade B (same random streams, last bits may differ): numpy was 1.26, is 2.4"
 
 

@@ -11,6 +11,7 @@ from typing import Any
 from rlx_runner._errors import StatisticalResumeError
 from rlx_runner._exactness import Exactness, Grade, compare_machines, describe_machine
 from rlx_runner._offers import method, stateful
+from rlx_runner._process import read_switches
 from rlx_runner._random import capture_random, restore_seed
 from rlx_runner._snapshots import Snapshots, same_directory
 
@@ -24,6 +25,7 @@ def gather(logger: Any, state: Callable[[], Mapping[str, Any]]) -> dict[str, Any
     return {
         "format": EXACT_FORMAT,
         "machine": describe_machine(),
+        "process": read_switches(),
         "logger": position,
         **state(),
         "random": capture_random(),
@@ -44,9 +46,14 @@ def known(exact: Mapping[str, Any] | None) -> Mapping[str, Any] | None:
     return exact
 
 
-def judge_exact(exact: Mapping[str, Any]) -> Exactness:
-    """Return how exactly a run with this exact part continues on this machine."""
-    return compare_machines(exact["machine"], describe_machine())
+def judge_exact(exact: Mapping[str, Any], libraries: Mapping[str, tuple[str, str]]) -> Exactness:
+    """Return how exactly a run with this exact part continues on this machine.
+
+    Args:
+        exact: The part.
+        libraries: Versions then and now of libraries that the state comes from, where they differ.
+    """
+    return compare_machines(exact["machine"], describe_machine(), libraries)
 
 
 def require_allowed(exactness: Exactness, *, allow_statistical: bool) -> None:

@@ -10,6 +10,8 @@ from typing import Any
 
 import numpy as np
 
+from rlx_runner._process import set_switches
+
 
 class Grade(StrEnum):
     """How a resumed run compares with one that was never interrupted."""
@@ -70,8 +72,16 @@ def describe_machine() -> dict[str, Any]:
     return machine
 
 
-def compare_machines(saved: Mapping[str, Any], here: Mapping[str, Any]) -> Exactness:
-    """Return how exact a run saved on `saved` goes on `here`, with its own number of threads: see `match_threads`."""
+def compare_machines(
+    saved: Mapping[str, Any], here: Mapping[str, Any], libraries: Mapping[str, tuple[str, str]]
+) -> Exactness:
+    """Return how exact a run saved on one machine continues on another, with its own number of threads.
+
+    Args:
+        saved: What :func:`describe_machine` said there.
+        here: What it says here.
+        libraries: Versions there and here of libraries that the state comes from, where they differ.
+    """
     exactness = Exactness()
     for name, value in saved.items():
         if name == THREADS:
@@ -82,18 +92,30 @@ def compare_machines(saved: Mapping[str, Any], here: Mapping[str, Any]) -> Exact
         crossed = name == "device" and "CPU" in (now, value)
         grade = Grade.STATISTICAL if crossed else Grade.SAME_STREAMS
         exactness = exactness.lowered(grade, f"{name} was {value}, is {now}")
+    for name, (then, now) in libraries.items():
+        if name not in saved:
+            exactness = exactness.lowered(Grade.SAME_STREAMS, f"{name} was {then}, is {now}")
     return exactness
 
 
-def match_threads(exact: Mapping[str, Any] | None) -> str | None:
-    """Set torch to the number of threads of the saved run; return what was changed, as a sentence."""
+def match_process(exactness: Exactness, exact: Mapping[str, Any] | None) -> tuple[Exactness, list[str]]:
+    """Set the threads and switches of this process as the saved run had them.
+
+    Returns:
+        `exactness`, lowered where that is impossible; and sentences on what was changed.
+    """
+    if exact is None:
+        return exactness, []
+    changed, different = set_switches({**exact.get("process", {}), **exact.get("modes", {})})
     torch: Any = sys.modules.get("torch")
-    wanted = None if exact is None else exact["machine"].get(THREADS)
-    if torch is None or wanted is None or torch.get_num_threads() == wanted:
-        return None
-    before = torch.get_num_threads()
-    torch.set_num_threads(wanted)
-    return f"torch now uses {wanted} threads, as the saved run did (was {before})."
+    wanted = exact["machine"].get(THREADS)
+    if torch is not None and wanted is not None and torch.get_num_threads() != wanted:
+        before = torch.get_num_threads()
+        torch.set_num_threads(wanted)
+        changed.append(f"torch now uses {wanted} threads, as the saved run did (was {before}).")
+    for each in different:
+        exactness = exactness.lowered(Grade.SAME_STREAMS, each)
+    return exactness, changed
 
 
 def _cpu_model() -> str:

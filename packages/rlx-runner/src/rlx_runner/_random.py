@@ -16,6 +16,11 @@ import numpy as np
 from rlx_runner._checks import check_whole
 
 MAX_SEED = 2**32 - 1
+_GENERATORS: Any = np.random  # type stubs lack the two functions for its global bit generator
+
+
+_WITH_CLASS = 2
+"""Length of the state of a generator that is no Mersenne Twister."""
 
 
 @dataclass
@@ -39,7 +44,10 @@ def set_seed(seed: int) -> None:
     if not 0 <= check_whole("seed", seed) <= MAX_SEED:
         raise ValueError(f"seed is {seed}; it must lie between 0 and {MAX_SEED}.")
     random.seed(seed)
-    np.random.seed(seed)
+    if _is_twister(_GENERATORS.get_bit_generator()):
+        np.random.seed(seed)
+    else:
+        _GENERATORS.set_bit_generator(type(_GENERATORS.get_bit_generator())(seed))
     torch = _loaded_torch()
     if torch is not None:
         torch.manual_seed(seed)
@@ -58,11 +66,7 @@ def restore_seed(seed: int | None) -> None:
 
 def capture_random() -> dict[str, Any]:
     """Return the states of the global generators as plain values that any version can unpickle."""
-    name, keys, position, has_gauss, gauss = np.random.get_state(legacy=True)
-    states: dict[str, Any] = {
-        "python": random.getstate(),
-        "numpy": (name, np.asarray(keys, dtype="<u4").tobytes(), position, has_gauss, gauss),
-    }
+    states: dict[str, Any] = {"python": random.getstate(), "numpy": _capture_numpy()}
     torch = _loaded_torch()
     if torch is not None:
         states["torch"] = torch.get_rng_state().numpy().tobytes()
@@ -74,8 +78,7 @@ def capture_random() -> dict[str, Any]:
 def restore_random(states: Mapping[str, Any]) -> None:
     """Set the global generators to `states`, as :func:`capture_random` gave them."""
     random.setstate(states["python"])
-    name, keys, position, has_gauss, gauss = states["numpy"]
-    np.random.set_state((name, np.frombuffer(keys, dtype="<u4").copy(), position, has_gauss, gauss))
+    _restore_numpy(states["numpy"])
     if "torch" in states:
         _restore_torch(states)
 
@@ -88,6 +91,30 @@ def undisturbed_random() -> Generator[None]:
         yield
     finally:
         restore_random(states)
+
+
+def _capture_numpy() -> tuple[Any, ...]:
+    """Return the state of NumPy's global generator: of a Mersenne Twister as it is, of others behind their class."""
+    source: object = _GENERATORS.get_bit_generator()
+    if not _is_twister(source):
+        return type(source), np.random.get_state(legacy=False)
+    name, keys, position, has_gauss, gauss = np.random.get_state(legacy=True)
+    return name, np.asarray(keys, dtype="<u4").tobytes(), position, has_gauss, gauss
+
+
+def _restore_numpy(saved: tuple[Any, ...]) -> None:
+    if len(saved) == _WITH_CLASS:
+        cls, state = saved
+    else:
+        name, keys, *rest = saved
+        cls, state = _GENERATORS.MT19937, (name, np.frombuffer(keys, dtype="<u4").copy(), *rest)
+    if type(_GENERATORS.get_bit_generator()) is not cls:
+        _GENERATORS.set_bit_generator(cls())
+    np.random.set_state(state)
+
+
+def _is_twister(source: Any) -> bool:
+    return isinstance(source, _GENERATORS.MT19937)
 
 
 def _restore_torch(states: Mapping[str, Any]) -> None:

@@ -12,15 +12,20 @@ from rlx_runner._state import RunState
 NO_EXACT_STATE = "the snapshot records no random states or log positions (it was not made by this runner)"
 
 
-def judge(state: RunState, *, allow_statistical: bool) -> Exactness:
-    """Return how exactly `state` goes on here.
+def judge(state: RunState, libraries: Mapping[str, tuple[str, str]], *, allow_statistical: bool) -> Exactness:
+    """Return how exactly `state` continues here.
+
+    Args:
+        state: The saved run.
+        libraries: Versions then and now of the libraries it comes from, where they differ.
+        allow_statistical: Whether other numbers will do.
 
     Raises:
         StatisticalResumeError: If it is statistical only, could be exact elsewhere, and was not allowed.
     """
     if state.exact is None:
         return Exactness().lowered(Grade.STATISTICAL, NO_EXACT_STATE)
-    exactness = judge_exact(state.exact)
+    exactness = judge_exact(state.exact, libraries)
     if state.setup_args.sampler_cls is not None and state.exact["sampler"] is None:
         exactness = exactness.lowered(Grade.STATISTICAL, "the sampler has no state to restore")
     said = state.exact.get("sampler_exactness")

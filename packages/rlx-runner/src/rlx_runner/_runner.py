@@ -13,7 +13,7 @@ from rlx_runner._commit import rewind_logs
 from rlx_runner._display import choose_display
 from rlx_runner._errors import NotSetupError, TrainingStopped
 from rlx_runner._evaluation import Evaluation
-from rlx_runner._exactness import match_threads
+from rlx_runner._exactness import match_process
 from rlx_runner._loop import EpochLoop
 from rlx_runner._offers import policy_of, stop_asked_of
 from rlx_runner._plan import plan_sampling
@@ -302,7 +302,8 @@ class LocalRunner(EpochLoop):
     def _take_over(
         self, state: RunState, from_dir: str, changes: SamplerChoice, allow_statistical: bool
     ) -> TrainArgs:
-        exactness = judge(state, allow_statistical=allow_statistical)
+        exactness = judge(state, self._snapshots.changed_libraries, allow_statistical=allow_statistical)
+        exactness, changed = match_process(exactness, state.exact)
         choice, seed = changes.over(state), state.setup_args.seed
         parts = set_up(state.algo, state.env, choice, seed=seed, evaluation=self._evaluation)
         parts = replace(parts, parent=parent_of(state, from_dir, self._snapshots.directory))
@@ -313,7 +314,7 @@ class LocalRunner(EpochLoop):
         self._parts, self._progress, self._restored = parts, progress_of(state), True
         self._args = replace(state.train_args, start_epoch=self._progress.epoch)
         going_on = f"Going on with epoch {self._progress.epoch} in {from_dir}, {exactness}."
-        for sentence in filter(None, (going_on, match_threads(state.exact))):
+        for sentence in (going_on, *changed):
             self._display.say(sentence)
         return copy.copy(self._args)
 

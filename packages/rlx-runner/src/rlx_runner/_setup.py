@@ -1,12 +1,13 @@
 """What ``setup`` settles: the parts of a run that stay the same from epoch to epoch."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from rlx_runner._commit import gather
 from rlx_runner._evaluation import Evaluation, Evaluator
 from rlx_runner._plan import plan_sampling
+from rlx_runner._process import read_modes
 from rlx_runner._progress import Progress
 from rlx_runner._records import ExperimentStats, SetupArgs, TrainArgs
 from rlx_runner._sampling import Sampling
@@ -47,6 +48,7 @@ class Setup:
     sampling: Sampling
     evaluator: Evaluator | None
     parent: Mapping[str, Any] | None = None
+    modes: Mapping[str, Any] = field(default_factory=read_modes)
 
     def state(
         self, *, epoch: int, progress: Progress, train_args: TrainArgs, logger: Any, last_episode: Any
@@ -62,6 +64,7 @@ class Setup:
                 "elapsed": progress.elapsed,
                 "average_return": progress.average_return,
                 "parent": self.parent,
+                "modes": self.modes,
             },
         )
         return RunState(

@@ -1,11 +1,12 @@
 """The snapshots of a run: written when their mode says so, told to the logger when durable."""
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from rlx_protocols import SnapshotConfigLike, SnapshotStore
 from rlx_runner._checks import check_offers
-from rlx_runner._offers import background, commit_aware, method
+from rlx_runner._offers import background, commit_aware, method, offered
 from rlx_snapshot import SnapshotConfig, SnapshotNotFoundError, Snapshotter
 
 BEGINS_ANEW = (
@@ -54,6 +55,12 @@ class Snapshots:
     def load(self, from_dir: str, epoch: int | str) -> Any:
         """Return the state of `epoch`."""
         return self._store.load(from_dir, epoch)
+
+    @property
+    def changed_libraries(self) -> Mapping[str, tuple[str, str]]:
+        """Versions then and now of libraries that the state loaded last comes from, where they differ."""
+        changed: Mapping[str, tuple[str, str]] | None = offered(self._store, "changed_libraries")
+        return changed or {}
 
     @property
     def absent(self) -> type[FileNotFoundError]:

@@ -2,10 +2,11 @@
 
 import functools
 import os
+from collections.abc import Mapping
 from types import TracebackType
 from typing import Any, Self
 
-from rlx_snapshot._format.container import check_buffers
+from rlx_snapshot._format.container import changed_libraries, check_buffers
 from rlx_snapshot._format.stream import capture
 from rlx_snapshot._loading import load_snapshot
 from rlx_snapshot._modes import FILES_FOR_MODE
@@ -75,6 +76,7 @@ class Snapshotter:
         self._place = place_for(snapshot_dir)
         self._store = Store(self._place, self._settings)
         self._copier = Copier(incremental) if background else None
+        self._changed_libraries: Mapping[str, tuple[str, str]] = {}
         self._saving = Background("saving a snapshot")
         self._checking = Background("checking a loaded snapshot")
 
@@ -97,6 +99,11 @@ class Snapshotter:
     def last_committed(self) -> int | None:
         """The iteration that this object has last saved for good, None before the first and after going back."""
         return self._store.last_committed
+
+    @property
+    def changed_libraries(self) -> Mapping[str, tuple[str, str]]:
+        """Versions then and now of the libraries that the state loaded last came from, where they differ."""
+        return self._changed_libraries
 
     def keeps(self, itr: int) -> bool:
         """Whether the mode keeps iteration `itr`: the state of one that it does not need not be gathered."""
@@ -161,6 +168,7 @@ class Snapshotter:
         check_verification(verify)
         self.wait()
         state, container = load_snapshot(load_dir, itr, self._settings.key, full=verify == "full")
+        self._changed_libraries = changed_libraries(container)
         if verify == "index" and container.may_be_checked_later:
             self._checking.submit(functools.partial(check_buffers, container))
         return state

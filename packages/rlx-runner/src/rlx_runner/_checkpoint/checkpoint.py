@@ -12,7 +12,7 @@ from rlx_runner._checks import check_count, check_offers
 from rlx_runner._commit import judge_exact, known, require_allowed, rewind_logs, rewind_to
 from rlx_runner._display import choose_display
 from rlx_runner._errors import TrainingStopped
-from rlx_runner._exactness import Exactness, Grade, match_threads
+from rlx_runner._exactness import Exactness, Grade, match_process
 from rlx_runner._offers import stop_asked_of
 from rlx_runner._random import restore_random
 from rlx_runner._snapshots import Snapshots
@@ -218,10 +218,11 @@ class Checkpoint:
                 "Snapshotter.load() read others."
             )
         exact: Any = known(saved["exact"])  # pyright: ignore[reportUnknownArgumentType]
-        exactness = judge_exact(exact)
+        exactness = judge_exact(exact, self._snapshots.changed_libraries)
         for reason in exact["reasons"]:
             exactness = exactness.lowered(Grade(reason[0]), reason[1])
         require_allowed(exactness, allow_statistical=allow_statistical)
+        exactness, changed = match_process(exactness, exact)
         carried = self._content.parts.give_back(saved["parts"], saved["variables"], strict=True)  # pyright: ignore[reportUnknownArgumentType]
         done = int(saved["steps_done"])  # pyright: ignore[reportUnknownArgumentType]
         self._exactness = rewind_to(
@@ -229,8 +230,8 @@ class Checkpoint:
         )
         self._restored, self._carried, self._steps_done, self._random = exact, carried, done, exact["random"]
         self._display.say(f"Continuing after {done} steps in {directory}, {self._exactness}.")
-        if (changed := match_threads(exact)) is not None:
-            self._display.say(changed)
+        for sentence in changed:
+            self._display.say(sentence)
         self._set_random()
 
     def _set_random(self) -> None:

@@ -30,6 +30,7 @@ from rlx_snapshot._format.layout import (
     version_in_footer,
     version_in_head,
 )
+from rlx_snapshot._format.libraries import changed_since, in_words
 from rlx_snapshot._format.seal import signature_of, signatures_match, stretches
 
 _MAPPED_FROM: Final = 1 << 20
@@ -98,8 +99,23 @@ def unpickled(container: Container) -> Any:
     try:
         return pickle.loads(skeleton(container), buffers=views)
     except Exception as error:
-        error.add_note(f"{container.path} is intact; what it names must be importable here for it to load.")
+        error.add_note(_why_not_loaded(container))
         raise
+
+
+def changed_libraries(container: Container) -> dict[str, tuple[str, str]]:
+    """The libraries that a state came from and that have another version here: their versions then and now."""
+    return {} if container.index is None else changed_since(container.index.metadata["libraries"])
+
+
+def _why_not_loaded(container: Container) -> str:
+    changed = in_words(changed_libraries(container))
+    here = (
+        f"Since it was saved, {changed}"
+        if changed
+        else "What it names must be importable here for it to load"
+    )
+    return f"{container.path} is intact. {here}."
 
 
 def skeleton(container: Container) -> bytes:

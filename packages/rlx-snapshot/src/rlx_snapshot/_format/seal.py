@@ -14,9 +14,11 @@ from rlx_snapshot._format.layout import (
     pack_footer,
     pack_index,
 )
+from rlx_snapshot._format.libraries import versions_of
 from rlx_snapshot._format.stream import Capture, Part
 
-_RECORDED_LIBRARIES: Final = ("cloudpickle", "numpy", "torch", "gymnasium", "mujoco", "ale_py")
+_COMPUTING: Final = ("numpy", "torch", "jaxlib")
+"""Libraries that numbers may come from without a class of theirs in the state."""
 
 
 def digests_of(captured: Capture) -> list[int]:
@@ -31,7 +33,7 @@ def payloads(captured: Capture) -> list[memoryview]:
 
 def trailer(captured: Capture, digests: Sequence[int], iteration: int, key: bytes | None) -> list[Part]:
     """Index and footer for a stream whose buffers have these checksums."""
-    index, metadata_length = pack_index(Index(_metadata(), captured.buffers, digests))
+    index, metadata_length = pack_index(Index(_metadata(captured), captured.buffers, digests))
     footer = Footer(
         stream_length=captured.length,
         index_length=len(index),
@@ -76,7 +78,7 @@ def _structure(captured: Capture) -> list[Part]:
     return [part for number, part in enumerate(captured.parts) if number not in payload_parts]
 
 
-def _metadata() -> dict[str, object]:
-    loaded = {name: sys.modules[name] for name in _RECORDED_LIBRARIES if name in sys.modules}
-    versions = {name: str(vars(module).get("__version__", "unknown")) for name, module in loaded.items()}
-    return {"python": ".".join(map(str, sys.version_info[:3])), "libraries": versions}
+def _metadata(captured: Capture) -> dict[str, object]:
+    named = {module.partition(".")[0] for module, _ in captured.names}
+    libraries = versions_of({*named, *(name for name in _COMPUTING if name in sys.modules)})
+    return {"python": ".".join(map(str, sys.version_info[:3])), "libraries": libraries}

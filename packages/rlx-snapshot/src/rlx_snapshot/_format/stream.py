@@ -24,6 +24,8 @@ class Capture(NamedTuple):
     positions: Sequence[int]
     """Which parts are the payloads of `buffers`."""
     length: int
+    names: frozenset[tuple[str, str]] = frozenset()
+    """Module and name of every class and function that loading it needs."""
 
 
 def capture(obj: object, before: Sequence[Buffer] | None = None) -> Capture:
@@ -36,8 +38,8 @@ def capture(obj: object, before: Sequence[Buffer] | None = None) -> Capture:
         UnpicklableStateError: If something in `obj` cannot be pickled; it says where.
     """
     stream = _Stream(before)
-    dump(obj, stream)
-    return Capture(stream.parts, stream.buffers, stream.positions, stream.length)
+    names = dump(obj, stream)
+    return Capture(stream.parts, stream.buffers, stream.positions, stream.length, names)
 
 
 class _Stream:

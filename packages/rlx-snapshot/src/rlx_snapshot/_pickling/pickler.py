@@ -38,12 +38,19 @@ class ExactPickler(CloudPickler):
         super().__init__(file, protocol=5)
         self._environments = EnvironmentReducers()
         self._torch: TorchReducers | None = None
+        self._named: set[tuple[str, str]] = set()
         # None stands for `_code`: a bound method here would be a circle that keeps the whole state alive.
         self._reducers: dict[type, Reducer | None] = {
             Call: Call.__reduce__,
             operator.methodcaller: _by_itself,
             OrderedDict: _ordered,
         }
+
+    def names(self) -> frozenset[tuple[str, str]]:
+        """Module and name of every class and function met so far: what the pickle needs when it is loaded."""
+        held = [cls for cls in self._reducers if cls is not Call and _has_module(cls)]
+        classes = [(str(cls.__module__), cls.__qualname__) for cls in held]
+        return frozenset(self._named.union(classes))
 
     def reducer_override(self, obj: object) -> Any:
         """Called by pickle for everything but the plainest builtins."""
@@ -74,6 +81,8 @@ class ExactPickler(CloudPickler):
     def _code(self, obj: Any) -> Any:
         if obj is types.SimpleNamespace:  # by its name; cloudpickle's way would need cloudpickle to load it
             return NotImplemented
+        if _has_module(obj):
+            self._named.add((str(obj.__module__), obj.__qualname__))
         if lives_in_main(obj):
             return by_name_or_copy(obj)
         if isinstance(obj, type) and _has_module(obj):
@@ -81,12 +90,18 @@ class ExactPickler(CloudPickler):
         return super().reducer_override(obj)
 
 
-def dump(obj: object, file: Writable) -> None:
-    """Pickle `obj` into `file`; UnpicklableStateError says which part of it cannot be pickled."""
+def dump(obj: object, file: Writable) -> frozenset[tuple[str, str]]:
+    """Pickle `obj` into `file`; return module and name of the classes and functions in it.
+
+    Raises:
+        UnpicklableStateError: If a part of it cannot be pickled; it says which.
+    """
+    pickler = ExactPickler(file)
     try:
-        ExactPickler(file).dump(obj)
+        pickler.dump(obj)
     except REFUSALS as refusal:
         raise unpicklable(obj, refusal, lambda part: ExactPickler(_Nowhere()).dump(part)) from refusal
+    return pickler.names()
 
 
 def exact_dumps(obj: object) -> bytes:
@@ -120,10 +135,10 @@ class _Nowhere:
         """Forget the next bytes."""
 
 
-def _has_module(cls: type[object]) -> bool:
-    """Whether a class says where it is defined, which some made in C do not."""
+def _has_module(code: Any) -> bool:
+    """Whether a class or function says where it is defined, which some made in C do not."""
     try:
-        return bool(cls.__module__)
+        return bool(code.__module__)
     except AttributeError:
         return False
 
