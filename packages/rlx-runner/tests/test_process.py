@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from rlx_runner import Checkpoint, set_seed
-from rlx_runner._process import read_modes, read_switches, set_switches
+from rlx_runner._process.switches import read_modes, read_switches, set_switches
 from rlx_runner._random import capture_random, restore_random
 
 GENERATORS: Any = np.random

@@ -11,7 +11,7 @@ from typing import Any
 from rlx_runner._errors import StatisticalResumeError
 from rlx_runner._exactness import Exactness, Grade, compare_machines, describe_machine
 from rlx_runner._offers import method, stateful
-from rlx_runner._process import read_switches
+from rlx_runner._process.switches import read_switches
 from rlx_runner._random import capture_random, restore_seed
 from rlx_runner._snapshots import Snapshots, same_directory
 

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from rlx_runner._process import set_switches
+from rlx_runner._process.switches import set_switches
 
 
 class Grade(StrEnum):

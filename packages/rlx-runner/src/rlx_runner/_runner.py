@@ -314,8 +314,7 @@ class LocalRunner(EpochLoop):
         self._parts, self._progress, self._restored = parts, progress_of(state), True
         self._args = replace(state.train_args, start_epoch=self._progress.epoch)
         going_on = f"Going on with epoch {self._progress.epoch} in {from_dir}, {exactness}."
-        for sentence in (going_on, *changed):
-            self._display.say(sentence)
+        self._display.say("\n".join((going_on, *changed)))
         return copy.copy(self._args)
 
     def _run(self, args: TrainArgs) -> Any:

@@ -7,7 +7,7 @@ from typing import Any
 from rlx_runner._commit import gather
 from rlx_runner._evaluation import Evaluation, Evaluator
 from rlx_runner._plan import plan_sampling
-from rlx_runner._process import read_modes
+from rlx_runner._process.switches import read_modes
 from rlx_runner._progress import Progress
 from rlx_runner._records import ExperimentStats, SetupArgs, TrainArgs
 from rlx_runner._sampling import Sampling
