@@ -1,22 +1,59 @@
 """Snapshots at URLs, through fsspec."""
 
+import getpass
 import os
 import subprocess
 import sys
 import uuid
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+from store_servers import free_port, make_key, s3_server, sftp_server
 
-from rlx_snapshot import DamagedSnapshotError, SnapshotFallbackWarning, SnapshotNotFoundError, Snapshotter
+from rlx_snapshot import (
+    DamagedSnapshotError,
+    SnapshotFallbackWarning,
+    SnapshotNotFoundError,
+    Snapshotter,
+    StoreOutageWarning,
+)
+from rlx_snapshot._places import outages
+from rlx_snapshot._places.remote_folder import RemoteFolder
 
 fsspec: Any = pytest.importorskip("fsspec", reason="needs fsspec")
 
 
-@pytest.fixture(params=["memory", "file"])
+@pytest.fixture(scope="session")
+def sftp(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The URL of a folder behind OpenSSH's server."""
+    pytest.importorskip("paramiko", reason="needs paramiko")
+    folder, port = tmp_path_factory.mktemp("sftp"), free_port()
+    options = {"key_filename": str(make_key(folder)), "look_for_keys": False, "allow_agent": False}
+    with sftp_server(folder, port), pytest.MonkeyPatch.context() as patch:
+        patch.setitem(fsspec.config.conf, "sftp", options)
+        yield f"sftp://{getpass.getuser()}@127.0.0.1:{port}{folder}"
+
+
+@pytest.fixture(scope="session")
+def s3() -> Iterator[str]:
+    """The URL of a bucket in an object store."""
+    pytest.importorskip("s3fs", reason="needs s3fs")
+    pytest.importorskip("moto.server", reason="needs moto[server]")
+    port = free_port()
+    options = {"endpoint_url": f"http://127.0.0.1:{port}", "key": "x", "secret": "x"}
+    with s3_server(port), pytest.MonkeyPatch.context() as patch:
+        patch.setitem(fsspec.config.conf, "s3", options)
+        fsspec.filesystem("s3").mkdir("bucket")
+        yield "s3://bucket"
+
+
+@pytest.fixture(params=["memory", "file", "sftp", "s3"])
 def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
-    """A fresh place in memory, or on the disk through fsspec."""
+    """A fresh place in memory, on the disk through fsspec, on another host, or in an object store."""
+    if request.param in {"sftp", "s3"}:
+        return f"{request.getfixturevalue(request.param)}/{uuid.uuid4().hex}/run"
     return f"memory://{uuid.uuid4().hex}/run" if request.param == "memory" else f"file://{tmp_path}/run"
 
 
@@ -140,3 +177,105 @@ def test_missing_fsspec_names_the_extra(monkeypatch: pytest.MonkeyPatch) -> None
     monkeypatch.setitem(sys.modules, "fsspec.core", None)
     with pytest.raises(ModuleNotFoundError, match=r"rlx-snapshot\[fsspec\]"):
         Snapshotter("memory://nowhere")
+
+
+SAVE_ELSEWHERE = """
+import sys, fsspec
+from rlx_snapshot import Snapshotter
+fsspec.config.conf.update({options!r})
+Snapshotter({url!r}).save_itr_params(7, "elsewhere")
+"""
+
+
+@pytest.mark.processes
+@pytest.mark.parametrize("store", ["sftp", "s3"])
+def test_what_another_process_saved_is_found(store: str, request: pytest.FixtureRequest) -> None:
+    """A listing from before is not taken for what there is now."""
+    parent = f"{request.getfixturevalue(store)}/{uuid.uuid4().hex}"
+    snapshotter = Snapshotter(parent)
+    snapshotter.save_itr_params(0, "parent")
+    with pytest.raises(SnapshotNotFoundError, match="no snapshot in"):
+        snapshotter.load(f"{parent}/run")
+    program = SAVE_ELSEWHERE.format(options=dict(fsspec.config.conf), url=f"{parent}/run")
+    subprocess.run([sys.executable, "-c", program], check=True)
+    assert (snapshotter.load(f"{parent}/run"), snapshotter.load(parent)) == ("elsewhere", "parent")
+    subprocess.run([sys.executable, "-c", program.replace("/run'", "'")], check=True)
+    assert snapshotter.discard_after(3)
+
+
+def test_a_misspelt_bucket_is_not_made(s3: str) -> None:
+    """Training would fill a bucket that nobody looks into."""
+    del s3
+    with pytest.raises(FileNotFoundError, match=r"no bucket 'bukcet' .*make the bucket first"):
+        Snapshotter("s3://bukcet/run")
+    assert not fsspec.filesystem("s3").exists("bukcet")
+    with pytest.raises(SnapshotNotFoundError, match="no snapshot in s3://bukcet/run"):
+        Snapshotter("memory://x").load("s3://bukcet/run")
+
+
+class TestOutages:
+    @pytest.fixture(autouse=True)
+    def no_waiting(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        """Try again at once."""
+        monkeypatch.setattr(outages, "WAITS", (0.0,) * 5)
+
+    @pytest.fixture
+    def cut(self, monkeypatch: pytest.MonkeyPatch) -> Callable[[int, Exception], None]:
+        """Return a function that lets the next uploads fail."""
+
+        def cut(times: int, error: Exception) -> None:
+            whole: Callable[..., None] = vars(RemoteFolder)["_upload"]
+            left = [error] * times
+
+            def upload(folder: RemoteFolder, source: Path, target: str) -> None:
+                if left:
+                    raise left.pop()
+                whole(folder, source, target)
+
+            monkeypatch.setattr(RemoteFolder, "_upload", upload)
+
+        return cut
+
+    def test_are_waited_for_with_a_word(self, url: str, cut: Callable[[int, Exception], None]) -> None:
+        """A store that does not answer for some seconds costs a warning and no snapshot."""
+        snapshotter = Snapshotter(url)
+        cut(3, ConnectionResetError("gone"))
+        with pytest.warns(StoreOutageWarning, match=r"uploading params\.pkl at .* failed .*gone.*again in"):
+            snapshotter.save_itr_params(0, "state")
+        assert snapshotter.load(url) == "state"
+
+    def test_end_with_the_error_of_the_store(self, url: str, cut: Callable[[int, Exception], None]) -> None:
+        """The waiting is bounded."""
+        snapshotter = Snapshotter(url)
+        cut(6, ConnectionResetError("gone for good"))
+        with (
+            pytest.warns(StoreOutageWarning, match="trying again"),
+            pytest.raises(ConnectionResetError, match="gone for good"),
+        ):
+            snapshotter.save_itr_params(0, "state")
+
+    @pytest.mark.parametrize("error", [PermissionError("read only"), FileNotFoundError("no bucket")])
+    def test_answers_are_no_outages(
+        self, error: Exception, url: str, cut: Callable[[int, Exception], None]
+    ) -> None:
+        """What the store refuses it would refuse again."""
+        snapshotter = Snapshotter(url)
+        cut(1, error)
+        with pytest.raises(type(error), match=str(error)):
+            snapshotter.save_itr_params(0, "state")
+
+    def test_a_server_that_comes_back_is_found_again(self, tmp_path: Path) -> None:
+        """A connection that broke is opened anew; the snapshot is whole."""
+        pytest.importorskip("paramiko", reason="needs paramiko")
+        port = free_port()
+        options = {"key_filename": str(make_key(tmp_path)), "look_for_keys": False, "allow_agent": False}
+        place = f"sftp://{getpass.getuser()}@127.0.0.1:{port}{tmp_path}/run"
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setitem(fsspec.config.conf, "sftp", options)
+            with sftp_server(tmp_path, port):
+                snapshotter = Snapshotter(place)
+                snapshotter.save_itr_params(0, "before")
+            with sftp_server(tmp_path, port):
+                with pytest.warns(StoreOutageWarning, match="failed"):
+                    snapshotter.save_itr_params(1, "after")
+                assert snapshotter.load(place) == "after"

@@ -7,6 +7,7 @@ from rlx_snapshot._errors import (
     SnapshotFallbackWarning,
     SnapshotNotFoundError,
     SnapshotVersionError,
+    StoreOutageWarning,
     UnpicklableStateError,
     UntrustedSnapshotError,
 )
@@ -25,6 +26,7 @@ __all__ = [
     "SnapshotNotFoundError",
     "SnapshotVersionError",
     "Snapshotter",
+    "StoreOutageWarning",
     "UnpicklableStateError",
     "UntrustedSnapshotError",
     "describe",

@@ -10,7 +10,9 @@ Exception
         ├── DamagedSnapshotError
         ├── SnapshotVersionError
         └── UntrustedSnapshotError
-UserWarning ── SnapshotFallbackWarning
+UserWarning
+├── SnapshotFallbackWarning
+└── StoreOutageWarning
 ```
 """
 
@@ -99,6 +101,10 @@ class UntrustedSnapshotError(pickle.UnpicklingError):
 
 class SnapshotFallbackWarning(UserWarning):
     """`load(..., 'last')` passed over a damaged newest snapshot and took an older one."""
+
+
+class StoreOutageWarning(UserWarning):
+    """The store of a URL did not answer; what was wanted of it is tried again."""
 
 
 def _missing_message(itr: int | str, directory: str, available: Sequence[str], reason: str) -> str:
