@@ -4,13 +4,11 @@ import gc
 import json
 import os
 import random
-import subprocess
 import sys
 import threading
 import traceback
-import urllib.request
 import weakref
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TypeAlias
 
@@ -23,22 +21,7 @@ from rlx_logging._wandb.sender import Sender, WandbError
 wandb: Any = pytest.importorskip("wandb", reason="needs wandb")
 Rows: TypeAlias = Callable[[Path], list[dict[str, Any]]]
 
-pytestmark = pytest.mark.processes
-
-
-@pytest.fixture(autouse=True)
-def _quiet(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """Keep W&B offline, silent and out of the home folder."""
-    for name, value in {
-        "WANDB_MODE": "offline",
-        "WANDB_SILENT": "true",
-        "WANDB_CONSOLE": "off",
-        "WANDB_ERROR_REPORTING": "false",
-        "WANDB_CONFIG_DIR": str(tmp_path / "config"),
-        "WANDB_CACHE_DIR": str(tmp_path / "cache"),
-        "WANDB_DATA_DIR": str(tmp_path / "data"),
-    }.items():
-        monkeypatch.setenv(name, value)
+pytestmark = [pytest.mark.processes, pytest.mark.usefixtures("wandb_offline")]
 
 
 def test_scopes_whose_steps_run_apart_lose_no_row(tmp_path: Path, wandb_rows: Rows) -> None:
@@ -117,12 +100,13 @@ class Flaky:
         self.rows: list[int] = []
         self.failed = threading.Event()
 
-    def log(self, data: dict[str, Any], *, step: int) -> None:
+    def log(self, data: dict[str, Any], *, commit: bool) -> None:
         """Take a row, but for the first."""
-        if step == 0:
+        assert commit
+        if data["info/epoch"] == 0:
             self.failed.set()
             raise ConnectionError("reset")
-        self.rows.append(step)
+        self.rows.append(data["info/epoch"])
 
     def define_metric(self, *_: object, **__: object) -> None:
         """Do nothing."""
@@ -153,7 +137,7 @@ def test_a_run_that_cannot_start_keeps_no_rows_in_memory() -> None:
         def __call__(self, run: object) -> None:
             """Do nothing."""
 
-    sender = Sender(_refuse, finish=True, server=lambda: None, masked=str)
+    sender = Sender(_refuse, finish=lambda run: None, server=lambda: None, masked=str)
     sender.run(30)
     job = Row()
     kept = weakref.ref(job)
@@ -295,67 +279,8 @@ logger.finalize()
 """
 
 
-class Server:
-    """The stand-in, in a process of its own."""
-
-    def __init__(self) -> None:
-        script = Path(__file__).with_name("wandb_stand_in.py")
-        self._process = subprocess.Popen(
-            [sys.executable, str(script)], stdout=subprocess.PIPE, stdin=subprocess.DEVNULL, text=True
-        )
-        self.port = int(self._process.stdout.readline()) if self._process.stdout else 0
-
-    @property
-    def process(self) -> int:
-        """Number of the process."""
-        return self._process.pid
-
-    def received(self) -> list[dict[str, Any]]:
-        """Return the rows that arrived."""
-        with urllib.request.urlopen(f"http://127.0.0.1:{self.port}/received") as answer:
-            rows: list[dict[str, Any]] = json.load(answer)
-        return rows
-
-    def stop(self) -> None:
-        """Kill it."""
-        self._process.kill()
-        self._process.wait()
-        if self._process.stdout:
-            self._process.stdout.close()
-
-    def _environment(self) -> dict[str, str]:
-        # W&B tells child processes by variables to use the parent's service: these are to have their own.
-        inherited = {name: value for name, value in os.environ.items() if not name.startswith("WANDB")}
-        return {
-            **inherited, "WANDB_BASE_URL": f"http://127.0.0.1:{self.port}", "WANDB_API_KEY": "0" * 40,
-            "WANDB_MODE": "online", "NO_PROXY": "127.0.0.1", "no_proxy": "127.0.0.1",
-        }  # fmt: skip
-
-    def client(self, *arguments: str) -> subprocess.CompletedProcess[str]:
-        """Run a script that logs to this server."""
-        command = [sys.executable, "-c", *arguments]
-        return subprocess.run(
-            command, env=self._environment(), capture_output=True, text=True, check=False, timeout=120
-        )
-
-    def start(self, *arguments: str) -> subprocess.Popen[str]:
-        """Start a client that can be killed."""
-        return subprocess.Popen(
-            [sys.executable, *arguments], env=self._environment(), text=True,
-            stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
-        )  # fmt: skip
-
-
-@pytest.fixture
-def server() -> Iterator[Server]:
-    """Start a stand-in, and end it after the test."""
-    stand_in = Server()
-    yield stand_in
-    stand_in.stop()
-
-
 @pytest.mark.parametrize("mode", ["live", "outbox"])
-def test_a_resumed_run_has_each_row_once_on_the_server(tmp_path: Path, server: Server, mode: str) -> None:
+def test_a_resumed_run_has_each_row_once_on_the_server(tmp_path: Path, server: Any, mode: str) -> None:
     """Rows after the snapshot are logged again, and the server has them once."""
     first = server.client(ONLINE, str(tmp_path), "0", "8", "4", mode)
     assert first.returncode == 0, first.stderr
@@ -394,7 +319,7 @@ logger.finalize()
 @pytest.mark.skipif(sys.platform == "win32", reason="needs SIGKILL")
 @pytest.mark.parametrize("mode", ["live", "outbox"])
 def test_a_run_killed_at_random_has_each_row_once_on_the_server(
-    tmp_path: Path, server: Server, mode: str
+    tmp_path: Path, server: Any, mode: str
 ) -> None:
     """Killed with W&B's service, as a machine that goes down kills both; what the server lacks is sent again."""
     psutil: Any = pytest.importorskip("psutil", reason="needs psutil")
@@ -451,7 +376,7 @@ for one in caught:
 """
 
 
-def test_a_server_that_is_not_there_costs_one_warning(tmp_path: Path, server: Server) -> None:
+def test_a_server_that_is_not_there_costs_one_warning(tmp_path: Path, server: Any) -> None:
     """No call is held up, and finalizing gives up long before its limit; the journal has every row."""
     server.stop()
     done = server.client(OUTAGE, str(tmp_path), "never there", "1000")
@@ -460,7 +385,7 @@ def test_a_server_that_is_not_there_costs_one_warning(tmp_path: Path, server: Se
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="needs SIGKILL")
-def test_a_server_that_goes_away_costs_one_warning(tmp_path: Path, server: Server) -> None:
+def test_a_server_that_goes_away_costs_one_warning(tmp_path: Path, server: Any) -> None:
     """It is there when the run starts, and killed in its midst."""
     done = server.client(OUTAGE, str(tmp_path), str(server.process), "5")
     assert done.stdout.split()[:2] == ["1", "True"], done.stderr  # W&B's exit hook speaks last
@@ -468,7 +393,7 @@ def test_a_server_that_goes_away_costs_one_warning(tmp_path: Path, server: Serve
     assert len(read_metrics(tmp_path)["info/r"]) == 50
 
 
-def test_a_crash_of_wandbs_service_costs_one_warning(tmp_path: Path, server: Server) -> None:
+def test_a_crash_of_wandbs_service_costs_one_warning(tmp_path: Path, server: Any) -> None:
     """The process that W&B sends from is killed in the midst of a run."""
     pytest.importorskip("psutil", reason="needs psutil")
     done = server.client(OUTAGE, str(tmp_path), "crash", "1000")

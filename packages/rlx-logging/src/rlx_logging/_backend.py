@@ -45,11 +45,23 @@ class Backend(ABC):
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Go on from `state`; files were closed before, and cut or moved."""
 
+    def record(self) -> dict[str, Any]:
+        """Return what `restore` needs to continue where `save_data` is called now."""
+        return {}
+
+    def restore(self, record: Mapping[str, Any]) -> None:
+        """Continue after everything that was logged; `record` is that of the last `save_data`, empty if there was none."""
+
     def log_checkpoint(self, path: str, counts: Mapping[str, int]) -> None:
         """Take the checkpoint that a trainer's hook wrote, where the backend stores such."""
 
     def discard(self) -> None:
         """Let go of open files, because they are about to be cut, and of what is pending."""
+        self.close()
+
+    def finish(self, *, failed: bool) -> None:
+        """Close at the end of an attempt; `failed` says that an exception ended it."""
+        del failed
         self.close()
 
     def close(self) -> None:

@@ -53,3 +53,8 @@ def folder_of(writer: Any) -> str | None:
     asked = method_of(writer, "get_logdir")
     folder = getattr(writer, "logdir", None) if asked is None else asked()
     return os.fspath(folder) if isinstance(folder, (str, os.PathLike)) else None
+
+
+def active_run_of(wandb: Any) -> Any:
+    """Return a run of W&B that is open in this process, None if there is none."""
+    return getattr(wandb.setup(), "most_recent_active_run", None) or wandb.run

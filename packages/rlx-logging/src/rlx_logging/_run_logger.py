@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -120,13 +121,8 @@ class RunLogger(BaseLogger):
             exclude_arrays: Leave arrays out; the logger's own setting by default.
         """
         exclude = self.exclude_arrays if exclude_arrays is None else exclude_arrays
-        return flatten(
-            log_data,
-            prefix=parent_key,
-            delimiter=delimiter,
-            exclude_arrays=exclude,
-            left_out=self._left_out.note,
-        )
+        options = {"prefix": parent_key, "delimiter": delimiter, "exclude_arrays": exclude}
+        return flatten(log_data, left_out=self._left_out.note, **options)
 
     def write(self, step_type: str, step: int, data: Mapping[str, Any]) -> None:
         """Log one row to every backend, whatever the gates say.
@@ -181,8 +177,12 @@ class RunLogger(BaseLogger):
         self._guards.each("note a commit", lambda backend: backend.committed(epoch))
 
     def finalize(self) -> None:
-        """Close all backends and files, and report what was dropped. A later `write` opens them again."""
-        self._guards.each("close", lambda backend: backend.close())
+        """Close all backends and files, and report what was dropped. A later `write` opens them again.
+
+        Called while an exception is on its way, it tells backends of a failure.
+        """
+        failed = _is_failure(sys.exception())
+        self._guards.each("close", lambda backend: backend.finish(failed=failed))
         self.folder.close()
         self._guards.report()
 
@@ -202,12 +202,6 @@ class RunLogger(BaseLogger):
         """Call the checkpoint hook when its interval is due, and record where training stood.
 
         Without a hook nothing happens, as there is nothing to continue from.
-
-        Args:
-            epoch: The epoch in the trainer.
-            env_step: The environment step in the trainer.
-            gradient_step: The gradient step in the trainer.
-            save_checkpoint_fn: Called with the three numbers; see the trainer's documentation.
         """
         interval = 1 if self.save_interval == "auto" else self.save_interval
         if save_checkpoint_fn is None or interval is None or epoch - self.last_save_step < interval:
@@ -218,7 +212,8 @@ class RunLogger(BaseLogger):
         for name, count in counts.items():
             self.write(f"save/{name}", count, {})
         self._guards.each("store a checkpoint", lambda backend: backend.log_checkpoint(path, counts))
-        record = {**counts, "gates": self.gates, "last_save_step": epoch}
+        records = {guard.target.name: guard.target.record() for guard in self._guards}
+        record = {**counts, "gates": self.gates, "last_save_step": epoch, "backends": records}
         self._guards.on_disk("record where training stood", lambda: write_sidecar(self.folder.path, record))
 
     def restore_data(self) -> tuple[int, int, int]:
@@ -228,6 +223,8 @@ class RunLogger(BaseLogger):
         logger of tianshou or torch left in the folder. ``(0, 0, 0)`` if those hold nothing either.
         """
         saved = read_sidecar(self.folder.path) or read_foreign_record(self.folder)
+        records: dict[str, Any] = {} if saved is None else saved.get("backends", {})
+        self._guards.each("continue", lambda backend: backend.restore(records.get(backend.name, {})))
         if saved is None:
             return 0, 0, 0
         self.gates = saved["gates"]
@@ -306,6 +303,13 @@ class RunLogger(BaseLogger):
         self._guards.each("let go of its files", lambda backend: backend.discard())
         self.folder.copy_from(Path(from_dir), state.get("files", {}))
         self.load_state_dict(state)
+
+
+def _is_failure(error: BaseException | None) -> bool:
+    """Tell whether an exception ends a run in failure; leaving with status 0 does not."""
+    if isinstance(error, SystemExit):
+        return error.code not in (None, 0)
+    return error is not None
 
 
 def _check_format(state: Mapping[str, Any]) -> None:

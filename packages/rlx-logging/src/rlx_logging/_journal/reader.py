@@ -51,6 +51,16 @@ def last_rows(folder: Path, count: int, *, length: int) -> list[Row]:
     return rows[max(0, len(rows) - count) :]
 
 
+def count_rows(folder: Path, start: int) -> int:
+    """Return how many rows of a folder's journal stand behind its first `start` bytes."""
+    path = folder / FILE_NAME
+    if not path.is_file():
+        return 0
+    with path.open("rb") as file:
+        file.seek(start)
+        return sum(len(starts) for starts in scan_journal(file.read()).rows.values())
+
+
 def rows_in_order(scan: JournalScan) -> list[Row]:
     """Return the rows that were found, one object each, in the order of the file."""
     places = [

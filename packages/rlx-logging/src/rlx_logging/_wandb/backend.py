@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import html
 import io
-import secrets
 from argparse import Namespace
 from collections.abc import Mapping
 from pathlib import Path
@@ -13,17 +12,15 @@ from typing import Any, Final
 from rlx_logging._backend import Backend
 from rlx_logging._files.folder import LogFolder
 from rlx_logging._journal.format import FILE_NAME
-from rlx_logging._missing import require
 from rlx_logging._rows.arrays import Histogram
 from rlx_logging._rows.media import Image, Media, Text, Video
 from rlx_logging._rows.pictures import gif
 from rlx_logging._rows.rows import Row
-from rlx_logging._wandb.keys import without_keys
+from rlx_logging._wandb.connection import Connection
 from rlx_logging._wandb.outbox import Outbox
 from rlx_logging._wandb.sender import Job, Sender
 
 FINISH_SECONDS: Final = 30.0
-_WITHOUT_SERVER: Final = frozenset({"offline", "dryrun", "disabled"})
 
 
 class WandbBackend(Backend):
@@ -56,16 +53,15 @@ class WandbBackend(Backend):
         finish_seconds: float = FINISH_SECONDS,
         disable_stats: bool = False,
     ) -> None:
-        self._wandb = require("wandb", extra="wandb", used_by="WandbLogger")
         self._folder = folder
-        self._settings: dict[str, Any] = {"id": secrets.token_hex(4), "resume": "allow", **(settings or {})}
-        self._given = run
+        self._connection = Connection(
+            folder.path, settings or {}, run=run, finish_seconds=finish_seconds, disable_stats=disable_stats
+        )
         self._outbox = Outbox(hold=outbox)
         self._finish_seconds = finish_seconds
-        self._disable_stats = disable_stats
         self._sender: Sender | None = None
         self._scopes: set[str] = set()
-        self._next: int | None = None  # the number of the next row, where the server says it
+        self._failed = False
 
     @property
     def run(self) -> Any:
@@ -74,36 +70,14 @@ class WandbBackend(Backend):
 
     def _sending(self) -> Sender:
         if self._sender is None:
+            connection = self._connection
             self._sender = Sender(
-                self._start, finish=self._given is None, server=self._server, masked=self._masked
+                connection.start,
+                finish=lambda run: connection.finish(run, failed=self._failed),
+                server=connection.server,
+                masked=connection.masked,
             )
         return self._sender
-
-    def _server(self) -> str | None:
-        """Return the address of W&B's server; None where no server is asked."""
-        settings = self._wandb.setup().settings
-        mode = self._settings.get("mode") or settings.mode
-        if self._given is not None or mode in _WITHOUT_SERVER:
-            return None
-        address: str = settings.base_url
-        return address
-
-    def _masked(self, text: str) -> str:
-        return without_keys(text, self._wandb)
-
-    def _start(self) -> Any:
-        if self._given is not None:
-            return self._given
-        self._folder.path.mkdir(parents=True, exist_ok=True)
-        limits = self._wandb.Settings(
-            init_timeout=self._finish_seconds,
-            finish_timeout=self._finish_seconds,
-            finish_timeout_raises=True,  # so that whoever waits is told
-            x_disable_stats=self._disable_stats,
-        )
-        run = self._wandb.init(dir=str(self._folder.path), settings=limits, **self._settings)
-        self._next = None if self._server() is None else run.starting_step
-        return run
 
     def write(self, row: Row) -> None:
         """Send one row, or keep it until its snapshot is committed."""
@@ -124,28 +98,29 @@ class WandbBackend(Backend):
         if scope not in self._scopes:
             self._scopes.add(scope)
             run.define_metric(step)
-            run.define_metric(f"{scope}/*", step_metric=step)
+            run.define_metric(f"{scope}/*", step_metric=step, step_sync=False)
         values: dict[str, Any] = dict(zip(row.layout.tags, (row.step, *row.values), strict=True))
         for tag, array in row.arrays.items():
             shown = Histogram.of(array)
-            values[tag] = self._wandb.Histogram(np_histogram=(shown.counts.tolist(), shown.edges.tolist()))
-        run.log({**values, "_timestamp": row.time}, step=number)
-        if self._next is not None:
-            self._next = number + 1
+            values[tag] = self._connection.wandb.Histogram(
+                np_histogram=(shown.counts.tolist(), shown.edges.tolist())
+            )
+        self._connection.log(run, number, {**values, "_timestamp": row.time})
 
     def write_media(self, tag: str, step: int, time: float, media: Media) -> None:
         """Log a picture, film or text, together with the next row."""
         number = self._outbox.rows
-        self._send(number, lambda run: run.log({tag: self._shown(media)}, step=number, commit=False))
+        shown = self._shown(media)
+        self._send(number, lambda run: self._connection.log(run, number, {tag: shown}, commit=False))
 
     def _shown(self, media: Media) -> Any:
         match media:
             case Image(pixels):
-                return self._wandb.Image(pixels)
+                return self._connection.wandb.Image(pixels)
             case Video():  # encoded here: W&B needs two further libraries for frames
-                return self._wandb.Video(io.BytesIO(gif(media, extra="wandb")), format="gif")
+                return self._connection.wandb.Video(io.BytesIO(gif(media, extra="wandb")), format="gif")
             case Text(text):
-                return self._wandb.Html(f"<pre>{html.escape(text)}</pre>", inject=False)
+                return self._connection.wandb.Html(f"<pre>{html.escape(text)}</pre>", inject=False)
 
     def log_hparams(self, hparams: Mapping[str, Any]) -> None:
         """Put the arguments into the run's config."""
@@ -158,7 +133,7 @@ class WandbBackend(Backend):
             self._sending().put(lambda run: self._log_artifact(run, path, dict(counts)))
 
     def _log_artifact(self, run: Any, path: str, counts: dict[str, int]) -> None:
-        artifact = self._wandb.Artifact(f"run_{run.id}_checkpoint", type="model", metadata=counts)
+        artifact = self._connection.wandb.Artifact(f"run_{run.id}_checkpoint", type="model", metadata=counts)
         artifact.add_file(path)
         run.log_artifact(artifact)
 
@@ -170,32 +145,60 @@ class WandbBackend(Backend):
     def state_dict(self) -> dict[str, Any]:
         """Return the identity of the run, how many rows there are, and how many of them were sent."""
         self._outbox.mark()
-        return {"run_id": self._settings["id"], "rows": self._outbox.rows, "sent": self._outbox.sent}
+        return self._position()
+
+    def _position(self) -> dict[str, Any]:
+        return {"run_id": self._connection.run_id, "rows": self._outbox.rows, "sent": self._outbox.sent}
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Go on with the same run after the rows of `state`; send again what did not arrive.
+        """Continue the same run after the rows of `state`; send again what W&B lacks.
 
-        The server says which rows it has, as W&B's service may have been killed with rows
-        that were given to it. An offline run gets those that were not given to W&B.
+        The server says which rows it has, or the files of an offline run do: W&B's service
+        may have been killed with rows that were given to it. Rows that an offline run has
+        beyond `state` are taken out of its files.
         """
-        if not state:
+        if state:
+            self._resume(state["run_id"], state["rows"], state["sent"])
+        elif not self._journal_length() and (found := self._connection.recorded()) is not None:
+            self._resume(found.run_id, 0, 0)  # nothing was committed: the same run begins again
+        else:
             self._outbox.restart(0, 0)
-            return
-        if state["run_id"] != self._settings["id"]:
-            self.close()
-            self._settings["id"] = state["run_id"]
-        self._outbox.restart(state["sent"], state["rows"])
-        if state["rows"] > 0:
-            journal = self._folder.path / FILE_NAME
-            length = journal.stat().st_size if journal.is_file() else 0
-            self._sending().put(lambda run: self._send_again(run, state["sent"], state["rows"], length))
-            self._outbox.sent = state["rows"]
+
+    def record(self) -> dict[str, Any]:
+        """Return the identity of the run, and where rows and journal stand."""
+        return {**self._position(), "journal": self._journal_length()}
+
+    def restore(self, record: Mapping[str, Any]) -> None:
+        """Continue the same run after every row of the journal, those after `record` included."""
+        from rlx_logging._journal.reader import count_rows
+
+        found = self._connection.recorded()
+        run_id = record.get("run_id") or (found and found.run_id)
+        if run_id is not None and self._connection.may_be(run_id):
+            later = count_rows(self._folder.path, record.get("journal", 0))
+            self._resume(run_id, record.get("rows", 0) + later, record.get("sent", 0) + later)
+
+    def _resume(self, run_id: str, rows: int, sent: int) -> None:
+        ahead = self._connection.offline and self._outbox.sent > rows
+        if self._sender is not None and (ahead or run_id != self._connection.run_id):
+            self.close()  # its file has rows to be taken out, or it is another run
+        self._connection.resume(run_id, rows, sent)
+        self._outbox.restart(sent, rows)
+        if rows > 0:
+            length = self._journal_length()
+            self._sending().put(lambda run: self._send_again(run, sent, rows, length))
+            self._outbox.sent = rows
+
+    def _journal_length(self) -> int:
+        journal = self._folder.path / FILE_NAME
+        return journal.stat().st_size if journal.is_file() else 0
 
     def _send_again(self, run: Any, sent: int, end: int, length: int) -> None:
         """Log the rows up to number `end` that W&B lacks, from the first `length` bytes of the journal."""
         from rlx_logging._journal.reader import last_rows
 
-        missing = end - (sent if self._next is None else self._next)
+        first = self._connection.next_row
+        missing = end - (sent if first is None else first)
         rows = last_rows(self._folder.path, missing, length=length) if missing > 0 else []
         for number, row in enumerate(rows, start=end - len(rows)):
             self._log_row(run, number, row)
@@ -203,6 +206,11 @@ class WandbBackend(Backend):
     def discard(self) -> None:
         """Forget what was not sent; the run stays open, it has no file of ours."""
         self._outbox.restart(self._outbox.sent, self._outbox.sent)
+
+    def finish(self, *, failed: bool) -> None:
+        """Close, and let W&B show how the run has ended."""
+        self._failed = failed
+        self.close()
 
     def close(self) -> None:
         """Send what is left and finish the run; an unreachable server is not waited for without end."""

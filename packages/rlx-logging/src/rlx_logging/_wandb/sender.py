@@ -23,7 +23,7 @@ class Sender:
 
     Args:
         start: Makes the run.
-        finish: Whether to finish the run when the sender is closed.
+        finish: Called with the run when the sender is closed.
         server: Returns the address of the server; None where none is needed.
         masked: Takes keys out of a text.
     """
@@ -32,7 +32,7 @@ class Sender:
         self,
         start: Callable[[], Any],
         *,
-        finish: bool,
+        finish: Callable[[Any], object],
         server: Callable[[], str | None],
         masked: Callable[[str], str],
     ) -> None:
@@ -110,8 +110,7 @@ class Sender:
             self._started.set()
         while (job := self._jobs.get()) is not None:
             self._attempt(job)
-        if self._finish:
-            self._attempt(lambda run: run.finish())
+        self._attempt(self._finish)
 
     def _attempt(self, job: Job) -> None:
         try:
