@@ -57,6 +57,66 @@ class TestEpochMetrics:
         metrics.add_batch(batch({key: np.array([0, 0, 0, 0, 1, 0])}))
         assert metrics.row()["SuccessRate"] == 0.5
 
+    @pytest.mark.parametrize(
+        ("values", "rate"),
+        [
+            (np.array([np.nan, np.nan, 0.0, np.nan, np.nan, 0.0]), 0.0),
+            (np.array([np.nan, np.nan, 1.0, np.nan, np.nan, 0.0]), 0.5),
+            (np.array([None, None, True, None, None, False]), 0.5),
+            (np.array([None, None, float("nan"), None, None, np.bool_(True)]), 0.5),
+            (np.array([[np.nan], [0.0], [1.0], [np.nan], [0.0], [0.0]]), 0.5),
+        ],
+    )
+    def test_step_without_the_info_is_no_success(self, values: Any, rate: float) -> None:
+        """Infos that come with the final step alone are filled with NaN or None, which NumPy takes for True or False."""
+        metrics = EpochMetrics()
+        metrics.add_batch(batch({"is_success": values}))
+        assert metrics.row()["SuccessRate"] == rate
+
+    @pytest.mark.parametrize(
+        "values",
+        [np.array(["False"] * 6, dtype=object), {"goal": np.ones(6)}, np.ones((6, 2)), np.array([None] * 6)],
+    )
+    def test_info_that_is_no_truth_value_gives_no_rate(self, values: Any) -> None:
+        """Words, dicts and several numbers a step do not say whether an episode succeeded."""
+        metrics = EpochMetrics()
+        metrics.add_batch(batch({"success": values}))
+        assert "SuccessRate" not in metrics.row()
+
+    def test_either_name_of_success_counts(self) -> None:
+        """Environments of several makers in one batch report each under its own name."""
+        metrics = EpochMetrics()
+        none = np.nan
+        first, second = [none, none, 1.0, none, none, none], [none, none, none, none, none, 1.0]
+        metrics.add_batch(batch({"success": np.array(first), "is_success": np.array(second)}))
+        assert metrics.row()["SuccessRate"] == 1.0
+
+    def test_success_of_an_earlier_batch_counts(self) -> None:
+        """An episode whose end alone is in the batch succeeded where the sampler remembers that it did."""
+        metrics = EpochMetrics()
+        totals = {"episode_success": np.array([1.0, np.nan])}
+        metrics.add_batch(Batch(2, 3, 1.0, {"success": np.zeros(6)}, None, totals))
+        assert metrics.row()["SuccessRate"] == 0.5
+
+    def test_what_a_reset_claims_is_no_total(self) -> None:
+        """An environment whose reset info has a name of the totals changes no return and no length."""
+
+        class Whole(Batch):
+            step_types = np.array([0, 1, 2, 0, 1, 2])
+
+        metrics = EpochMetrics()
+        metrics.add_batch(
+            Whole(
+                2,
+                3,
+                1.0,
+                {},
+                None,
+                {"episode_return": np.array([9, 9]), "episode_length": np.array([500, np.nan])},
+            )
+        )
+        assert (metrics.average_return, metrics.row()["EpisodeLength/max"]) == (3.0, 3)
+
     def test_fragments_do_not_count_as_episodes(self) -> None:
         """A cut episode says nothing about returns."""
         metrics = EpochMetrics()

@@ -1,6 +1,7 @@
 """What people see: progress, evaluation, pictures."""
 
 import io
+import math
 import os
 import pty
 import shutil
@@ -8,6 +9,7 @@ import subprocess
 import sys
 import textwrap
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -15,8 +17,8 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from rlx_protocols.testing import CountingEnv, CountingSampler, MemoryLogger, SteadyPolicy
-from rlx_runner import Evaluation, LocalRunner, PlotWarning
+from rlx_protocols.testing import CountedBatch, CountingEnv, CountingSampler, MemoryLogger, SteadyPolicy
+from rlx_runner import Evaluation, EvaluationWarning, LocalRunner, PlotWarning
 from rlx_runner._display import Pace, PlainDisplay, SilentDisplay, choose_display, summary
 from rlx_runner._progress import Progress
 from rlx_snapshot import SnapshotConfig
@@ -122,6 +124,16 @@ class DemandingSampler(CountingSampler):
         return super().from_worker_factory(*args, **options)
 
 
+class ScriptedSampler(CountingSampler):
+    """Gives rewards by a script, one a call."""
+
+    script: ClassVar[list[float]] = []
+
+    def obtain_samples(self, *args: Any, **options: Any) -> CountedBatch:
+        batch = super().obtain_samples(*args, **options)
+        return replace(batch, reward=self.script[self.calls - 1])
+
+
 class TestEvaluation:
     def test_runs_every_k_epochs_with_numbers_of_its_own(self, make_run: Any) -> None:
         """Two evaluations in four epochs; the second is the best."""
@@ -156,6 +168,49 @@ class TestEvaluation:
         run.runner.resume(n_epochs=3)
         best = [row["BestReturn"] for scope, _, row in run.logger.rows if scope == "evaluation/epoch"]
         assert best[-1] == 15.0
+
+    @pytest.mark.parametrize(
+        ("values", "best", "words"),
+        [
+            ([math.nan, 1.0, 2.0, 0.5], [5.0, 10.0, 10.0], "epoch 0 is NaN"),
+            ([math.inf, 1.0, 2.0, 0.5], [5.0, 10.0, 10.0], "epoch 0 is infinite"),
+            ([-math.inf, 1.0, 2.0, 0.5], [5.0, 10.0, 10.0], "epoch 0 is minus infinity"),
+            ([1.0, math.nan, 2.0, 0.5], [5.0, 5.0, 10.0, 10.0], "epoch 1 is NaN"),
+            ([math.nan, math.nan, math.nan, math.nan], [], "is NaN"),
+        ],
+    )
+    def test_return_that_is_no_finite_number_is_never_the_best(
+        self,
+        make_run: Any,
+        monkeypatch: pytest.MonkeyPatch,
+        values: list[float],
+        best: list[float],
+        words: str,
+    ) -> None:
+        """Later policies are compared with the best finite return; a warning says why one was left out."""
+        monkeypatch.setattr(ScriptedSampler, "script", values)
+        handed_over: list[Any] = []
+        run = make_run(evaluation=Evaluation(every=1, on_best=handed_over.append))
+        runner = run.setup(sampler_cls=ScriptedSampler)
+        with pytest.warns(EvaluationWarning, match=words):
+            runner.train(4, batch_size=10)
+        rows = [row for scope, _, row in run.logger.rows if scope == "evaluation/epoch"]
+        assert [row["BestReturn"] for row in rows if "BestReturn" in row] == best
+        assert len(handed_over) == len(set(best))
+
+    def test_worse_policy_after_a_resume_is_not_the_best(
+        self, make_run: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """The best return of before the resume stays, and the policy that earned it is not overwritten."""
+        monkeypatch.setattr(ScriptedSampler, "script", [3.0, 2.0, 1.0, 4.0])
+        first = make_run(evaluation=Evaluation(every=1)).setup(sampler_cls=ScriptedSampler)
+        first.train(2, batch_size=10)
+        handed_over: list[Any] = []
+        run = make_run(evaluation=Evaluation(every=1, on_best=handed_over.append))
+        run.runner.restore(str(tmp_path / "run"))
+        run.runner.resume(n_epochs=4)
+        best = [row["BestReturn"] for scope, _, row in run.logger.rows if scope == "evaluation/epoch"]
+        assert (best[-2:], len(handed_over)) == ([15.0, 20.0], 1)
 
     def test_leaves_training_as_it_was(self, make_run: Any) -> None:
         """A sampler that draws from the global generator when it is built changes no number of training."""
@@ -213,6 +268,77 @@ class Leaning:
     def train(self, loop: Any) -> None:
         for _ in loop.step_epochs():
             self.drawn = float(np.random.random())
+
+
+class NoPolicy:
+    """Has parameters and gives no actions."""
+
+    def get_param_values(self) -> dict[str, Any]:
+        return {}
+
+
+class Drawn(CountingEnv):
+    """Refuses actions that are no single number, and observations of a batch."""
+
+    render_mode = "rgb_array"
+
+    def step(self, action: Any) -> Any:
+        assert np.shape(action) == ()
+        return super().step(action)
+
+    def render(self) -> NDArray[np.uint8]:
+        return np.zeros((4, 4, 3), dtype=np.uint8)
+
+
+class ManyWithNoise(NoPolicy):
+    def get_actions(self, observations: Any, *, rngs: Any) -> Any:
+        assert observations.shape == (1, 2)
+        return np.array([rng.normal() for rng in rngs]), {}
+
+
+class Many(NoPolicy):
+    def get_actions(self, observations: Any) -> Any:
+        assert observations.shape == (1, 2)
+        return np.zeros(1), None
+
+
+class OneWithNoise(NoPolicy):
+    def get_action(self, observation: Any, *, rng: Any) -> Any:
+        assert observation.shape == (2,)
+        return rng.normal(), {}
+
+
+class One(NoPolicy):
+    def get_action(self, observation: Any) -> Any:
+        return 1.0, {}
+
+
+class Both(One):
+    """Prefers its batched way only where that takes noise, as samplers do."""
+
+    def get_actions(self, observations: Any) -> Any:
+        raise AssertionError
+
+
+class Remembering(ManyWithNoise):
+    """Has to be reset, row by row, before it is asked."""
+
+    rows: Any = None
+
+    def reset(self, do_resets: Any = None) -> None:
+        self.rows = np.flatnonzero(do_resets)
+
+    def get_actions(self, observations: Any, *, rngs: Any) -> Any:
+        assert self.rows.tolist() == [0]
+        return super().get_actions(observations, rngs=rngs)
+
+
+class ResetAtOnce(One):
+    def reset(self) -> None:
+        """Forget everything."""
+
+
+POLICIES = [ManyWithNoise, Many, OneWithNoise, One, Both, Remembering, ResetAtOnce]
 
 
 class FilmLogger(MemoryLogger):
@@ -277,6 +403,27 @@ class TestPlots:
         runner.setup(algo, Pictured(), sampler_cls=CountingSampler, n_workers=1)
         runner.train(1, batch_size=10, plot=True)
         assert (algo.policy.asked, len(Pictured.rendered)) == (0, 6)
+
+    @pytest.mark.parametrize("policy", POLICIES)
+    def test_draws_for_every_policy_that_can_be_sampled(
+        self, make_run: Any, averaging: Any, tmp_path: Path, policy: Any
+    ) -> None:
+        """Whichever way the policy is asked for actions, and with whatever memory."""
+        algo = averaging()
+        algo.policy = policy()
+        runner = make_run(mode="none").runner
+        runner.setup(algo, Drawn(), sampler_cls=CountingSampler, n_workers=1)
+        runner.train(1, batch_size=10, plot=True)
+        assert list(tmp_path.glob("**/epoch_0.gif"))
+
+    def test_object_without_actions_is_refused_in_words(self, make_run: Any, averaging: Any) -> None:
+        """The warning says what a policy must offer."""
+        algo = averaging()
+        algo.policy = NoPolicy()
+        runner = make_run(mode="none").runner
+        runner.setup(algo, Drawn(), sampler_cls=CountingSampler, n_workers=1)
+        with pytest.warns(PlotWarning, match=r"NoPolicy is no policy: it has neither get_actions"):
+            runner.train(1, batch_size=10, plot=True)
 
     def test_frames_go_to_a_logger_that_takes_films(self, tmp_path: Path) -> None:
         """One film an epoch, (frames, height, width, 3), at that epoch."""
@@ -371,7 +518,7 @@ PAUSING = """
 import sys
 import warnings
 
-from rlx_protocols.testing import CountingEnv
+from rlx_protocols.testing import CountedBatch, CountingEnv
 from rlx_runner import LocalRunner, PlotWarning
 from rlx_snapshot import SnapshotConfig
 

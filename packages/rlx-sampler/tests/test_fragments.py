@@ -18,6 +18,7 @@ from sampler_worlds import (
 )
 
 from rlx_sampler import EpisodeBatch, FragmentWorker, MultiprocessingSampler, StepType
+from rlx_sampler._batches.infos import join_columns, to_columns
 
 
 def choices(n_envs: int, *, steps: int = 5, n_workers: int = 1) -> dict[str, Any]:
@@ -217,3 +218,58 @@ def test_fragments_tell_return_and_length_since_their_episode_began() -> None:
             if batch.complete[index]:
                 earned, age, ends = 0.0, 0, ends + 1
     assert ends > 0
+
+
+class Goal(Walk):
+    """Passes its goal at the first step, or says so when the episode ends, in the way that SB3 does."""
+
+    def __init__(self, *, first: bool, says: object) -> None:
+        super().__init__()
+        self.first, self.says, self.fresh = first, says, True
+
+    def reset(self, *, seed: int | None = None) -> Any:
+        self.fresh = True
+        return super().reset(seed=seed)
+
+    def step(self, action: Any) -> Any:
+        observation, reward, terminated, truncated, _ = super().step(action)
+        due = self.fresh if self.first else terminated or truncated
+        self.fresh = False
+        return observation, reward, terminated, truncated, {"is_success": self.says} if due else {}
+
+
+@pytest.mark.parametrize(
+    ("first", "says", "expected"),
+    [
+        (True, True, [True]),
+        (True, np.float64(1.0), [True]),
+        (False, True, [True]),
+        (False, False, [False]),
+        (True, float("nan"), []),
+        (True, "yes", []),
+    ],
+)
+def test_fragments_remember_the_success_of_their_episode(
+    first: bool, says: object, expected: list[bool]
+) -> None:
+    """The end of an episode says whether any step of it succeeded, also after a restore in its middle."""
+    sampler = make_local(env=Goal(first=first, says=says), **choices(1))
+    reported: list[Any] = []
+    for number in range(12):
+        if number == 6:
+            state = sampler.state_dict()
+            sampler = make_local(env=Goal(first=first, says=says), **choices(1))
+            sampler.load_state_dict(state)
+        batch = sampler.obtain_samples(0, 5, None)
+        if "episode_success" in batch.episode_infos:
+            reported += batch.episode_infos["episode_success"][batch.complete].tolist()
+        else:
+            assert not (expected and batch.complete.any())
+    assert list(dict.fromkeys(reported)) == expected
+
+
+def test_long_integers_that_are_missing_at_some_steps_keep_their_digits() -> None:
+    """Identifiers beyond 2**53 would be rounded in an array of floats with NaN."""
+    identifier = 2**60 + 1
+    columns = to_columns([{"id": identifier}, {}])
+    assert join_columns([columns], [2])["id"].tolist() == [identifier, None]

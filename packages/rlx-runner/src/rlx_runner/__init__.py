@@ -9,7 +9,7 @@ from rlx_runner._errors import (
     StatisticalResumeError,
     TrainingStopped,
 )
-from rlx_runner._evaluation import Evaluation
+from rlx_runner._evaluation import Evaluation, EvaluationWarning
 from rlx_runner._exactness import Exactness, Grade
 from rlx_runner._plot import PlotWarning
 from rlx_runner._random import get_seed, set_seed
@@ -21,6 +21,7 @@ __all__ = [
     "Budget",
     "Checkpoint",
     "Evaluation",
+    "EvaluationWarning",
     "Exactness",
     "ExperimentStats",
     "Grade",

@@ -1,5 +1,7 @@
 """Judging the policy now and then, apart from training."""
 
+import math
+import warnings
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -29,7 +31,8 @@ class Evaluation:
         every: Epochs from one evaluation to the next; the first is after epoch ``every - 1``.
         n_episodes: Whole episodes an evaluation.
         env: Environment to judge in; defaults to a copy of the one trained in.
-        on_best: Called with the policy whenever its average return is the best so far.
+        on_best: Called with the policy whenever its average return is the best so far. A return
+            that is NaN or infinite is never the best; an :class:`EvaluationWarning` says so.
 
     Raises:
         TypeError: If `every` or `n_episodes` is no whole number.
@@ -46,6 +49,10 @@ class Evaluation:
         check_count("an evaluation's n_episodes", self.n_episodes, least=1)
         if self.on_best is not None and not callable(self.on_best):
             raise TypeError(f"an evaluation's on_best is {self.on_best!r}; it must take the policy.")
+
+
+class EvaluationWarning(UserWarning):
+    """The average return of an evaluation is NaN or infinite, so it cannot be compared."""
 
 
 class Evaluator:
@@ -91,11 +98,13 @@ class Evaluator:
         average = metrics.average_return
         if average is None:  # a sampler whose batches do not tell
             return metrics.row()
-        if self._best is None or average > self._best:
+        if not math.isfinite(average):
+            _warn_not_finite(epoch, average)
+        elif self._best is None or average > self._best:
             self._best = average
             if self._evaluation.on_best is not None:
                 self._evaluation.on_best(self._sampling.policy)
-        return {**metrics.row(), "BestReturn": self._best}
+        return metrics.row() if self._best is None else {**metrics.row(), "BestReturn": self._best}
 
     def close(self) -> None:
         """Release the workers."""
@@ -106,6 +115,17 @@ class Evaluator:
         return {"best": self._best, "sampler": self._sampling.state_dict()}
 
     def load_state_dict(self, state: Mapping[str, Any], *, allow_statistical: bool) -> None:
-        """Go on from `state`."""
-        self._best = state["best"]
+        """Continue from `state`."""
+        best = state["best"]
+        self._best = None if best is None or not math.isfinite(best) else best
         self._sampling.load_state_dict(state["sampler"], allow_statistical=allow_statistical)
+
+
+def _warn_not_finite(epoch: int, average: float) -> None:
+    what = "NaN" if math.isnan(average) else "infinite" if average > 0 else "minus infinity"
+    warnings.warn(
+        f"the average return of the evaluation after epoch {epoch} is {what}: the policy does not count for "
+        f"BestReturn and on_best is not called. Look at the environment's rewards and the policy's parameters.",
+        EvaluationWarning,
+        stacklevel=2,
+    )

@@ -1,5 +1,6 @@
 """The numbers of one epoch: what the algorithm logs, and what the batches say."""
 
+import math
 from collections.abc import Mapping
 from typing import Any, cast
 
@@ -10,6 +11,7 @@ from rlx_protocols import EpisodeBatchLike
 from rlx_runner._offers import offered
 
 SUCCESS_KEYS = ("success", "is_success")
+FIRST = 0  # the step type of the first step of an episode
 
 
 class EpochMetrics:
@@ -28,8 +30,8 @@ class EpochMetrics:
     def add_batch(self, batch: EpisodeBatchLike) -> None:
         """Take returns, lengths and successes of the episodes that end in `batch`.
 
-        An episode that began in an earlier batch is counted whole where the sampler tells
-        `episode_return` and `episode_length` in `episode_infos`.
+        An episode that began in an earlier batch is counted whole where the sampler gives
+        `episode_return`, `episode_length` and `episode_success` in `episode_infos`.
         """
         lengths = np.asarray(batch.lengths, dtype=np.int64)
         if lengths.size == 0:
@@ -38,14 +40,15 @@ class EpochMetrics:
         mask = offered(batch, "complete")
         complete = np.ones(lengths.size, dtype=np.bool_) if mask is None else np.asarray(mask, dtype=np.bool_)
         rewards = np.asarray(batch.rewards, dtype=np.float64)
-        totals = cast("Mapping[str, Any]", offered(batch, "episode_infos") or {})
-        returns = totals.get("episode_return", np.add.reduceat(rewards, starts))
-        self._returns.append(np.asarray(returns, dtype=np.float64)[complete])
-        self._lengths.append(np.asarray(totals.get("episode_length", lengths), dtype=np.int64)[complete])
-        success = next((batch.env_infos[key] for key in SUCCESS_KEYS if key in batch.env_infos), None)
-        if success is not None:
-            steps = np.asarray(success).astype(np.bool_).reshape(rewards.size, -1)[:, 0]
-            self._successes.append(np.logical_or.reduceat(steps, starts)[complete])
+        totals = _Totals(batch, starts)
+        self._returns.append(totals.replace("episode_return", np.add.reduceat(rewards, starts))[complete])
+        self._lengths.append(totals.replace("episode_length", lengths).astype(np.int64)[complete])
+        steps = [each for key in SUCCESS_KEYS if (each := successes(batch.env_infos, key)) is not None]
+        ended = [np.logical_or.reduceat(each, starts) for each in steps if each.size == rewards.size]
+        whole = successes(totals.infos, "episode_success")
+        ended += [] if whole is None or whole.size != lengths.size else [whole]
+        if ended:
+            self._successes.append(np.logical_or.reduce(ended)[complete])
 
     @property
     def average_return(self) -> float | None:
@@ -67,6 +70,49 @@ class EpochMetrics:
         if successes.size:
             row["SuccessRate"] = float(successes.mean())
         return row | self._logged
+
+
+class _Totals:
+    """What a sampler says about whole episodes, for those that began before their batch."""
+
+    def __init__(self, batch: EpisodeBatchLike, starts: NDArray[np.int64]) -> None:
+        self.infos = cast("Mapping[str, Any]", offered(batch, "episode_infos") or {})
+        step_types = offered(batch, "step_types")
+        self._began_earlier = (
+            np.ones(starts.size, dtype=np.bool_)
+            if step_types is None
+            else np.asarray(step_types)[starts] != FIRST
+        )
+
+    def replace(self, name: str, sums: NDArray[Any]) -> NDArray[np.float64]:
+        """Return `sums`, taken over the batch, with the totals `name` of the episodes that began earlier."""
+        given = self.infos.get(name)
+        if given is None:
+            return sums.astype(np.float64)
+        totals = np.array([math.nan if value is None else value for value in given], dtype=np.float64)
+        return np.where(self._began_earlier & ~np.isnan(totals), totals, sums)
+
+
+def successes(infos: Mapping[str, Any], key: str) -> NDArray[np.bool_] | None:
+    """Return which values of the info `key` say success; None where there is none that is a number.
+
+    Steps without the info hold NaN or None, which is no success.
+    """
+    values = infos.get(key)
+    if values is None or isinstance(values, Mapping):
+        return None
+    array = np.asarray(values)
+    if array.dtype.kind in "biuf":
+        flat = array.reshape(len(array), -1)
+        return (flat != 0)[:, 0] & ~np.isnan(flat[:, 0]) if flat.shape[1] == 1 else None
+    known = (
+        [np.asarray(value) for value in array.tolist() if value is not None]
+        if array.dtype.kind == "O"
+        else []
+    )
+    if not known or any(value.dtype.kind not in "biuf" or value.size != 1 for value in known):
+        return None
+    return np.array([value is not None and bool(value == value) and bool(value) for value in array.tolist()])
 
 
 def _joined(parts: list[NDArray[Any]]) -> NDArray[Any]:

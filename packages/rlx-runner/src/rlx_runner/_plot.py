@@ -1,16 +1,15 @@
 """Rendering an episode after an epoch, without disturbing the run."""
 
 import importlib
-import inspect
 import os
 import sys
 import warnings
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from rlx_runner._acting import actor
 from rlx_runner._offers import evaluation_policy_of, method, offered
 from rlx_runner._random import undisturbed_random
 from rlx_snapshot import exact_copy
@@ -84,7 +83,7 @@ def _episode_frames(algo: Any, env: Any, epoch: int, max_steps: int) -> list[Any
     """Return the frames of one episode, every n-th so that there are at most `MAX_FRAMES`."""
     stage = _renderable(env)
     try:
-        act = _actor(exact_copy(evaluation_policy_of(algo)), epoch)  # what it remembers is not ours to change
+        act = actor(exact_copy(evaluation_policy_of(algo)), epoch)  # what it remembers is not ours to change
         observation, _ = stage.reset(seed=epoch)
         frames = [_picture(stage)]
         for _ in range(max_steps):
@@ -119,24 +118,6 @@ def _renderable(env: Any) -> Any:
         return gymnasium.make(spec, render_mode="rgb_array")
     except ValueError as error:
         raise ValueError(f"{error} Make the environment with render_mode='rgb_array'.") from error
-
-
-def _actor(policy: Any, epoch: int) -> Callable[[Any], Any]:
-    """Return the policy as a function of the observation, with noise of its own where it takes any."""
-    rng = np.random.default_rng(epoch)
-
-    def keyed(observation: Any) -> Any:
-        return policy.get_action(observation, rng=rng)[0]
-
-    def plain(observation: Any) -> Any:
-        return policy.get_action(observation)[0]
-
-    takes_rng = "rng" in _parameters(policy.get_action)
-    return keyed if takes_rng else plain
-
-
-def _parameters(function: Callable[..., Any]) -> tuple[str, ...]:
-    return tuple(inspect.signature(function).parameters)
 
 
 def _write_gif(path: Path, frames: list[Any]) -> None:

@@ -2,7 +2,8 @@
 
 A name that is there at every step becomes an array of its own dtype. One that is
 missing at some steps becomes float64 with NaN there, or, where its values are no
-numbers of one shape, an object array with None there.
+numbers of one shape or integers that float64 would round, an object array with None there.
+NaN as a truth value is True: ask ``values == 1`` rather than ``values.astype(bool)``.
 """
 
 import copy
@@ -14,6 +15,7 @@ import numpy as np
 from rlx_sampler._batches.trees import Array, ArrayTree, is_array, is_mapping
 
 NUMERIC_KINDS = "biufc"
+EXACT_INTEGERS = 2**53  # float64 holds every integer up to here
 IMMUTABLE = (int, float, bool, str, bytes, complex, type(None), np.generic)
 
 Info: TypeAlias = dict[str, Any]
@@ -147,7 +149,7 @@ def _join(parts: Sequence[InfoColumn | None], lengths: Sequence[int]) -> Array:
     numeric = all(v.dtype.kind in NUMERIC_KINDS for v in known) and len({v.shape[1:] for v in known}) == 1
     if numeric and all(part is not None and part.present is None for part in parts):
         return np.concatenate(known)
-    if numeric:
+    if numeric and all(map(_fits_float64, known)):
         dtype = np.result_type(np.float64, *(v.dtype for v in known))
         whole = np.full((sum(lengths), *known[0].shape[1:]), np.nan, dtype)
         whole[_mask(parts, lengths)] = np.concatenate(known)
@@ -155,6 +157,12 @@ def _join(parts: Sequence[InfoColumn | None], lengths: Sequence[int]) -> Array:
     whole = np.full(sum(lengths), None, object)
     whole[_mask(parts, lengths)] = _objects(value for values in known for value in values)
     return whole
+
+
+def _fits_float64(values: Array) -> bool:
+    """Whether float64 holds all integers of `values` exactly."""
+    wide = values.dtype.kind in "iu" and values.dtype.itemsize == 8 and values.size > 0
+    return not wide or (int(values.min()) >= -EXACT_INTEGERS and int(values.max()) <= EXACT_INTEGERS)
 
 
 def _mask(parts: Sequence[InfoColumn | None], lengths: Sequence[int]) -> Array:

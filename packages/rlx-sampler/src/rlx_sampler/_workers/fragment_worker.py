@@ -21,8 +21,9 @@ class FragmentWorker(VecWorker):
 
     For off-policy learning: no step is thrown away, and episodes go on in the next
     batch, also under another policy, which then remembers nothing of them. The end of a
-    recording is MID, with `complete` False; `episode_infos` has `episode_return` and
-    `episode_length` since the episode began. All environments of all workers advance
+    recording is MID, with `complete` False; `episode_infos` has `episode_return`,
+    `episode_length` and, where an info `success` or `is_success` was there, `episode_success`
+    since the episode began. All environments of all workers advance
     equally, so a batch may hold more steps than asked for. Batches depend on the total
     number of environments, not on how workers share them.
 

@@ -9,6 +9,7 @@ import numpy as np
 from rlx_sampler._batches.infos import Info, freeze_info
 from rlx_sampler._batches.recorded import Harvest
 from rlx_sampler._batches.step_types import StepType
+from rlx_sampler._batches.successes import any_success
 from rlx_sampler._batches.trees import Array, ArrayTree, flat, is_array, rows
 from rlx_sampler._errors import EpisodeError
 from rlx_sampler._global_generators import seed_globally
@@ -37,6 +38,8 @@ class Running:
     """Rewards that were handed over."""
     infos: dict[int, Info] = field(default_factory=dict[int, Info])
     """Infos that are not empty, by the step of the tape."""
+    succeeded: bool | None = None
+    """Whether what was handed over said success; None where it said nothing."""
 
 
 class LiveEpisode(NamedTuple):
@@ -47,6 +50,8 @@ class LiveEpisode(NamedTuple):
     episode_info: Info
     earned: float = 0.0
     """Rewards of the episode that were handed over already."""
+    succeeded: bool | None = None
+    """Whether what was handed over said success; None where it said nothing."""
 
 
 class Lanes:
@@ -56,7 +61,7 @@ class Lanes:
         actor: The policy.
         environments: At least as many as the actor has lanes.
         max_episode_length: Steps after which an episode is cut off.
-        tell_totals: Record return and length of each episode since it began, in `episode_infos`.
+        tell_totals: Record return, length and success of each episode since it began, in `episode_infos`.
     """
 
     def __init__(
@@ -145,7 +150,9 @@ class Lanes:
         begin = self._recording.now
         stop = begin + self._max_episode_length - live.age
         self._free.remove(lane)
-        self._running[lane] = Running(key, begin, stop, live.episode_info, live.age == 0, live.earned)
+        self._running[lane] = Running(
+            key, begin, stop, live.episode_info, live.age == 0, live.earned, succeeded=live.succeeded
+        )
 
     def _age(self, running: Running) -> int:
         return self._max_episode_length - (running.stop - self._recording.now)
@@ -166,7 +173,9 @@ class Lanes:
         if running is None or self._stack is None:
             return None
         age = self._age(running)
-        return LiveEpisode(self._stack.row(lane), age, running.episode_info, running.earned)
+        return LiveEpisode(
+            self._stack.row(lane), age, running.episode_info, running.earned, running.succeeded
+        )
 
     def step(self) -> None:
         """Advance every episode under way by one step and note those that end.
@@ -227,6 +236,7 @@ class Lanes:
         self._ended.append(self._piece(lane, StepType.MID))
         running = self._running[lane]
         running.earned += self._recording.earned(lane, running.begin)
+        running.succeeded = any_success(running.infos.values(), running.succeeded)
         running.begin, running.is_beginning = self._recording.now, False
         running.infos.clear()
 
@@ -256,7 +266,11 @@ class Lanes:
         if not self._tell_totals:
             return running.episode_info
         earned = running.earned + self._recording.earned(lane, running.begin)
-        return {**running.episode_info, "episode_return": earned, "episode_length": self._age(running)}
+        totals = {"episode_return": earned, "episode_length": self._age(running)}
+        succeeded = any_success(running.infos.values(), running.succeeded)
+        if succeeded is not None:
+            totals["episode_success"] = succeeded
+        return {**running.episode_info, **totals}
 
 
 def _for_lanes(actions: ArrayTree) -> Any:
