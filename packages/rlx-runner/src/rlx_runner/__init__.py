@@ -11,7 +11,7 @@ from rlx_runner._errors import (
 )
 from rlx_runner._evaluation import Evaluation, EvaluationWarning
 from rlx_runner._exactness import Exactness, Grade
-from rlx_runner._plot import PlotWarning
+from rlx_runner._plot.plotter import PlotWarning
 from rlx_runner._random import get_seed, set_seed
 from rlx_runner._records import ExperimentStats, SetupArgs, TrainArgs
 from rlx_runner._runner import LocalRunner

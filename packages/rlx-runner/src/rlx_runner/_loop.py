@@ -12,7 +12,7 @@ from rlx_runner._display import Display
 from rlx_runner._errors import NotSetupError
 from rlx_runner._metrics import EpochMetrics
 from rlx_runner._offers import log_epoch, max_episode_length_of
-from rlx_runner._plot import EpisodePlotter
+from rlx_runner._plot.plotter import EpisodePlotter
 from rlx_runner._progress import Progress
 from rlx_runner._records import TrainArgs
 from rlx_runner._setup import Setup

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any, Final, NamedTuple
+from typing import Any, Final, NamedTuple, Self
 
 import numpy as np
 
@@ -20,6 +20,18 @@ from rlx_sampler._workers.recording import Recording
 from rlx_sampler._workers.stack import ObservationStack
 
 NO_INFO: Final[Info] = {}
+
+
+class LiveEpisode(NamedTuple):
+    """What goes on from one call to the next, beside the environment itself."""
+
+    observation: ArrayTree
+    age: int
+    episode_info: Info
+    earned: float = 0.0
+    """Rewards of the episode that were handed over already."""
+    succeeded: bool | None = None
+    """Whether what was handed over said success; None where it said nothing."""
 
 
 @dataclass(slots=True)
@@ -41,17 +53,27 @@ class Running:
     succeeded: bool | None = None
     """Whether what was handed over said success; None where it said nothing."""
 
+    @classmethod
+    def of(cls, key: EpisodeKey, begin: int, stop: int, live: LiveEpisode) -> Self:
+        """Return what goes on from `live`, in the step `begin` of the tape."""
+        return cls(key, begin, stop, live.episode_info, live.age == 0, live.earned, succeeded=live.succeeded)
 
-class LiveEpisode(NamedTuple):
-    """What goes on from one call to the next, beside the environment itself."""
+    def live(self, observation: ArrayTree, age: int) -> LiveEpisode:
+        """Return what is needed to continue from `observation`."""
+        return LiveEpisode(observation, age, self.episode_info, self.earned, self.succeeded)
 
-    observation: ArrayTree
-    age: int
-    episode_info: Info
-    earned: float = 0.0
-    """Rewards of the episode that were handed over already."""
-    succeeded: bool | None = None
-    """Whether what was handed over said success; None where it said nothing."""
+    def hand_over(self, earned: float, now: int) -> None:
+        """Remember the totals of the steps before `now`, and nothing else of them."""
+        self.earned += earned
+        self.succeeded = any_success(self.infos.values(), self.succeeded)
+        self.begin, self.is_beginning = now, False
+        self.infos.clear()
+
+    def totals(self, earned: float, age: int) -> Info:
+        """Return the episode's info with its return, length and, where an info said so, success."""
+        succeeded = any_success(self.infos.values(), self.succeeded)
+        success = {} if succeeded is None else {"episode_success": succeeded}
+        return {**self.episode_info, "episode_return": earned, "episode_length": age, **success}
 
 
 class Lanes:
@@ -150,9 +172,7 @@ class Lanes:
         begin = self._recording.now
         stop = begin + self._max_episode_length - live.age
         self._free.remove(lane)
-        self._running[lane] = Running(
-            key, begin, stop, live.episode_info, live.age == 0, live.earned, succeeded=live.succeeded
-        )
+        self._running[lane] = Running.of(key, begin, stop, live)
 
     def _age(self, running: Running) -> int:
         return self._max_episode_length - (running.stop - self._recording.now)
@@ -173,9 +193,7 @@ class Lanes:
         if running is None or self._stack is None:
             return None
         age = self._age(running)
-        return LiveEpisode(
-            self._stack.row(lane), age, running.episode_info, running.earned, running.succeeded
-        )
+        return running.live(self._stack.row(lane), age)
 
     def step(self) -> None:
         """Advance every episode under way by one step and note those that end.
@@ -235,10 +253,7 @@ class Lanes:
         """Note what `lane` has done so far of an episode that goes on."""
         self._ended.append(self._piece(lane, StepType.MID))
         running = self._running[lane]
-        running.earned += self._recording.earned(lane, running.begin)
-        running.succeeded = any_success(running.infos.values(), running.succeeded)
-        running.begin, running.is_beginning = self._recording.now, False
-        running.infos.clear()
+        running.hand_over(self._recording.earned(lane, running.begin), self._recording.now)
 
     def harvest(self) -> list[Harvest]:
         """Take what has ended, or was cut, off the tape."""
@@ -266,11 +281,7 @@ class Lanes:
         if not self._tell_totals:
             return running.episode_info
         earned = running.earned + self._recording.earned(lane, running.begin)
-        totals = {"episode_return": earned, "episode_length": self._age(running)}
-        succeeded = any_success(running.infos.values(), running.succeeded)
-        if succeeded is not None:
-            totals["episode_success"] = succeeded
-        return {**running.episode_info, **totals}
+        return running.totals(earned, self._age(running))
 
 
 def _for_lanes(actions: ArrayTree) -> Any:

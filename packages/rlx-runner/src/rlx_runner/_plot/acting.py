@@ -58,7 +58,8 @@ def _map(function: Callable[[Any], Any], tree: Any) -> Any:
     if isinstance(tree, Mapping):
         return {name: _map(function, branch) for name, branch in cast("Mapping[str, Any]", tree).items()}
     if isinstance(tree, tuple):
-        return tuple(_map(function, branch) for branch in cast("tuple[Any, ...]", tree))
+        branches: tuple[Any, ...] = tree
+        return tuple(_map(function, branch) for branch in branches)
     return function(tree)
 
 

@@ -1,0 +1,1 @@
+"""Pictures of an episode, drawn after an epoch."""
