@@ -3,7 +3,7 @@
 import inspect
 import sys
 from collections.abc import Callable, Mapping
-from typing import Any, cast
+from typing import Any, TypeGuard, cast
 
 import numpy as np
 
@@ -57,10 +57,13 @@ def _takes(function: Callable[..., Any], name: str) -> bool:
 def _map(function: Callable[[Any], Any], tree: Any) -> Any:
     if isinstance(tree, Mapping):
         return {name: _map(function, branch) for name, branch in cast("Mapping[str, Any]", tree).items()}
-    if isinstance(tree, tuple):
-        branches: tuple[Any, ...] = tree
-        return tuple(_map(function, branch) for branch in branches)
+    if _is_tuple(tree):
+        return tuple(_map(function, branch) for branch in tree)
     return function(tree)
+
+
+def _is_tuple(tree: Any) -> TypeGuard[tuple[Any, ...]]:
+    return isinstance(tree, tuple)
 
 
 def _stack_one(leaf: Any) -> Any:

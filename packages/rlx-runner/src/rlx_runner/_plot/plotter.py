@@ -9,8 +9,8 @@ from typing import Any
 
 import numpy as np
 
-from rlx_runner._plot.acting import actor
 from rlx_runner._offers import evaluation_policy_of, method, offered
+from rlx_runner._plot.acting import actor
 from rlx_runner._random import undisturbed_random
 from rlx_snapshot import exact_copy
 
