@@ -502,6 +502,14 @@ def tianshou(session: nox.Session, version: str) -> None:
     check_client(session, f"tianshou=={version}", "test_tianshou_*.py")
 
 
+@nox.session(python=PYTHONS[0], venv_backend="uv", requires=["wheels"], default=False, tags=["ci"])
+def stores(session: nox.Session) -> None:
+    """Snapshots at URLs against real servers: OpenSSH's for sftp, moto's for S3."""
+    install_package(session, "rlx-snapshot", "highest", groups=("test",))
+    uv(session, "pip", "install", "fsspec", "s3fs", "moto[server]", "paramiko")
+    run_pytest(session, ROOT / "packages" / "rlx-snapshot" / "tests" / "test_places.py")
+
+
 @nox.session(python=TORCH_PYTHON, venv_backend="uv", requires=["wheels"], default=False, tags=["ci"])
 def sb3(session: nox.Session) -> None:
     """Our parts in the hands of Stable-Baselines3."""

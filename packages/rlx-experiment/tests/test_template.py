@@ -15,7 +15,13 @@ from typing import Annotated, Any, Literal
 import pytest
 from annotated_types import Ge, Gt, Interval
 
-from rlx_experiment import ExperimentContext, ExperimentTemplate, Run, RunLiveError, wrap_experiment
+from rlx_experiment import (
+    ExperimentContext,
+    ExperimentTemplate,
+    Run,
+    RunLiveError,
+    wrap_experiment,
+)
 from rlx_experiment._lock import RunLock
 from rlx_experiment._pickling import dump
 
@@ -98,12 +104,27 @@ class TestDecoration:
             ({"snapshot_mode": "bogus"}, "not 'bogus'"),
             ({"snapshot_gap": 0}, "not 0"),
             ({"name_parameters": "some"}, "not 'some'"),
+            (
+                {"log_dir": "s3://bucket/runs"},
+                "log_dir must be a folder of this machine, not 's3://bucket/runs'",
+            ),
+            ({"log_dir": Path("s3://bucket")}, "log_dir must be a folder of this machine, not 's3:/bucket'"),
         ],
     )
     def test_refuses_bad_options_at_once(self, options: dict[str, Any], message: str) -> None:
         """An option out of range is found when decorating, not when running."""
         with pytest.raises(ValueError, match=message):
             wrap_experiment(**options)
+
+    def test_no_folder_is_named_like_a_url(self) -> None:
+        """Whoever gives a URL in a call, or for a sweep, hears of it before anything runs."""
+        for call in (
+            lambda: importable({"log_dir": "gs://bucket/run"}, seed=1),
+            lambda: importable.sweep([{"seed": 1}], log_dir="gs://bucket/run"),
+        ):
+            with pytest.raises(ValueError, match=r"not 'gs://bucket/run'.*snapshots alone may go to a URL"):
+                call()
+        assert list(Path().iterdir()) == []
 
     def test_pickles_by_reference_and_by_value(self) -> None:
         """An importable template comes back as itself, a local one as an equal one."""

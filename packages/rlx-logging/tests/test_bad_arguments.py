@@ -68,6 +68,13 @@ def test_an_empty_folder_name() -> None:
             make("")
 
 
+@pytest.mark.parametrize("folder", ["s3://bucket/run", Path("s3://bucket/run"), "file:///runs"])
+def test_a_folder_that_is_a_url(folder: Any) -> None:
+    """No folder `s3:` is made in the working directory."""
+    with pytest.raises(ValueError, match=r"must be on this machine, not '(s3|file):/.*; give a local path"):
+        JournalLogger(folder)
+
+
 @pytest.mark.parametrize("folder", [3, None, b"runs"])
 def test_a_folder_that_is_no_path(folder: Any) -> None:
     """Numbers are not taken for file descriptors, nor bytes for names."""

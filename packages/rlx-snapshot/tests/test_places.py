@@ -172,6 +172,12 @@ print(snapshotter.load("file://{tmp_path}/run"))
     assert (done.stdout, done.stderr) == ("7\n", "")
 
 
+def test_a_url_that_was_made_a_path_is_refused() -> None:
+    """`Path("s3://bucket")` would be a folder `s3:` in the working directory."""
+    with pytest.raises(ValueError, match=r"a URL as text, not .*s3:/bucket.*a Path takes a slash away"):
+        Snapshotter(Path("s3://bucket/run"))
+
+
 def test_missing_fsspec_names_the_extra(monkeypatch: pytest.MonkeyPatch) -> None:
     """Without fsspec the error says what to install."""
     monkeypatch.setitem(sys.modules, "fsspec.core", None)

@@ -13,6 +13,7 @@ from typing import Any, Final, cast
 
 from rlx_experiment._pickling import dump
 from rlx_experiment._runs.metadata import main_script
+from rlx_experiment._runs.rundir import local_path
 
 WRAPPER: Final = "rlx_experiment.experiment_wrapper"
 _TASK_KEYS: Final = ("method_call", "exp_name", "log_dir", "env", "variant", "pre_commands")
@@ -76,7 +77,7 @@ def run_experiment(
     stamp = datetime.now().astimezone().strftime("%Y_%m_%d_%H_%M_%S")
     for number, task in enumerate(tasks, start=1):
         name = task["exp_name"] or f"{exp_prefix}_{stamp}_{number:04d}"
-        folder = task["log_dir"] or str(Path("data", "local", exp_prefix, name).absolute())
+        folder = str(local_path(task["log_dir"] or Path("data", "local", exp_prefix, name)))
         params = {"exp_name": name, "log_dir": folder, **kwargs}
         _run_task(task, params, python_command=python_command, script=script, dry=dry, force_cpu=force_cpu)
 

@@ -7,6 +7,7 @@ from typing import Any, NamedTuple, Self
 from rlx_experiment._arguments.naming import check_name_parameters
 from rlx_experiment._arguments.signature import Function
 from rlx_experiment._context import check_snapshot_options
+from rlx_experiment._runs.rundir import local_path
 from rlx_experiment._source.git import default_store
 
 
@@ -28,6 +29,8 @@ class Options(NamedTuple):
         """Return the options; ValueError if one is out of range."""
         check_snapshot_options(self.snapshot_mode, self.snapshot_gap)
         check_name_parameters(self.name_parameters)
+        if self.log_dir:
+            local_path(self.log_dir)
         return self
 
     def updated(self, changes: Mapping[str, Any]) -> Self:

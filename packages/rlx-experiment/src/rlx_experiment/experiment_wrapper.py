@@ -12,6 +12,7 @@ from typing import Any
 from rlx_experiment._context import SNAPSHOT_MODES
 from rlx_experiment._runs.attempt import RunPlan, run_attempt
 from rlx_experiment._runs.identity import experiment_identity
+from rlx_experiment._runs.rundir import local_path
 from rlx_experiment._secrets import public_arguments
 from rlx_experiment._source.git import default_store
 
@@ -28,7 +29,7 @@ def run_experiment(argv: Sequence[str]) -> None:
     if args.seed is not None:
         _seed(args.seed)
     parameters = public_arguments(variant or {})
-    folder = Path(args.log_dir or Path("data", "local", "experiment", args.exp_name)).absolute()
+    folder = local_path(args.log_dir or Path("data", "local", "experiment", args.exp_name))
     plan = RunPlan(
         experiment=experiment_identity(call),
         place={"module": call.__module__, "function": call.__qualname__, "file": ""},

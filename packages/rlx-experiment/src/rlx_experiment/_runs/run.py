@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any, Self
 
 from rlx_experiment._runs import record
+from rlx_experiment._runs.rundir import local_path
 from rlx_experiment._runs.status import RunStatus, read_status
 from rlx_experiment._source.capture import SOURCE_FILE
 from rlx_experiment._source.files import ARCHIVE_FILE
@@ -104,7 +105,7 @@ class Run:
                 return self.rerun(log_dir, tree=temporary)
         self.rebuild(tree)
         root = str(self.source["root"])
-        wanted = str(Path(log_dir).absolute() if log_dir else self.path)
+        wanted = str(local_path(log_dir) if log_dir else self.path)
         cwd = Path(self.metadata["cwd"])
         if cwd.is_relative_to(root) and (Path(tree) / cwd.relative_to(root)).is_dir():
             cwd = Path(tree) / cwd.relative_to(root)

@@ -1,10 +1,30 @@
 """Run folders: born whole, never shared."""
 
 import os
+import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Final
 
 from rlx_experiment._lock import RunLock
+
+_URL: Final = re.compile(
+    r"[A-Za-z][A-Za-z0-9+.-]+:/"
+)  # one letter is a drive of Windows; a Path has one slash
+
+
+def local_path(log_dir: str | Path) -> Path:
+    """Return `log_dir` as an absolute path.
+
+    Raises:
+        ValueError: If it is a URL: locks, records and logs of a run need a folder of this machine.
+    """
+    if _URL.match(str(log_dir)):
+        raise ValueError(
+            f"log_dir must be a folder of this machine, not {str(log_dir)!r}; snapshots alone may go to a URL: "
+            f"give LocalRunner a SnapshotConfig({str(log_dir)!r}, 'last', 1)."
+        )
+    return Path(log_dir).absolute()
 
 
 def make_run_dir(wanted: Path, fill: Callable[[Path], None]) -> tuple[Path, RunLock]:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from rlx_experiment._arguments.encoder import to_plain
 from rlx_experiment._arguments.naming import run_name
 from rlx_experiment._runs.record import read_arguments
-from rlx_experiment._runs.rundir import numbered_dirs
+from rlx_experiment._runs.rundir import local_path, numbered_dirs
 from rlx_experiment._runs.status import read_status
 from rlx_experiment._secrets import public_arguments
 from rlx_experiment._sweeps.jobs import Job, JobResult, counts, state_of
@@ -81,7 +81,7 @@ def plan_jobs(
             )
         else:
             name = run_name("run", "passed", declared=arguments, passed=passed, arguments=arguments)
-            wanted = Path(log_dir).absolute() / name.removeprefix("run_")
+            wanted = local_path(log_dir) / name.removeprefix("run_")
         jobs.append(Job(passed, _own_folder(wanted, template.identity, arguments)))
     taken = Counter(job.folder for job in jobs)
     for job in jobs:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import zlib
 from collections.abc import Mapping
@@ -16,6 +17,9 @@ from rlx_logging._warn import warn
 
 MANIFEST: Final = "logs.manifest"
 DISCARDED: Final = "discarded"
+_URL: Final = re.compile(
+    r"[A-Za-z][A-Za-z0-9+.-]+:/"
+)  # one letter is a drive of Windows; a Path has one slash
 _END: Final = 1024  # bytes before a position that its checksum is taken of
 
 
@@ -186,6 +190,8 @@ def _checked(path: object) -> Path:
         raise TypeError(f"the folder of a log must be a path; got {path!r}.")
     if not name:
         raise ValueError("the folder of a log must have a name; got ''. The working directory is '.'.")
+    if _URL.match(name):
+        raise ValueError(f"the folder of a log must be on this machine, not {name!r}; give a local path.")
     return Path(name).absolute()  # where it was meant to be, wherever the program goes
 
 

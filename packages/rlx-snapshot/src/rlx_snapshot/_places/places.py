@@ -1,15 +1,18 @@
 """Where snapshots are kept: a directory, or a URL that fsspec understands."""
 
 import os
+import re
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Protocol
+from typing import Final, Protocol
 
 from rlx_snapshot import _platform
 from rlx_snapshot._files import latest_path, numbered_iterations
 from rlx_snapshot._format.container import iteration_in
 from rlx_snapshot._modes import DISCARDED, numbered
 from rlx_snapshot._places.atomic import sync_directory
+
+_URL_IN_A_PATH: Final = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+:/[^/]")  # one letter is a drive of Windows
 
 
 class Place(Protocol):
@@ -93,6 +96,10 @@ def place_for(snapshot_dir: str | os.PathLike[str] | None) -> Place:
         from rlx_snapshot._places.remote import RemotePlace
 
         return RemotePlace(snapshot_dir)
+    if _URL_IN_A_PATH.match(str(snapshot_dir)):
+        raise ValueError(
+            f"snapshot_dir must be a folder, or a URL as text, not {snapshot_dir!r}; a Path takes a slash away."
+        )
     return LocalPlace(Path(snapshot_dir))
 
 
