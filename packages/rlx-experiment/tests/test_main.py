@@ -110,10 +110,7 @@ class TestOptions:
             TRAINER.replace("for epoch", "raise RuntimeError('lost')\n    for epoch"), "--log-dir", "run"
         )
         assert result.returncode == 1
-        assert (
-            "RuntimeError: lost\nThe run is kept as failed; to go on with it, add: --resume --log-dir"
-            in result.stderr
-        )
+        assert "RuntimeError: lost\nThe run is kept as failed; to continue it: " in result.stderr
         assert Run.open("run").status.state == "failed"
 
     def test_the_traceback_is_that_of_the_experiment(self, run_script: RunScript) -> None:

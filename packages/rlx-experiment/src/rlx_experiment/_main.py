@@ -7,11 +7,12 @@ import sys
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Annotated, Any, Final, Literal, NamedTuple, NoReturn
+from typing import Annotated, Any, Final, Literal, NamedTuple, NoReturn
 
 from rlx_experiment._arguments.bounds import check_seed
 from rlx_experiment._arguments.decode import from_json
 from rlx_experiment._arguments.signature import declared_types
+from rlx_experiment._experiment import Experiment
 from rlx_experiment._lock import RunLiveError
 from rlx_experiment._missing import require
 from rlx_experiment._runs import record
@@ -19,9 +20,6 @@ from rlx_experiment._runs.attempt import EXIT_STOPPED, LaunchError
 from rlx_experiment._runs.identity import main_package
 from rlx_experiment._runs.rundir import numbered_dirs
 from rlx_experiment._terminal import tell
-
-if TYPE_CHECKING:
-    from rlx_experiment._template import ExperimentTemplate
 
 SnapshotMode = Literal["all", "last", "gap", "gap_and_last", "gap_overwrite", "none"]
 _BUILT_IN: Final = ("log_dir", "snapshot_mode", "snapshot_gap", "resume")
@@ -35,7 +33,7 @@ class _Recorded(NamedTuple):
     identity: Mapping[str, Any] = {}
 
 
-def main_and_exit(template: "ExperimentTemplate", argv: Sequence[str]) -> NoReturn:
+def main_and_exit(template: Experiment, argv: Sequence[str]) -> NoReturn:
     """Run `template` as `argv` says and exit; an error shows where in the experiment it was, not how that was reached."""
     try:
         code = main(template, argv)
@@ -45,7 +43,7 @@ def main_and_exit(template: "ExperimentTemplate", argv: Sequence[str]) -> NoRetu
     sys.exit(code)
 
 
-def main(template: "ExperimentTemplate", argv: Sequence[str]) -> int:
+def main(template: Experiment, argv: Sequence[str]) -> int:
     """Run `template` as `argv` says and return the exit code; usage errors raise SystemExit(2) after a message."""
     try:
         recorded = _find_recorded(template, argv)
@@ -60,13 +58,13 @@ def main(template: "ExperimentTemplate", argv: Sequence[str]) -> int:
         del options["log_dir"]
     else:
         options["log_dir"] = str(options["log_dir"])
-    passed = _passed(template.__signature__, chosen, argv)
+    passed = _passed(template.signature, chosen, argv)
     again = [*_program(), "--resume", "--log-dir"]
     return launch_for_exit_code(template, options, passed, again=again)
 
 
 def launch_for_exit_code(
-    template: "ExperimentTemplate",
+    template: Experiment,
     options: Mapping[str, Any],
     kwargs: Mapping[str, Any],
     *,
@@ -90,16 +88,14 @@ def launch_for_exit_code(
     except (TypeError, ValueError) as error:
         return _complain(error, 2)
     try:
-        outcome = template.launch(
-            updated, kwargs, command_line=True, launcher=launcher, source_from=source_from
-        )
+        outcome = template.launch(updated, kwargs, again=again, launcher=launcher, source_from=source_from)
     except (LaunchError, RunLiveError) as error:
         return _complain(error, 1)
     except record.ForeignRunError as error:
         return _complain(error, 2)
     if outcome.state == "finished":
         return 0
-    tell(f"stopped; go on with: {shlex.join([*again, str(outcome.path)])}")
+    tell(f"stopped; to continue: {shlex.join([*again, str(outcome.path)])}")
     return EXIT_STOPPED
 
 
@@ -123,7 +119,7 @@ def _complain(error: Exception, code: int) -> int:
     return code
 
 
-def _find_recorded(template: "ExperimentTemplate", argv: Sequence[str]) -> _Recorded:
+def _find_recorded(template: Experiment, argv: Sequence[str]) -> _Recorded:
     """Look for ``--resume`` and its folder before the parser is built, whose defaults depend on it."""
     early = argparse.ArgumentParser(add_help=False, allow_abbrev=False, exit_on_error=False)
     early.add_argument("--log-dir", "--log_dir")
@@ -141,7 +137,7 @@ def _find_recorded(template: "ExperimentTemplate", argv: Sequence[str]) -> _Reco
     return _Recorded(folder, arguments, identity)
 
 
-def _latest(template: "ExperimentTemplate") -> Path:
+def _latest(template: Experiment) -> Path:
     """Return the newest run folder of `template`, or where its first run would go."""
     options = template.options
     if options.name_parameters is not None:
@@ -156,7 +152,7 @@ def _latest(template: "ExperimentTemplate") -> Path:
     return wanted
 
 
-def _parse(template: "ExperimentTemplate", argv: Sequence[str], recorded: _Recorded) -> dict[str, Any]:
+def _parse(template: Experiment, argv: Sequence[str], recorded: _Recorded) -> dict[str, Any]:
     tyro = require("tyro", "cli", "the command line of an experiment")
     parameters = [
         *(_with_recorded_default(p, recorded.arguments) for p in _typed_parameters(template)),
@@ -178,11 +174,11 @@ def _collector(parameters: Sequence[inspect.Parameter], doc: str | None) -> Call
     return collect
 
 
-def _typed_parameters(template: "ExperimentTemplate") -> list[inspect.Parameter]:
+def _typed_parameters(template: Experiment) -> list[inspect.Parameter]:
     """Return the function's parameters, each with a type: declared, or that of its default."""
     hints = declared_types(template.wrapped)
     typed: list[inspect.Parameter] = []
-    for parameter in template.__signature__.parameters.values():
+    for parameter in template.signature.parameters.values():
         if parameter.kind is inspect.Parameter.VAR_KEYWORD:
             continue
         if parameter.name in _BUILT_IN:
@@ -204,7 +200,7 @@ def _with_recorded_default(parameter: inspect.Parameter, recorded: Mapping[str, 
 
 
 def _built_in_parameters(
-    tyro: Any, template: "ExperimentTemplate", identity: Mapping[str, Any]
+    tyro: Any, template: Experiment, identity: Mapping[str, Any]
 ) -> list[inspect.Parameter]:
     options = template.options
 

@@ -4,16 +4,13 @@ import sys
 from collections.abc import Iterable, Mapping, Sequence
 from functools import update_wrapper
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, Literal, NoReturn, cast, overload
+from typing import TYPE_CHECKING, Any, Literal, NoReturn, cast, overload
 
-from rlx_experiment._arguments.bounds import check_bounds
-from rlx_experiment._arguments.naming import run_name
-from rlx_experiment._arguments.signature import Function, Parameters, public_signature, read_parameters
+from rlx_experiment._arguments.signature import Function
+from rlx_experiment._experiment import Experiment
 from rlx_experiment._options import Options
 from rlx_experiment._pickling import dump
-from rlx_experiment._runs.attempt import Outcome, RunPlan, run_attempt
-from rlx_experiment._runs.identity import experiment_identity, find, place, qualified_name, recorded_place
-from rlx_experiment._secrets import public_arguments
+from rlx_experiment._runs.identity import find, qualified_name
 
 if TYPE_CHECKING:
     import inspect
@@ -22,7 +19,7 @@ if TYPE_CHECKING:
     from rlx_experiment._sweeps.sweep import Launcher
 
 
-class ExperimentTemplate:
+class ExperimentTemplate(Experiment):
     """Creates run folders and runs an experiment in them. Made by :func:`wrap_experiment`, which names the arguments.
 
     Called with keyword arguments it launches a run and returns the function's value. One positional dictionary in
@@ -44,8 +41,8 @@ class ExperimentTemplate:
         use_existing_dir: bool,
         source_store: str | None = None,
     ) -> None:
-        self.options: Final = Options(
-            function=None,
+        options = Options(
+            function=function,
             log_dir=log_dir,
             name=name,
             prefix=prefix,
@@ -55,17 +52,11 @@ class ExperimentTemplate:
             name_parameters=name_parameters,
             use_existing_dir=use_existing_dir,
             source_store=source_store,
-        ).checked()
-        self.function: Function | None = None
-        self._parameters = Parameters()
-        if function is not None:
-            self._wrap(function)
+        )
+        super().__init__(options)
 
     def _wrap(self, function: Function) -> None:
-        if not callable(function):
-            raise ValueError(f"wrap_experiment should be applied to a single function, not to {function!r}")
-        self._parameters = read_parameters(function)
-        self.function = function
+        super()._wrap(function)
         update_wrapper(self, function)
 
     if TYPE_CHECKING:
@@ -79,7 +70,7 @@ class ExperimentTemplate:
             self, name: str
         ) -> object:  # a property would be taken for the signature of the class
             if name == "__signature__" and "function" in vars(self):
-                return public_signature(self.wrapped)
+                return self.signature
             raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
@@ -103,90 +94,6 @@ class ExperimentTemplate:
                 f"{', '.join(map(repr, args))}"
             )
         return self.options.updated(cast("dict[str, Any]", args[0]))
-
-    def launch(
-        self,
-        options: Options,
-        kwargs: Mapping[str, Any],
-        *,
-        command_line: bool = False,
-        launcher: Path | None = None,
-        source_from: Path | None = None,
-        console: bool = False,
-    ) -> Outcome:
-        """Run the experiment with `kwargs` in a folder as `options` say; return its value, state and folder.
-
-        Raises:
-            TypeError, ValueError: `kwargs` do not fit the function; nothing was written.
-            RunLiveError: The folder to be reused belongs to a running process.
-            ForeignRunError: From the command line, it holds a run that is not of this experiment.
-        """
-        function = options.function or self.wrapped
-        parameters = self._parameters if function is self.function else read_parameters(function)
-        passed, arguments = parameters.bind(kwargs)
-        check_bounds(function, arguments)
-        plan = RunPlan(
-            experiment=experiment_identity(function),
-            place=recorded_place(source_from) if source_from else place(function),
-            folder=self.folder(options, passed, arguments),
-            reuse=options.use_existing_dir,
-            passed=public_arguments(passed),
-            arguments=public_arguments(arguments),
-            snapshot_mode=options.snapshot_mode,
-            snapshot_gap=options.snapshot_gap,
-            archive=options.archive_launch_repo,
-            source_store=options.store,
-            command_line=command_line,
-            launcher=launcher,
-            source_from=source_from,
-            console=console,
-        )
-        return run_attempt(plan, lambda context: parameters.call(function, context, kwargs))
-
-    def folder(self, options: Options, passed: Mapping[str, Any], arguments: Mapping[str, Any]) -> Path:
-        """Return the folder that a run asks for; the one it gets may have a number appended."""
-        if options.log_dir:
-            return Path(options.log_dir).absolute()
-        name = run_name(
-            options.name or qualified_name(options.function or self.wrapped).rpartition(".")[2],
-            options.name_parameters,
-            declared=self._parameters.names,
-            passed=passed,
-            arguments=arguments,
-        )
-        return Path("data", "local", options.prefix, name).absolute()
-
-    @property
-    def identity(self) -> str:
-        """``file.py:function``, by which a folder's run is recognised as one of this experiment."""
-        return experiment_identity(self.wrapped)
-
-    @property
-    def wrapped(self) -> Function:
-        """The experiment function itself; ValueError before there is one."""
-        if self.function is None:
-            raise ValueError("this wrap_experiment(...) was not applied to a function yet")
-        return self.function
-
-    def bind(self, kwargs: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
-        """Return what is passed, in declared order, and all arguments with defaults.
-
-        Raises:
-            TypeError: An argument is missing, or not known.
-            ValueError: One is outside of the bounds that its annotation declares.
-        """
-        passed, arguments = self._parameters.bind(kwargs)
-        check_bounds(self.wrapped, arguments)
-        return passed, arguments
-
-    @property
-    def place(self) -> dict[str, object]:
-        """Module, name and file of the function, by which another process finds the experiment."""
-        return place(self.wrapped)
-
-    def changes(self) -> dict[str, Any]:
-        """Return the template's own options, but for the function."""
-        return {key: value for key, value in self.options._asdict().items() if key != "function"}
 
     def sweep(
         self,

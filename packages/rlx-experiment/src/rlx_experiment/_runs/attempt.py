@@ -2,10 +2,11 @@
 
 import logging
 import os
+import shlex
 import sys
 import traceback
 import warnings
-from collections.abc import Callable, Generator, Mapping
+from collections.abc import Callable, Generator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final, Literal, NamedTuple
@@ -48,8 +49,11 @@ class RunPlan(NamedTuple):
     archive: bool
     source_store: Path
     """Folder that keeps one archive per code state."""
-    command_line: bool = False
-    """Whether to refuse a folder with a run that is not of this experiment, and to say where the run goes."""
+    again: Sequence[str] = ()
+    """Command that, with the run's folder appended, continues the run; empty unless a command line asked for the run.
+
+    A command line refuses a folder with a run that is not of this experiment, and says where the run goes.
+    """
 
     launcher: Path | None = None
     """Main script of the program that asks for the run; None for that of this process."""
@@ -95,9 +99,9 @@ def run_attempt(plan: RunPlan, body: Callable[[ExperimentContext], Any]) -> Outc
             attempt.end(state, None if state == "finished" else error)
         except OSError as problem:  # a full disk, say: it must not hide what went wrong
             error.add_note(f"How the run ended could not be recorded: {problem}")
-        if plan.command_line and state == "failed":
+        if plan.again and state == "failed":
             error.add_note(
-                f"The run is kept as failed; to go on with it, add: --resume --log-dir {attempt.folder}"
+                f"The run is kept as failed; to continue it: {shlex.join([*plan.again, str(attempt.folder)])}"
             )
         raise
     finally:
@@ -110,7 +114,7 @@ def _told_to_people(plan: RunPlan) -> Generator[None, None, None]:
     try:
         yield
     except OSError as error:
-        if not plan.command_line:
+        if not plan.again:
             raise
         raise LaunchError(f"the run was not started in {plan.folder}: {error}") from error
 
@@ -174,7 +178,7 @@ class _Attempt:
             if self.plan.console:
                 _print_to(self.folder / "console.log")
             logging.getLogger("rlx_experiment").info("attempt %d at %s", self._number, self.folder)
-            if self.plan.command_line:
+            if self.plan.again:
                 tell(f"run folder: {self.folder}")
             if self._changed:
                 self._tell_changes()
@@ -186,7 +190,7 @@ class _Attempt:
     def _tell_changes(self) -> None:
         told = f"changed arguments: {self._changed}; they hold for what is made anew, not for what comes back from the snapshot"
         logging.getLogger("rlx_experiment").info(told)
-        if self.plan.command_line:
+        if self.plan.again:
             tell(told)
 
     def _capture(self) -> dict[str, Any]:
@@ -223,7 +227,7 @@ class _Attempt:
             value = body(context)
             stopped = context.was_stopped()
         except SystemExit as error:  # the function itself says that it stopped
-            if error.code != EXIT_STOPPED or not self.plan.command_line:
+            if error.code != EXIT_STOPPED or not self.plan.again:
                 raise
         finally:
             context.finalize()
@@ -257,7 +261,7 @@ def _print_to(path: Path) -> None:
 
 
 def _is_same_run(plan: RunPlan) -> bool:
-    if plan.command_line:
+    if plan.again:
         return record.check_same_experiment(plan.folder, plan.experiment)
     recorded = record.read_arguments(plan.folder)
     return recorded is not None and recorded[1].get("experiment") == plan.experiment

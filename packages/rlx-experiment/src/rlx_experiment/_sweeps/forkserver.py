@@ -17,7 +17,8 @@ from collections.abc import Mapping
 from contextlib import suppress
 from typing import Any
 
-from rlx_experiment._sweeps.jobs import load, run_job
+from rlx_experiment._loading import load_experiment
+from rlx_experiment._sweeps.jobs import run_job
 
 
 def main() -> None:
@@ -84,7 +85,7 @@ class _Server:
             return None
         key = json.dumps(identity, sort_keys=True)
         if key not in self._templates:
-            self._templates[key] = load(identity)
+            self._templates[key] = load_experiment(identity)
             gc.freeze()  # so that children do not copy what was imported, only because they collect garbage
         return self._templates[key]
 

@@ -2,19 +2,23 @@
 
 import pickle
 import sys
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from itertools import product
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, Literal, NamedTuple, get_args
+from typing import Any, Final, Literal, NamedTuple, get_args
 
+from rlx_experiment._experiment import Experiment
+from rlx_experiment._loading import load_experiment
+from rlx_experiment._lock import RunLiveError
+from rlx_experiment._options import Options
 from rlx_experiment._pickling import dump
 from rlx_experiment._runs.identity import is_importable
 from rlx_experiment._runs.metadata import main_script
 
-if TYPE_CHECKING:
-    from rlx_experiment._template import ExperimentTemplate
-
 JobState = Literal["finished", "stopped", "failed", "running elsewhere", "to go"]
+
+OnEnd = Callable[[int, int, int], None]
+"""Called with index, exit code and number of tries of each job that has ended for good."""
 
 FINISHED: Final = 0
 STOPPED: Final = 75
@@ -51,7 +55,7 @@ def state_of(code: int) -> JobState:
     return {STOPPED: "stopped", LIVE: "running elsewhere"}.get(code, "failed")  # type: ignore[return-value]
 
 
-def pack_job(template: "ExperimentTemplate", job: Job) -> bytes:
+def pack_job(template: Experiment, job: Job) -> bytes:
     """Return all that another process needs to run `job`."""
     identity = template.place if is_importable(template.wrapped, template) else None
     pickled = dump(template.wrapped) if identity is None else None
@@ -59,19 +63,16 @@ def pack_job(template: "ExperimentTemplate", job: Job) -> bytes:
     return dump((identity, pickled, options, dict(job.arguments), main_script()))
 
 
-def run_job(packed: bytes, template: "ExperimentTemplate | None" = None) -> int:
+def run_job(packed: bytes, template: Experiment | None = None) -> int:
     """Run a packed job in this process and return its exit code; a run begun before goes on.
 
     Args:
         packed: From :func:`pack_job`.
         template: The experiment, where it is loaded already.
     """
-    from rlx_experiment._lock import RunLiveError
-    from rlx_experiment._template import wrap_experiment
-
     identity, pickled, options, arguments, launcher = pickle.loads(packed)
     if template is None:
-        template = wrap_experiment(pickle.loads(pickled)) if identity is None else load(identity)
+        template = load_experiment(identity) if identity else _travelled(pickled, options)
     try:
         outcome = template.launch(
             template.options.updated(options), arguments, launcher=launcher, console=True
@@ -81,11 +82,9 @@ def run_job(packed: bytes, template: "ExperimentTemplate | None" = None) -> int:
     return FINISHED if outcome.state == "finished" else STOPPED
 
 
-def load(identity: Mapping[str, Any]) -> "ExperimentTemplate":
-    """Return the experiment at `identity`, a module, name and file."""
-    from rlx_experiment._replay import load_template
-
-    return load_template(identity)
+def _travelled(function: bytes, options: Mapping[str, Any]) -> Experiment:
+    """Return an experiment that came with its job."""
+    return Experiment(Options(function=pickle.loads(function), **options))
 
 
 def counts(results: Sequence[JobResult]) -> str:

@@ -2,20 +2,15 @@
 
 import os
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal, NamedTuple
+from typing import Literal, NamedTuple
 
+from rlx_experiment._experiment import Experiment
 from rlx_experiment._runs.signals import StopRequest
-from rlx_experiment._sweeps.jobs import FINISHED, LIVE, STOPPED, Job, pack_job
+from rlx_experiment._sweeps.jobs import FINISHED, LIVE, STOPPED, Job, OnEnd, pack_job
 from rlx_experiment._sweeps.processes import ForkServer, Spawner
-
-if TYPE_CHECKING:
-    from rlx_experiment._template import ExperimentTemplate
-
-OnEnd = Callable[[int, int, int], None]
-"""Called with index, exit code and number of tries of each job that has ended for good."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -45,7 +40,7 @@ class Local:
         if self.retries < 0:
             raise ValueError(f"retries should be at least 0, not {self.retries!r}")
 
-    def run(self, template: "ExperimentTemplate", jobs: Sequence[Job], on_end: OnEnd) -> None:
+    def run(self, template: Experiment, jobs: Sequence[Job], on_end: OnEnd) -> None:
         """Run `jobs` of `template` to their ends."""
         gpus = visible_gpus() if self.gpus == "auto" else [str(gpu) for gpu in self.gpus]
         places = (len(gpus) or os.cpu_count() or 1) if self.jobs == "auto" else self.jobs

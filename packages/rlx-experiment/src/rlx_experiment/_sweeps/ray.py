@@ -2,14 +2,11 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from rlx_experiment._experiment import Experiment
 from rlx_experiment._missing import require
-from rlx_experiment._sweeps.jobs import Job, pack_job, run_job
-
-if TYPE_CHECKING:
-    from rlx_experiment._sweeps.pool import OnEnd
-    from rlx_experiment._template import ExperimentTemplate
+from rlx_experiment._sweeps.jobs import Job, OnEnd, pack_job, run_job
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -31,7 +28,7 @@ class Ray:
     num_gpus: float = 0
     retries: int = 1
 
-    def run(self, template: "ExperimentTemplate", jobs: Sequence[Job], on_end: "OnEnd") -> None:
+    def run(self, template: Experiment, jobs: Sequence[Job], on_end: OnEnd) -> None:
         """Run `jobs` and wait for all of them."""
         ray = require("ray", "ray", "the Ray launcher")
         if not ray.is_initialized():

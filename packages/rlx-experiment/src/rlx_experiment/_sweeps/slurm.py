@@ -3,16 +3,13 @@
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from rlx_experiment._experiment import Experiment
 from rlx_experiment._missing import require
 from rlx_experiment._runs.signals import StopRequest, request_stop
 from rlx_experiment._runs.status import read_status
-from rlx_experiment._sweeps.jobs import FINISHED, STOPPED, Job, pack_job, run_job
-
-if TYPE_CHECKING:
-    from rlx_experiment._sweeps.pool import OnEnd
-    from rlx_experiment._template import ExperimentTemplate
+from rlx_experiment._sweeps.jobs import FINISHED, STOPPED, Job, OnEnd, pack_job, run_job
 
 
 class SlurmJob:
@@ -54,7 +51,7 @@ class Slurm:
     parameters: Mapping[str, Any] = field(default_factory=dict[str, Any])
     poll: float = 5.0
 
-    def run(self, template: "ExperimentTemplate", jobs: Sequence[Job], on_end: "OnEnd") -> None:
+    def run(self, template: Experiment, jobs: Sequence[Job], on_end: OnEnd) -> None:
         """Submit `jobs` and wait for all of them."""
         submitit = require("submitit", "slurm", "the Slurm launcher")
         executor = submitit.AutoExecutor(folder=self.folder, cluster=self.cluster)
@@ -69,7 +66,7 @@ class Slurm:
             if code is not None:
                 on_end(index, code, 1)
 
-    def _wait(self, waiting: dict[int, Any], stop: StopRequest, on_end: "OnEnd") -> dict[int, Any]:
+    def _wait(self, waiting: dict[int, Any], stop: StopRequest, on_end: OnEnd) -> dict[int, Any]:
         """Wait for jobs, by their indices, until all have ended; return those that have not at a request to stop."""
         while waiting and not stop.requested:
             for index in [index for index, job in waiting.items() if job.done()]:

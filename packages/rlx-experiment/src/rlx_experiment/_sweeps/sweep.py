@@ -7,39 +7,37 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import Any, Protocol
 
 from rlx_experiment._arguments.encoder import to_plain
 from rlx_experiment._arguments.naming import run_name
+from rlx_experiment._experiment import Experiment
 from rlx_experiment._runs.record import read_arguments
 from rlx_experiment._runs.rundir import local_path, numbered_dirs
 from rlx_experiment._runs.status import read_status
 from rlx_experiment._secrets import public_arguments
-from rlx_experiment._sweeps.jobs import Job, JobResult, counts, state_of
-from rlx_experiment._sweeps.pool import Local, OnEnd
+from rlx_experiment._sweeps.jobs import Job, JobResult, OnEnd, counts, state_of
+from rlx_experiment._sweeps.pool import Local
 from rlx_experiment._terminal import tell
-
-if TYPE_CHECKING:
-    from rlx_experiment._template import ExperimentTemplate
 
 
 class Launcher(Protocol):
     """Where the jobs of a sweep run: :class:`Local`, :class:`Slurm`, :class:`Ray`, or another."""
 
-    def run(self, template: "ExperimentTemplate", jobs: Sequence[Job], on_end: OnEnd) -> None:
+    def run(self, template: Experiment, jobs: Sequence[Job], on_end: OnEnd) -> None:
         """Run `jobs`; call `on_end` with index, exit code and tries as each has ended for good."""
         ...
 
 
 def run_sweep(
-    template: "ExperimentTemplate",
+    template: Experiment,
     points: Iterable[Mapping[str, Any]],
     *,
     launcher: Launcher | None,
     log_dir: str | Path | None,
     progress: bool,
 ) -> list[JobResult]:
-    """Run `template` at all `points`; see :meth:`ExperimentTemplate.sweep`."""
+    """Run `template` at all `points`; see ``ExperimentTemplate.sweep``."""
     given = [dict(point) for point in points]
     jobs = plan_jobs(template, given, log_dir)
     done = [_is_finished(job.folder) for job in jobs]
@@ -64,7 +62,7 @@ def run_sweep(
 
 
 def plan_jobs(
-    template: "ExperimentTemplate", points: Sequence[Mapping[str, Any]], log_dir: str | Path | None
+    template: Experiment, points: Sequence[Mapping[str, Any]], log_dir: str | Path | None
 ) -> list[Job]:
     """Return a job for each point, in a folder named by its arguments, the one of an earlier sweep if there is one.
 
