@@ -326,7 +326,7 @@ class TestModule:
     def test_says_how_it_goes_on(self, package: Path) -> None:
         """The command that it names is the one it was started by, and works."""
         told = run_module().stderr.splitlines()[-1]
-        command = shlex.split(told.removeprefix("stopped; go on with: "))
+        command = shlex.split(told.removeprefix("stopped; to continue: "))
         assert command[1:3] == ["-m", "deep.trainer.train"]
         again = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
         assert (again.returncode, again.stdout) == (0, "neighbour True __main__ deep.trainer\n")

@@ -286,9 +286,9 @@ class TestFaults:
     def test_a_dead_job_costs_one_retry(self, run_script: RunScript) -> None:
         """A job that is killed is run again; one that always fails is given up, and the others run."""
         result = run_script(SCRIPT, "0", "1", "2")
-        assert result.stdout.splitlines() == ["0 finished 1", "1 finished 2", "2 failed 2"]
+        assert result.stdout.splitlines() == ["0 finished 1", "1 finished 2", "2 failed 1"]
         folder = Path("data/local/experiment/exp_seed=2").absolute()
-        told = f"failed after 2 tries: {folder} (RuntimeError: never works; see its console.log)"
+        told = f"failed after 1 try: {folder} (RuntimeError: never works; see its console.log)"
         assert told in result.stderr
         assert "never works" in Path("data/local/experiment/exp_seed=2/console.log").read_text()
 

@@ -1,15 +1,16 @@
 """An experiment: a function, the options of its runs, and how one run is launched."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from rlx_experiment._arguments.bounds import check_bounds
+from rlx_experiment._arguments.bounds import check_bounds, check_seed
 from rlx_experiment._arguments.naming import run_name
+from rlx_experiment._arguments.scalars import with_plain_scalars
 from rlx_experiment._arguments.signature import Function, Parameters, public_signature, read_parameters
 from rlx_experiment._options import Options
 from rlx_experiment._runs.attempt import Outcome, RunPlan, run_attempt
-from rlx_experiment._runs.identity import experiment_identity, place, qualified_name, recorded_place
+from rlx_experiment._runs.identity import Origin, find_origin, qualified_name, recorded_place
 from rlx_experiment._secrets import public_arguments
 
 if TYPE_CHECKING:
@@ -19,9 +20,10 @@ if TYPE_CHECKING:
 class Experiment:
     """A function whose runs are recorded, as command lines, sweeps and replays see it."""
 
-    def __init__(self, options: Options) -> None:
+    def __init__(self, options: Options, *, origin: Origin | None = None) -> None:
         self.options: Final = options._replace(function=None).checked()
         self.function: Function | None = None
+        self._origin = origin
         self._parameters = Parameters()
         if options.function is not None:
             self._wrap(options.function)
@@ -64,11 +66,13 @@ class Experiment:
         """
         function = options.function or self.wrapped
         parameters = self._parameters if function is self.function else read_parameters(function)
-        passed, arguments = parameters.bind(kwargs)
+        given = with_plain_scalars(function, kwargs)
+        passed, arguments = parameters.bind(given)
         check_bounds(function, arguments)
+        check_seed(arguments)
+        origin = self.origin if function is self.function else find_origin(function)
         plan = RunPlan(
-            experiment=experiment_identity(function),
-            place=recorded_place(source_from) if source_from else place(function),
+            origin=origin._replace(place=recorded_place(source_from)) if source_from else origin,
             folder=self.folder(options, passed, arguments),
             reuse=options.use_existing_dir,
             passed=public_arguments(passed),
@@ -82,25 +86,54 @@ class Experiment:
             source_from=source_from,
             console=console,
         )
-        return run_attempt(plan, lambda context: parameters.call(function, context, kwargs))
+        return run_attempt(plan, lambda context: parameters.call(function, context, given))
 
-    def folder(self, options: Options, passed: Mapping[str, Any], arguments: Mapping[str, Any]) -> Path:
-        """Return the folder that a run asks for; the one it gets may have a number appended."""
+    @property
+    def defaults(self) -> Mapping[str, Any]:
+        """Defaults of the parameters that have one."""
+        return self._parameters.defaults
+
+    def folder(
+        self,
+        options: Options,
+        passed: Mapping[str, Any],
+        arguments: Mapping[str, Any],
+        *,
+        also: Collection[str] = (),
+    ) -> Path:
+        """Return the folder that a run asks for; the one it gets may have a number appended.
+
+        Args:
+            options: The experiment's own options, or changed ones.
+            passed: What the caller gave.
+            arguments: The same with defaults filled in.
+            also: Fields of objects that are named even where they have their default.
+        """
         if options.log_dir:
             return Path(options.log_dir).absolute()
         name = run_name(
             options.name or qualified_name(options.function or self.wrapped).rpartition(".")[2],
             options.name_parameters,
-            declared=self._parameters.names,
+            declared=[
+                *self._parameters.names,
+                *(name for name in passed if name not in self._parameters.names),
+            ],
             passed=passed,
             arguments=arguments,
+            defaults=self._parameters.defaults,
+            also=also,
         )
         return Path("data", "local", options.prefix, name).absolute()
 
     @property
     def identity(self) -> str:
         """``file.py:function``, by which a folder's run is recognised as one of this experiment."""
-        return experiment_identity(self.wrapped)
+        return self.origin.experiment
+
+    @property
+    def origin(self) -> Origin:
+        """Where the function was written, which is not seen any more where it has travelled to another process."""
+        return self._origin or find_origin(self.wrapped)
 
     @property
     def wrapped(self) -> Function:
@@ -116,14 +149,15 @@ class Experiment:
             TypeError: An argument is missing, or not known.
             ValueError: One is outside of the bounds that its annotation declares.
         """
-        passed, arguments = self._parameters.bind(kwargs)
+        passed, arguments = self._parameters.bind(with_plain_scalars(self.wrapped, kwargs))
         check_bounds(self.wrapped, arguments)
+        check_seed(arguments)
         return passed, arguments
 
     @property
-    def place(self) -> dict[str, object]:
+    def place(self) -> Mapping[str, object]:
         """Module, name and file of the function, by which another process finds the experiment."""
-        return place(self.wrapped)
+        return self.origin.place
 
     def changes(self) -> dict[str, Any]:
         """Return the template's own options, but for the function."""

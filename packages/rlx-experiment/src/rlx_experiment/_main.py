@@ -4,25 +4,22 @@ import argparse
 import inspect
 import shlex
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
-from typing import Annotated, Any, Final, Literal, NamedTuple, NoReturn
+from typing import Annotated, Any, Literal, NamedTuple, NoReturn
 
-from rlx_experiment._arguments.bounds import check_seed
-from rlx_experiment._arguments.decode import from_json
-from rlx_experiment._arguments.signature import declared_types
 from rlx_experiment._experiment import Experiment
+from rlx_experiment._flags import BUILT_IN, collector, experiment_flags, given_arguments
 from rlx_experiment._lock import RunLiveError
 from rlx_experiment._missing import require
 from rlx_experiment._runs import record
 from rlx_experiment._runs.attempt import EXIT_STOPPED, LaunchError
-from rlx_experiment._runs.identity import main_package
+from rlx_experiment._runs.identity import check_same_experiment, holds_run_of, main_package
 from rlx_experiment._runs.rundir import numbered_dirs
 from rlx_experiment._terminal import tell
 
 SnapshotMode = Literal["all", "last", "gap", "gap_and_last", "gap_overwrite", "none"]
-_BUILT_IN: Final = ("log_dir", "snapshot_mode", "snapshot_gap", "resume")
 
 
 class _Recorded(NamedTuple):
@@ -47,20 +44,17 @@ def main(template: Experiment, argv: Sequence[str]) -> int:
     """Run `template` as `argv` says and return the exit code; usage errors raise SystemExit(2) after a message."""
     try:
         recorded = _find_recorded(template, argv)
-        chosen = _parse(template, argv, recorded)
-        check_seed(chosen)
+        options, given = _parse(template, argv, recorded)
     except ValueError as error:  # a ForeignRunError is one
         return _complain(error, 2)
-    options = {key: chosen.pop(key) for key in _BUILT_IN}
     if options.pop("resume"):
         options |= {"use_existing_dir": True, "log_dir": str(recorded.folder)}
     elif options["log_dir"] is None:
         del options["log_dir"]
     else:
         options["log_dir"] = str(options["log_dir"])
-    passed = _passed(template.signature, chosen, argv)
     again = [*_program(), "--resume", "--log-dir"]
-    return launch_for_exit_code(template, options, passed, again=again)
+    return launch_for_exit_code(template, options, given, again=again)
 
 
 def launch_for_exit_code(
@@ -131,7 +125,7 @@ def _find_recorded(template: Experiment, argv: Sequence[str]) -> _Recorded:
     if not found.resume:
         return _Recorded()
     folder = Path(found.log_dir).absolute() if found.log_dir else _latest(template)
-    if not record.check_same_experiment(folder, template.identity):
+    if not check_same_experiment(folder, template.identity):
         return _Recorded(folder)
     arguments, identity = record.read_arguments(folder) or ({}, {})
     return _Recorded(folder, arguments, identity)
@@ -146,57 +140,24 @@ def _latest(template: Experiment) -> Path:
         )
     wanted = template.folder(options, {}, {})
     for folder in numbered_dirs(wanted):
-        recorded = record.read_arguments(folder)
-        if recorded and recorded[1].get("experiment") == template.identity:
+        if holds_run_of(folder, template.identity):
             return folder
     return wanted
 
 
-def _parse(template: Experiment, argv: Sequence[str], recorded: _Recorded) -> dict[str, Any]:
+def _parse(
+    template: Experiment, argv: Sequence[str], recorded: _Recorded
+) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Return what `argv` chooses: built-in options, and the experiment's arguments that are not simply defaults."""
     tyro = require("tyro", "cli", "the command line of an experiment")
+    flags = experiment_flags(tyro, template, recorded.arguments)
     parameters = [
-        *(_with_recorded_default(p, recorded.arguments) for p in _typed_parameters(template)),
+        *(flag.parameter for flag in flags),
         *_built_in_parameters(tyro, template, recorded.identity),
     ]
-    chosen: dict[str, Any] = tyro.cli(_collector(parameters, template.wrapped.__doc__), args=list(argv))
-    return chosen
-
-
-def _collector(parameters: Sequence[inspect.Parameter], doc: str | None) -> Callable[..., dict[str, Any]]:
-    """Return a function with `parameters` that returns its arguments."""
-
-    def collect(**arguments: Any) -> dict[str, Any]:
-        return arguments
-
-    vars(collect)["__signature__"] = inspect.Signature(parameters)
-    collect.__annotations__ = {parameter.name: parameter.annotation for parameter in parameters}
-    collect.__doc__ = doc or ""
-    return collect
-
-
-def _typed_parameters(template: Experiment) -> list[inspect.Parameter]:
-    """Return the function's parameters, each with a type: declared, or that of its default."""
-    hints = declared_types(template.wrapped)
-    typed: list[inspect.Parameter] = []
-    for parameter in template.signature.parameters.values():
-        if parameter.kind is inspect.Parameter.VAR_KEYWORD:
-            continue
-        if parameter.name in _BUILT_IN:
-            raise ValueError(f"parameter {parameter.name!r} has the name of a built-in option; rename it")
-        default: Any = parameter.default
-        guess: Any = str if default is None or default is inspect.Parameter.empty else default.__class__
-        typed.append(parameter.replace(annotation=hints.get(parameter.name, guess)))
-    return typed
-
-
-def _with_recorded_default(parameter: inspect.Parameter, recorded: Mapping[str, Any]) -> inspect.Parameter:
-    """Return `parameter` with its recorded value as default; required if that cannot be read back from JSON."""
-    if parameter.name not in recorded:
-        return parameter
-    try:
-        return parameter.replace(default=from_json(recorded[parameter.name], parameter.annotation))
-    except ValueError:
-        return parameter.replace(default=inspect.Parameter.empty)
+    chosen: dict[str, Any] = tyro.cli(collector(parameters, template.wrapped.__doc__), args=list(argv))
+    options = {key: chosen.pop(key) for key in BUILT_IN}
+    return options, given_arguments(template, flags, chosen, argv)
 
 
 def _built_in_parameters(
@@ -236,14 +197,3 @@ def _built_in_parameters(
             "not given again. Where there is no run yet, start one.",
         ),
     ]
-
-
-def _passed(signature: inspect.Signature, chosen: Mapping[str, Any], argv: Sequence[str]) -> dict[str, Any]:
-    """Return the arguments that are not simply defaults: named on the command line, or different from them."""
-    words = {word.lstrip("-").partition("=")[0].replace("-", "_") for word in argv if word.startswith("--")}
-    named = {word.removeprefix("no_").partition(".")[0] for word in words} | words
-    return {
-        name: value
-        for name, value in chosen.items()
-        if name in named or value != signature.parameters[name].default
-    }

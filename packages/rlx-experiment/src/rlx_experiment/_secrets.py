@@ -4,7 +4,9 @@ import fnmatch
 import re
 from collections.abc import Mapping, Sequence
 from pathlib import PurePosixPath
-from typing import Final
+from typing import Final, cast
+
+from rlx_experiment._arguments.encoder import to_plain
 
 _SECRET_FILES: Final = (
     ".env", ".env.*", "*.env", ".netrc", "_netrc", ".pypirc", ".npmrc", ".git-credentials", ".htpasswd",
@@ -65,9 +67,28 @@ def is_secret_argument(name: str, value: object) -> bool:
 
 def public_arguments(arguments: Mapping[str, object]) -> dict[str, object]:
     """Return `arguments` as they are recorded, with a marker in the place of credentials."""
+    return {name: _public(name, value) for name, value in arguments.items()}
+
+
+def _public(name: str, value: object) -> object:
+    if is_secret_argument(name, value):
+        return {SECRET_MARKER: True}
+    if value is None or type(value) in (bool, int, float, str) or type(value).__module__ == "numpy":
+        return value
+    plain: object = to_plain(value)
+    hidden = _without_secrets(plain)
+    return value if hidden == plain else hidden
+
+
+def _without_secrets(plain: object) -> object:
+    """Return a recorded value with a marker in the place of its entries that look like credentials."""
+    if isinstance(plain, list):
+        return [_without_secrets(item) for item in cast("list[object]", plain)]
+    if not isinstance(plain, dict):
+        return plain
     return {
-        name: {SECRET_MARKER: True} if is_secret_argument(name, value) else value
-        for name, value in arguments.items()
+        name: {SECRET_MARKER: True} if is_secret_argument(name, value) else _without_secrets(value)
+        for name, value in cast("dict[str, object]", plain).items()
     }
 
 

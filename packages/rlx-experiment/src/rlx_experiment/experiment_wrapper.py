@@ -11,7 +11,7 @@ from typing import Any
 
 from rlx_experiment._context import SNAPSHOT_MODES
 from rlx_experiment._runs.attempt import RunPlan, run_attempt
-from rlx_experiment._runs.identity import experiment_identity
+from rlx_experiment._runs.identity import find_origin
 from rlx_experiment._runs.rundir import local_path
 from rlx_experiment._secrets import public_arguments
 from rlx_experiment._source.git import default_store
@@ -31,8 +31,9 @@ def run_experiment(argv: Sequence[str]) -> None:
     parameters = public_arguments(variant or {})
     folder = local_path(args.log_dir or Path("data", "local", "experiment", args.exp_name))
     plan = RunPlan(
-        experiment=experiment_identity(call),
-        place={"module": call.__module__, "function": call.__qualname__, "file": ""},
+        origin=find_origin(call)._replace(
+            place={"module": call.__module__, "function": call.__qualname__, "file": ""}
+        ),
         folder=folder,
         reuse=False,
         passed=parameters,

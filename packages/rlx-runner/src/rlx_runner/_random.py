@@ -41,7 +41,8 @@ def set_seed(seed: int) -> None:
         TypeError: If `seed` is no whole number.
         ValueError: If it is outside that range.
     """
-    if not 0 <= check_whole("seed", seed) <= MAX_SEED:
+    seed = check_whole("seed", seed)
+    if not 0 <= seed <= MAX_SEED:
         raise ValueError(f"seed is {seed}; it must lie between 0 and {MAX_SEED}.")
     random.seed(seed)
     if _is_twister(_GENERATORS.get_bit_generator()):

@@ -11,6 +11,7 @@ import typing
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Final
 
+from rlx_experiment._arguments.fields import field_types
 from rlx_experiment._arguments.signature import Function, declared_types
 
 MAX_SEED: Final = 2**32 - 1
@@ -32,12 +33,17 @@ def check_bounds(function: Function, arguments: Mapping[str, Any]) -> None:
         annotations = declared_types(function)
     except ValueError:
         return
-    known = sys.modules.get("annotated_types")
+    _check_all(annotations, arguments, sys.modules.get("annotated_types"))
+
+
+def _check_all(annotations: Mapping[str, Any], values: Mapping[str, Any], known: Any) -> None:
     for name, annotation in annotations.items():
-        value = arguments.get(name)
+        value = values.get(name)
         if value is None:
             continue
         _check_choice(name, value, annotation)
+        fields = field_types(type(value))
+        _check_all(fields, {field: getattr(value, field, None) for field in fields}, known)
         for key, bound in _declared_bounds(annotation, known) if known else ():
             words, holds = _COMPARISONS[key]
             if not holds(value, bound):
@@ -55,10 +61,11 @@ def _check_choice(name: str, value: object, annotation: Any) -> None:
 
 
 def check_seed(arguments: Mapping[str, object]) -> None:
-    """Raise ValueError if there is an argument `seed` that is an integer and that no generator takes."""
-    seed = arguments.get("seed")
-    if isinstance(seed, int) and not 0 <= seed <= MAX_SEED:
-        raise ValueError(f"seed should be from 0 to {MAX_SEED}, not {seed}")
+    """Raise ValueError if an argument `seed`, or a field of one, is an integer that no generator takes."""
+    for name, seed in arguments.items():
+        if name == "seed" and isinstance(seed, int) and not 0 <= seed <= MAX_SEED:
+            raise ValueError(f"seed should be from 0 to {MAX_SEED}, not {seed}")
+        check_seed({field: getattr(seed, field, None) for field in field_types(type(seed))})
 
 
 def _declared_bounds(annotation: Any, known: Any) -> Iterator[tuple[str, Any]]:

@@ -1,13 +1,14 @@
 """Recorded arguments back from JSON, as the types that a signature declares."""
 
 import base64
-import dataclasses
 import enum
 import types
 import typing
 from collections.abc import Callable, Mapping
 from pathlib import PurePath
 from typing import Any, Literal, Union, cast
+
+from rlx_experiment._arguments.fields import field_types
 
 
 def from_json(value: Any, annotation: Any) -> Any:
@@ -63,6 +64,9 @@ def _from_list(values: list[Any], kind: Any, members: tuple[Any, ...]) -> Any:
         raise ValueError(f"recorded value {values!r} is no {kind}")
     if kind is tuple and members and members[-1] is not Ellipsis:
         return tuple(from_json(value, member) for value, member in zip(values, members, strict=True))
+    if issubclass(kind if isinstance(kind, type) else list, tuple) and kind is not tuple:  # one with names
+        hints = typing.get_type_hints(kind).values()
+        return kind(*map(from_json, values, hints) if hints else values)
     inner = members[0] if members else Any
     items = [from_json(value, inner) for value in values]
     containers: dict[Any, Callable[[list[Any]], Any]] = {tuple: tuple, set: set, frozenset: frozenset}
@@ -79,7 +83,10 @@ def _from_marker(record: Mapping[str, Any], annotation: Any) -> Any:
             continue
         if "$enum" in record and issubclass(kind, enum.Enum):
             return kind[str(record["$enum"]).rpartition(".")[2]]
-        if "$type" in record and dataclasses.is_dataclass(kind):
-            hints = typing.get_type_hints(kind)
-            return kind(**{key: from_json(item, hints[key]) for key, item in record.items() if key in hints})
+        fields = field_types(kind)
+        if "$type" in record and fields:
+            made = cast("Callable[..., Any]", kind)
+            return made(
+                **{key: from_json(item, fields[key]) for key, item in record.items() if key in fields}
+            )
     raise ValueError(f"{next(iter(record))} cannot be built again from its record")

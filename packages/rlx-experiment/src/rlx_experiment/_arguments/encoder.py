@@ -119,15 +119,35 @@ def _describe(value: object) -> object:
 
 
 def _attributes(value: object) -> dict[str, object]:
+    """Return what `value` holds, in ``__dict__`` and in slots."""
+    slots = [name for kind in type(value).__mro__ for name in _slots(kind)]
+    held = {name: getattr(value, name) for name in reversed(slots) if _is_set(value, name)}
     try:
-        return dict(vars(value))
+        return held | dict(vars(value))
     except TypeError:
-        return {}
+        return held
+
+
+def _slots(kind: type) -> list[str]:
+    """Return the names of the slots that a class written in Python declares, the last first."""
+    declared: Any = vars(kind).get("__slots__", ())
+    names = [declared] if isinstance(declared, str) else list(declared)
+    return [name for name in reversed(names) if not name.startswith("__")]
+
+
+def _is_set(value: object, name: str) -> bool:
+    try:
+        getattr(value, name)
+    except AttributeError:
+        return False
+    return True
 
 
 def _from_numpy(value: object) -> object:
-    """Return a NumPy scalar or array as Python values, without importing NumPy where nobody did."""
-    numpy = sys.modules.get("numpy")
+    """Return a scalar or array of NumPy, or a tensor, as Python values, without importing what nobody did."""
+    numpy, torch = sys.modules.get("numpy"), sys.modules.get("torch")
+    if torch is not None and isinstance(value, torch.Tensor):
+        return _from_tensor(value)
     if numpy is None:
         return value
     if isinstance(value, numpy.generic):
@@ -144,6 +164,12 @@ def _from_numpy(value: object) -> object:
             "sha256": None if array.dtype.hasobject else _digest(array),
         }
     return value
+
+
+def _from_tensor(tensor: Any) -> object:
+    if tensor.is_meta or tensor.is_sparse or tensor.numel() > _LARGE_ARRAY:
+        return {"$type": "torch.Tensor", "shape": list(tensor.shape), "dtype": str(tensor.dtype)}
+    return tensor.tolist()
 
 
 def _digest(array: Any) -> str:

@@ -26,6 +26,10 @@ class Parameters(NamedTuple):
     defaults: Mapping[str, Any] = types.MappingProxyType({})
     positional: frozenset[str] = frozenset()
     """Those that the function itself takes by position only."""
+    by_position: tuple[str, ...] = ()
+    """Those that it can take by position."""
+    variadic: str = ""
+    """Name of its ``*names``, which are passed under it as one tuple; empty without."""
     any_keyword: bool = False
     """Whether the function has ``**kwargs``."""
 
@@ -50,9 +54,13 @@ class Parameters(NamedTuple):
 
     def call(self, function: Function, context: object, kwargs: Mapping[str, Any]) -> Any:
         """Call `function`, whose parameters these are, also where it takes some by position only."""
-        positional = [kwargs[name] for name in self.names if name in self.positional and name in kwargs]
-        rest = {name: value for name, value in kwargs.items() if name not in self.positional}
-        return function(context, *positional, **rest)
+        more = tuple(kwargs.get(self.variadic, ()))
+        leading = [name for name in self.by_position if more or name in self.positional]
+        while leading and not more and leading[-1] not in kwargs:  # these have their defaults
+            leading.pop()
+        positional = [kwargs[name] if name in kwargs else self.defaults[name] for name in leading]
+        named = {name: value for name, value in kwargs.items() if name not in (*leading, self.variadic)}
+        return function(context, *positional, *more, **named)
 
 
 def read_parameters(function: Function) -> Parameters:
@@ -74,14 +82,18 @@ def read_parameters(function: Function) -> Parameters:
 def _read_plain(function: types.FunctionType) -> Parameters:
     code = function.__code__
     by_position = code.co_varnames[: code.co_argcount]
+    count = code.co_argcount + code.co_kwonlyargcount
+    variadic = code.co_varnames[count : count + 1] if code.co_flags & _TAKES_ANY_POSITION else ()
     by_keyword = code.co_varnames[code.co_argcount : code.co_argcount + code.co_kwonlyargcount]
     _check_first((*by_position, *by_keyword), function)
     given = function.__defaults__ or ()
     defaults = dict(zip(by_position[len(by_position) - len(given) :], given, strict=True))
     return Parameters(
-        names=(*by_position[1:], *by_keyword),
-        defaults=defaults | (function.__kwdefaults__ or {}),
+        names=(*by_position[1:], *variadic, *by_keyword),
+        defaults=defaults | dict.fromkeys(variadic, ()) | (function.__kwdefaults__ or {}),
         positional=frozenset(by_position[1 : code.co_posonlyargcount]),
+        by_position=by_position[1:],
+        variadic="".join(variadic),
         any_keyword=bool(code.co_flags & _TAKES_ANY_KEYWORD),
     )
 
@@ -89,11 +101,15 @@ def _read_plain(function: types.FunctionType) -> Parameters:
 def _read_signature(signature: "inspect.Signature", function: Function) -> Parameters:
     declared = list(signature.parameters.values())
     _check_first([parameter.name for parameter in declared], function)
-    named = [p for p in declared[1:] if p.kind not in (p.VAR_POSITIONAL, p.VAR_KEYWORD)]
+    named = [p for p in declared[1:] if p.kind is not p.VAR_KEYWORD]
+    variadic = [p.name for p in named if p.kind is p.VAR_POSITIONAL]
+    defaults: dict[str, Any] = {p.name: p.default for p in named if p.default is not p.empty}
     return Parameters(
         names=tuple(p.name for p in named),
-        defaults={p.name: p.default for p in named if p.default is not p.empty},
+        defaults=defaults | dict.fromkeys(variadic, ()),
         positional=frozenset(p.name for p in named if p.kind is p.POSITIONAL_ONLY),
+        by_position=tuple(p.name for p in named if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)),
+        variadic="".join(variadic),
         any_keyword=any(p.kind is p.VAR_KEYWORD for p in declared),
     )
 
@@ -105,22 +121,29 @@ def _check_first(names: "tuple[str, ...] | list[str]", function: Function) -> No
 
 
 def public_signature(function: Function) -> "inspect.Signature":
-    """Return the signature of `function` as callers of the template see it: without ctxt, all by keyword."""
+    """Return the signature of `function` as callers of the template see it: without ctxt, all by keyword.
+
+    ``*names`` is one keyword parameter, a tuple.
+    """
     import inspect
 
     signature = inspect.signature(function)
-    keyword_only = [
-        parameter
-        if parameter.kind is inspect.Parameter.VAR_KEYWORD
-        else parameter.replace(kind=inspect.Parameter.KEYWORD_ONLY)
-        for parameter in [*signature.parameters.values()][1:]
-        if parameter.kind is not inspect.Parameter.VAR_POSITIONAL
-    ]
-    return signature.replace(parameters=keyword_only)
+    return signature.replace(parameters=[*map(_by_keyword, [*signature.parameters.values()][1:])])
+
+
+def _by_keyword(parameter: "inspect.Parameter") -> "inspect.Parameter":
+    if parameter.kind is parameter.VAR_KEYWORD:
+        return parameter
+    by_keyword = parameter.replace(kind=parameter.KEYWORD_ONLY)
+    if parameter.kind is parameter.VAR_POSITIONAL:
+        return by_keyword.replace(default=(), annotation=parameter.empty)
+    return by_keyword
 
 
 def declared_types(function: Function) -> dict[str, Any]:
     """Return the annotations of `function` but that of ctxt, those written as text evaluated.
+
+    That of ``*names`` is the type of one of them.
 
     Raises:
         ValueError: One means nothing where the function was defined, as one that only type checkers import.

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from rlx_experiment._arguments.fields import differing_arguments
 from rlx_experiment._reports.aggregate import Estimate, estimate_iqm
 from rlx_experiment._reports.curves import Curve, choose_metric, read_curves
-from rlx_experiment._reports.listing import differing_arguments
 from rlx_experiment._reports.tables import Table
 from rlx_experiment._runs.index import RunSummary
 

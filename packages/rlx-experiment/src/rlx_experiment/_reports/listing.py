@@ -1,11 +1,12 @@
 """What is told of runs: lists, one run, the difference of two."""
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any, Final
 
+from rlx_experiment._arguments.fields import differing_arguments
 from rlx_experiment._reports.tables import Table
 from rlx_experiment._runs.index import RunSummary
 from rlx_experiment._runs.run import Run
@@ -38,15 +39,6 @@ def list_table(runs: Sequence[RunSummary], root: Path, *, brief: bool = False) -
     if brief and not any(row[-1] for row in rows):
         return Table(heads[:-1], [row[:-1] for row in rows], states="STATE", numbers=("TOOK",))
     return Table(heads, rows, states="STATE", numbers=("TOOK",))
-
-
-def differing_arguments(arguments: Iterable[Mapping[str, Any]]) -> list[str]:
-    """Return the names of the arguments that are not the same in all of `arguments`."""
-    values: dict[str, set[str]] = {}
-    for one in arguments:
-        for key, value in one.items():
-            values.setdefault(key, set()).add(repr(value))
-    return [key for key, seen in values.items() if len(seen) > 1]
 
 
 def _moment(status: RunStatus) -> str:

@@ -12,10 +12,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rlx_experiment import _atomic
+from rlx_experiment._arguments.fields import differing_arguments
 from rlx_experiment._reports.aggregate import iqm_band
 from rlx_experiment._reports.curves import align, choose_metric
 from rlx_experiment._reports.groups import Group, count_states, estimate, group_runs, meaning_of_scores
-from rlx_experiment._reports.listing import differing_arguments, duration
+from rlx_experiment._reports.listing import duration
 from rlx_experiment._runs.index import RunSummary
 from rlx_experiment._runs.status import now
 

@@ -16,6 +16,7 @@ from rlx_experiment._context import ExperimentContext
 from rlx_experiment._lock import RunLock
 from rlx_experiment._runs import metadata, record
 from rlx_experiment._runs.debug_log import debug_log
+from rlx_experiment._runs.identity import Origin, check_same_experiment, holds_run_of
 from rlx_experiment._runs.run import Run
 from rlx_experiment._runs.rundir import make_folder, make_run_dir, remove_folder
 from rlx_experiment._runs.signals import StopRequest
@@ -35,10 +36,8 @@ class LaunchError(RuntimeError):
 class RunPlan(NamedTuple):
     """All that is decided about a run before anything is written."""
 
-    experiment: str
-    """``file.py:function``, by which a folder's run is recognised as the same."""
-    place: Mapping[str, object]
-    """Module, name and file of the function, by which another process finds it."""
+    origin: Origin
+    """Where the experiment was written, by which a folder's run is recognised as the same."""
     folder: Path
     reuse: bool
     """Whether to use `folder` even if it exists, rather than the next free number."""
@@ -67,9 +66,11 @@ class RunPlan(NamedTuple):
     @property
     def identity(self) -> dict[str, object]:
         """What ``arguments.json`` says about the run besides its arguments."""
+        definition = {"definition": self.origin.definition} if self.origin.definition else {}
         return {
-            "experiment": self.experiment,
-            **self.place,
+            "experiment": self.origin.experiment,
+            **self.origin.place,
+            **definition,
             "snapshot_mode": self.snapshot_mode,
             "snapshot_gap": self.snapshot_gap,
         }
@@ -135,6 +136,8 @@ class _Attempt:
         self.resuming = resuming
         self._created = created
         self._changed = record.changed_arguments(folder, plan.arguments) if resuming else ""
+        before = record.recorded_definition(folder) if resuming else ""
+        self._redefined = before not in ("", plan.origin.definition)
         self._number = 1 + sum(event.get("event") == "start" for event in record.read_attempts(folder))
         self._status: dict[str, object] = {
             "state": "starting",
@@ -171,27 +174,44 @@ class _Attempt:
         try:
             write_json(self.folder / record.VARIANT_FILE, self.plan.passed)
             write_json(self.folder / record.METADATA_FILE, self._capture())
-            record.append_attempt(
-                self.folder, {"event": "start", **self._status, "arguments": self.plan.arguments}
-            )
+            if self.plan.origin.cells:
+                record.write_cells(self.folder, self.plan.origin.cells, self._number)
+            record.append_attempt(self.folder, self._start_event())
             self._write_status("running")
             if self.plan.console:
                 _print_to(self.folder / "console.log")
             logging.getLogger("rlx_experiment").info("attempt %d at %s", self._number, self.folder)
             if self.plan.again:
                 tell(f"run folder: {self.folder}")
-            if self._changed:
-                self._tell_changes()
+            self._tell_changes()
         except BaseException:
             if self._created:
                 remove_folder(self.folder)
             raise
 
+    def _start_event(self) -> dict[str, object]:
+        event: dict[str, object] = {"event": "start", **self._status, "arguments": self.plan.arguments}
+        if self.plan.origin.definition:
+            event["definition"] = self.plan.origin.definition
+        return event | ({"redefined": True} if self._redefined else {})
+
     def _tell_changes(self) -> None:
-        told = f"changed arguments: {self._changed}; they hold for what is made anew, not for what comes back from the snapshot"
-        logging.getLogger("rlx_experiment").info(told)
-        if self.plan.again:
-            tell(told)
+        """Say in which way this attempt is not the call that the run began with."""
+        changes: list[str] = []
+        if self._changed:
+            changes.append(
+                f"changed arguments: {self._changed}; they hold for what is made again, not for what comes back from "
+                "the snapshot"
+            )
+        if self._redefined:
+            changes.append(
+                f"{self.plan.origin.experiment} was defined otherwise in the last attempt; "
+                f"{record.CELLS_FILE} has the cells of this one"
+            )
+        for change in changes:
+            logging.getLogger("rlx_experiment").info(change)
+            if self.plan.again or self._redefined:
+                tell(change)
 
     def _capture(self) -> dict[str, Any]:
         if self.plan.source_from:
@@ -240,7 +260,7 @@ class _Attempt:
         if os.getpid() != self._status["pid"] or not self.folder.exists():
             return
         if error is not None:
-            self._status["error"] = "".join(traceback.format_exception_only(error)).strip().splitlines()[-1]
+            self._status["error"] = _first_line(error)
         self._status["ended"] = now()
         record.append_attempt(self.folder, {"event": "end", "attempt": self._number, "state": state})
         self._write_status(state, durable=True)
@@ -248,6 +268,15 @@ class _Attempt:
     def _write_status(self, state: str, *, durable: bool = False) -> None:
         self._status["state"] = state
         write_status(self.folder, self._status, durable=durable)
+
+
+def _first_line(error: BaseException) -> str:
+    """Return class and first line of what an error says."""
+    lines = traceback.format_exception_only(error)
+    if isinstance(error, SyntaxError):  # its class comes last, after the place
+        return lines[-1 - len(getattr(error, "__notes__", ()))].strip()
+    said = [line.strip() for line in lines[0].splitlines() if line.strip()]
+    return " ".join(said[: 2 if said[0].endswith(":") else 1])
 
 
 def _print_to(path: Path) -> None:
@@ -261,7 +290,5 @@ def _print_to(path: Path) -> None:
 
 
 def _is_same_run(plan: RunPlan) -> bool:
-    if plan.again:
-        return record.check_same_experiment(plan.folder, plan.experiment)
-    recorded = record.read_arguments(plan.folder)
-    return recorded is not None and recorded[1].get("experiment") == plan.experiment
+    holds = check_same_experiment if plan.again else holds_run_of
+    return holds(plan.folder, plan.origin.experiment)

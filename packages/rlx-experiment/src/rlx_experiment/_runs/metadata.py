@@ -7,6 +7,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final
 
+from rlx_experiment._arguments.encoder import to_plain
+from rlx_experiment._arguments.fields import flatten, seed_of
 from rlx_experiment._runs.machine import host, python_version, system
 from rlx_experiment._runs.record import METADATA_FILE
 from rlx_experiment._runs.status import now
@@ -74,7 +76,7 @@ def describe_process(arguments: Mapping[str, object]) -> dict[str, Any]:
         "user": _user(),
         "cpus": os.cpu_count(),
         "gpus": _gpus(),
-        "seed": arguments.get("seed"),
+        "seed": seed_of(flatten(to_plain(arguments))),
         "started": now(),
         "environment": public_environment(os.environ),
         "packages": installed_packages(),

@@ -10,6 +10,7 @@ from typing import Any, Final, cast
 
 from rlx_experiment import _atomic
 from rlx_experiment._arguments.encoder import to_plain, write_json
+from rlx_experiment._arguments.fields import flatten
 from rlx_experiment._pickling import dump
 
 ARGUMENTS_FILE: Final = "arguments.json"
@@ -17,6 +18,8 @@ PICKLED_ARGUMENTS_FILE: Final = "arguments.pkl"
 VARIANT_FILE: Final = "variant.json"
 METADATA_FILE: Final = "metadata.json"
 ATTEMPTS_FILE: Final = "attempts.jsonl"
+CELLS_FILE: Final = "cells.py"
+"""The code of a notebook up to the launch; that of an earlier attempt, where it was another, has a number."""
 IDENTITY_KEY: Final = "$run"
 _SIGNS_OF_A_RUN: Final = (
     VARIANT_FILE,
@@ -76,8 +79,8 @@ def read_arguments(folder: Path) -> tuple[dict[str, Any], dict[str, Any]] | None
 def changed_arguments(folder: Path, arguments: Mapping[str, object]) -> str:
     """Return in words which recorded arguments of the run in `folder` are others in `arguments`; empty if none."""
     recorded = read_arguments(folder)
-    now: Mapping[str, object] = json.loads(json.dumps(to_plain(arguments)))
-    before = recorded[0] if recorded else now
+    now = flatten(json.loads(json.dumps(to_plain(arguments))))
+    before = flatten(recorded[0]) if recorded else now
     return ", ".join(
         f"{name} {before[name]!r} -> {value!r}"
         for name, value in now.items()
@@ -94,26 +97,23 @@ def read_variant(folder: Path) -> dict[str, Any]:
     return variant
 
 
-def check_same_experiment(folder: Path, experiment: str) -> bool:
-    """Return whether `folder` holds a run of `experiment`; False where it holds none at all.
+def signs_of_a_run(folder: Path) -> list[str]:
+    """Return the names of the files in `folder` that some tool keeps of a run."""
+    return [name for name in _SIGNS_OF_A_RUN if (folder / name).exists()]
 
-    Raises:
-        ForeignRunError: It holds another experiment's run, or files of a run that is not ours.
-    """
+
+def write_cells(folder: Path, cells: str, attempt: int) -> None:
+    """Keep the code of a notebook's cells; that of the attempt before stays beside it, under a number."""
+    current = folder / CELLS_FILE
+    if attempt > 1 and current.exists():
+        current.replace(current.with_stem(f"{current.stem}_{attempt - 1}"))
+    _atomic.write_bytes(current, cells.encode("utf-8", "replace"))
+
+
+def recorded_definition(folder: Path) -> str:
+    """Return what is recorded of the definition of a function that was typed into a notebook; empty without."""
     recorded = read_arguments(folder)
-    if recorded is None:
-        found = [name for name in _SIGNS_OF_A_RUN if (folder / name).exists()]
-        if found:
-            raise ForeignRunError(
-                f"{folder} holds {', '.join(found)} of a run that was not recorded by rlx; "
-                "choose another folder"
-            )
-        return False
-    if recorded[1].get("experiment") != experiment:
-        raise ForeignRunError(
-            f"{folder} holds a run of {recorded[1].get('experiment')!r}, not of {experiment!r}; choose another folder"
-        )
-    return True
+    return str(recorded[1].get("definition", "")) if recorded else ""
 
 
 def append_attempt(folder: Path, event: Mapping[str, object]) -> None:

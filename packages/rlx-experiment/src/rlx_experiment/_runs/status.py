@@ -33,7 +33,7 @@ class RunStatus(NamedTuple):
     """Start of the latest attempt, ISO 8601 in UTC."""
     ended: str = ""
     error: str = ""
-    """Last line of the traceback of a failed run."""
+    """Class and first line of the error of a failed run."""
 
     def __str__(self) -> str:
         return f"unknown (host {self.host})" if self.state == "unknown" else self.state

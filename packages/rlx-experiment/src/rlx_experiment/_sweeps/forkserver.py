@@ -18,7 +18,8 @@ from contextlib import suppress
 from typing import Any
 
 from rlx_experiment._loading import load_experiment
-from rlx_experiment._sweeps.jobs import run_job
+from rlx_experiment._sweeps.jobs import FAILED, RAISED, run_job
+from rlx_experiment._sweeps.retrying import may_pass
 
 
 def main() -> None:
@@ -69,9 +70,9 @@ class _Server:
     def _start(self, index: int, packed: bytes, environment: Mapping[str, str]) -> None:
         try:
             template = self._template(packed)
-        except BaseException:  # noqa: BLE001 - whatever the launcher raises is that job's failure
+        except BaseException as error:  # noqa: BLE001 - whatever the launcher raises is that job's failure
             traceback.print_exc()
-            self._answer(index, 1)
+            self._answer(index, FAILED if may_pass(error) else RAISED)
             return
         pid = os.fork()
         if pid == 0:

@@ -2,6 +2,7 @@
 
 import pickle
 import sys
+import traceback
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from itertools import product
 from pathlib import Path
@@ -14,6 +15,7 @@ from rlx_experiment._options import Options
 from rlx_experiment._pickling import dump
 from rlx_experiment._runs.identity import is_importable
 from rlx_experiment._runs.metadata import main_script
+from rlx_experiment._sweeps.retrying import may_pass
 
 JobState = Literal["finished", "stopped", "failed", "running elsewhere", "to go"]
 
@@ -21,9 +23,12 @@ OnEnd = Callable[[int, int, int], None]
 """Called with index, exit code and number of tries of each job that has ended for good."""
 
 FINISHED: Final = 0
+FAILED: Final = 1
 STOPPED: Final = 75
 LIVE: Final = 76
 """Exit code of a job whose run folder another process is working in."""
+RAISED: Final = 77
+"""Exit code of a job that raised an error that another try would raise again."""
 
 
 def grid(**axes: Iterable[Any]) -> list[dict[str, Any]]:
@@ -46,6 +51,8 @@ class JobResult(NamedTuple):
     state: JobState
     tries: int
     """Processes that were started for it; 0 if the run was finished before."""
+    error: str = ""
+    """First line of the error of a failed job."""
 
 
 def state_of(code: int) -> JobState:
@@ -58,9 +65,21 @@ def state_of(code: int) -> JobState:
 def pack_job(template: Experiment, job: Job) -> bytes:
     """Return all that another process needs to run `job`."""
     identity = template.place if is_importable(template.wrapped, template) else None
-    pickled = dump(template.wrapped) if identity is None else None
     options = {**template.changes(), "log_dir": str(job.folder), "use_existing_dir": True}
-    return dump((identity, pickled, options, dict(job.arguments), main_script()))
+    arguments = dict(job.arguments)
+    if identity is None:  # the function, and the classes of its arguments, travel together
+        payload = dump((template.wrapped, arguments, template.origin))
+    else:
+        payload = _by_reference((None, arguments, None))
+    return pickle.dumps((identity, options, main_script(), payload))
+
+
+def _by_reference(value: object) -> bytes:
+    """Return a pickle whose classes are those that the experiment's module defines, as it does when that is loaded."""
+    try:
+        return pickle.dumps(value)
+    except Exception:  # noqa: BLE001 - a lambda, say, travels by value
+        return dump(value)
 
 
 def run_job(packed: bytes, template: Experiment | None = None) -> int:
@@ -70,21 +89,21 @@ def run_job(packed: bytes, template: Experiment | None = None) -> int:
         packed: From :func:`pack_job`.
         template: The experiment, where it is loaded already.
     """
-    identity, pickled, options, arguments, launcher = pickle.loads(packed)
-    if template is None:
-        template = load_experiment(identity) if identity else _travelled(pickled, options)
+    identity, options, launcher, payload = pickle.loads(packed)
+    if template is None and identity:
+        template = load_experiment(identity)
+    function, arguments, origin = pickle.loads(payload)  # after the module that defines its classes
+    template = template or Experiment(Options(function=function, **options), origin=origin)
     try:
         outcome = template.launch(
             template.options.updated(options), arguments, launcher=launcher, console=True
         )
     except RunLiveError:
         return LIVE
+    except Exception as error:  # noqa: BLE001 - the end of the job, which its exit code tells
+        traceback.print_exc()
+        return FAILED if may_pass(error) else RAISED
     return FINISHED if outcome.state == "finished" else STOPPED
-
-
-def _travelled(function: bytes, options: Mapping[str, Any]) -> Experiment:
-    """Return an experiment that came with its job."""
-    return Experiment(Options(function=pickle.loads(function), **options))
 
 
 def counts(results: Sequence[JobResult]) -> str:

@@ -9,7 +9,7 @@ from typing import Literal, NamedTuple
 
 from rlx_experiment._experiment import Experiment
 from rlx_experiment._runs.signals import StopRequest
-from rlx_experiment._sweeps.jobs import FINISHED, LIVE, STOPPED, Job, OnEnd, pack_job
+from rlx_experiment._sweeps.jobs import FINISHED, LIVE, RAISED, STOPPED, Job, OnEnd, pack_job
 from rlx_experiment._sweeps.processes import ForkServer, Spawner
 
 
@@ -17,7 +17,8 @@ from rlx_experiment._sweeps.processes import ForkServer, Spawner
 class Local:
     """Runs jobs on this machine, as many at once as there is room for.
 
-    A free place takes the next job at once. A job that dies is tried again; SIGTERM and SIGINT are passed on to all
+    A free place takes the next job at once. A job that dies, or that memory, devices, files or connections fail, is tried
+    again; an error of its code and arguments would come again, and ends it. SIGTERM and SIGINT are passed on to all
     jobs, which stop at their next good moment, and no further ones start.
 
     Args:
@@ -106,7 +107,7 @@ class _Schedule:
 
     def _end(self, index: int, code: int) -> None:
         self._free.append(self._running.pop(index))
-        if code not in (FINISHED, STOPPED, LIVE) and self._tries[index] <= self._retries:
+        if code not in (FINISHED, STOPPED, LIVE, RAISED) and self._tries[index] <= self._retries:
             self._waiting.append(index)
         else:
             self._on_end(index, code, self._tries[index])

@@ -1,24 +1,22 @@
 """Sweeps: many runs of one experiment, each in its own folder, started again without doing anything twice."""
 
+import itertools
 import json
-import sys
-import time
-from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
-from datetime import timedelta
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
 from rlx_experiment._arguments.encoder import to_plain
-from rlx_experiment._arguments.naming import run_name
+from rlx_experiment._arguments.fields import differing_arguments, flatten
 from rlx_experiment._experiment import Experiment
-from rlx_experiment._runs.record import read_arguments
+from rlx_experiment._runs.identity import is_same_experiment
+from rlx_experiment._runs.index import find_runs
 from rlx_experiment._runs.rundir import local_path, numbered_dirs
 from rlx_experiment._runs.status import read_status
 from rlx_experiment._secrets import public_arguments
-from rlx_experiment._sweeps.jobs import Job, JobResult, OnEnd, counts, state_of
+from rlx_experiment._sweeps.jobs import Job, JobResult, OnEnd, state_of
 from rlx_experiment._sweeps.pool import Local
-from rlx_experiment._terminal import tell
+from rlx_experiment._sweeps.progress import SweepProgress
 
 
 class Launcher(Protocol):
@@ -46,13 +44,15 @@ def run_sweep(
         for job, finished in zip(jobs, done, strict=True)
     ]
     todo = [index for index, finished in enumerate(done) if not finished]
-    display = _Progress(len(jobs), enabled=progress)
+    display = SweepProgress(enabled=progress)
     display.show(results)
 
     def on_end(place: int, code: int, tries: int) -> None:
         index = todo[place]
         job = jobs[index]
-        results[index] = JobResult(job.arguments, job.folder, state_of(code), tries)
+        state = state_of(code)
+        error = _error(job.folder) if state == "failed" else ""
+        results[index] = JobResult(job.arguments, job.folder, state, tries, error)
         display.show(results, results[index])
 
     if todo:
@@ -70,36 +70,60 @@ def plan_jobs(
         TypeError: A point does not fit the experiment; no job is started.
         ValueError: Two points are the same.
     """
+    calls = [_Call(template, point) for point in points]
+    seen: set[str] = set()
+    for call in calls:
+        if call.key in seen:
+            raise ValueError(f"two points of the sweep are the same: {call.passed!r}")
+        seen.add(call.key)
+    varying = differing_arguments(call.plain for call in calls)
+    wanted = [call.folder(log_dir, varying) for call in calls]
+    earlier = _earlier_runs(template, {folder.parent for folder in wanted})
+    taken = set(earlier.values())
     jobs: list[Job] = []
-    for point in points:
-        passed, arguments = template.bind(point)
-        if log_dir is None:
-            wanted = template.folder(
-                template.options.updated({"name_parameters": "passed"}), passed, arguments
-            )
-        else:
-            name = run_name("run", "passed", declared=arguments, passed=passed, arguments=arguments)
-            wanted = local_path(log_dir) / name.removeprefix("run_")
-        jobs.append(Job(passed, _own_folder(wanted, template.identity, arguments)))
-    taken = Counter(job.folder for job in jobs)
-    for job in jobs:
-        if taken[job.folder] > 1:
-            raise ValueError(f"two points of the sweep are the same: {dict(job.arguments)!r}")
+    for call, folder in zip(calls, wanted, strict=True):
+        own = earlier.get(call.key) or _free_folder(folder, taken)
+        taken.add(own)
+        jobs.append(Job(call.passed, own))
     return jobs
 
 
-def _own_folder(wanted: Path, experiment: str, arguments: Mapping[str, Any]) -> Path:
-    """Return the folder of an earlier run of just this call, or the next free one."""
-    taken = numbered_dirs(wanted)
-    plain = json.loads(json.dumps(to_plain(public_arguments(arguments))))
-    for folder in taken:
-        recorded = read_arguments(folder)
-        if recorded and recorded[0] == plain and recorded[1].get("experiment") == experiment:
-            return folder
-    if wanted not in taken:
-        return wanted
-    highest = taken[0].name.removeprefix(wanted.name).removeprefix("_")
-    return wanted.with_name(f"{wanted.name}_{int(highest or 0) + 1}")
+class _Call:
+    """One point of a sweep, as the arguments of a run."""
+
+    def __init__(self, template: Experiment, point: Mapping[str, Any]) -> None:
+        self._template = template
+        self.passed, self._arguments = template.bind(point)
+        recorded: dict[str, Any] = json.loads(json.dumps(to_plain(public_arguments(self._arguments))))
+        self.plain = flatten(recorded)
+        self.key = _key(recorded)
+
+    def folder(self, log_dir: str | Path | None, varying: Collection[str]) -> Path:
+        """Return the folder that a run of this call is named by."""
+        named = self._template.options.updated({"name_parameters": "passed", "log_dir": None})
+        if log_dir is not None:
+            named = named.updated({"name": "run"})
+        folder = self._template.folder(named, self.passed, self._arguments, also=varying)
+        return folder if log_dir is None else local_path(log_dir) / folder.name.removeprefix("run_")
+
+
+def _key(recorded: Mapping[str, Any]) -> str:
+    return json.dumps(recorded, sort_keys=True)
+
+
+def _earlier_runs(template: Experiment, folders: Iterable[Path]) -> dict[str, Path]:
+    """Return the runs of the experiment in `folders` by their arguments: the finished ones, and else the newest."""
+    found = [run for folder in folders if folder.is_dir() for run in find_runs(folder)]
+    own = [run for run in found if is_same_experiment(run.experiment, template.identity)]
+    ordered = sorted(own, key=lambda run: run.state == "finished")  # the last one of equal calls stays
+    return {_key(run.arguments): run.path for run in ordered}
+
+
+def _free_folder(wanted: Path, taken: Collection[Path]) -> Path:
+    """Return `wanted`, or with the next number where that exists or is `taken`."""
+    existing = {*numbered_dirs(wanted), *taken}
+    numbers = itertools.chain([wanted], (wanted.with_name(f"{wanted.name}_{i}") for i in itertools.count(1)))
+    return next(folder for folder in numbers if folder not in existing)
 
 
 def _is_finished(folder: Path) -> bool:
@@ -109,40 +133,10 @@ def _is_finished(folder: Path) -> bool:
         return False
 
 
-class _Progress:
-    """One line on standard error that keeps up, in a terminal; else a line for each job that ends."""
-
-    def __init__(self, total: int, *, enabled: bool) -> None:
-        self._enabled = enabled
-        self._live = enabled and sys.stderr.isatty()
-        self._total = total
-        self._start = time.monotonic()
-
-    def show(self, results: Sequence[JobResult], ended: JobResult | None = None) -> None:
-        """Show how far the sweep is."""
-        if not self._enabled:
-            return
-        took = timedelta(seconds=round(time.monotonic() - self._start))
-        line = f"sweep of {self._total}: {counts(results)}, {took}"
-        if self._live:
-            tell(f"\r\033[K{line}", end="")
-        elif ended is not None:
-            tell(f"{line}; {ended.path.name} {ended.state}")
-
-    def close(self, results: Sequence[JobResult]) -> None:
-        """Leave the last line, and name what failed."""
-        if self._live:
-            tell("")
-        if self._enabled:
-            for result in results:
-                if result.state == "failed":
-                    tell(f"failed after {result.tries} tries: {result.path}{_reason(result.path)}")
-
-
-def _reason(folder: Path) -> str:
-    """Return why a run failed, in brackets; empty if it never began."""
+def _error(folder: Path) -> str:
+    """Return the first line of the error of a run that failed, or what is known instead."""
     try:
         status = read_status(folder)
-    except FileNotFoundError:
-        return ""
-    return f" ({status.error or status.state}; see its console.log)"
+    except (OSError, ValueError):
+        return "it ended before its run began"
+    return status.error or status.state
