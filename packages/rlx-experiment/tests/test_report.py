@@ -53,6 +53,8 @@ def test_the_page_has_groups_scores_and_states() -> None:
     assert data["metric"] == "AverageReturn"
     assert sorted(group["runs"] for group in data["groups"]) == [1, 3, 3]
     for group in data["groups"]:
+        if "failed" in group["states"]:
+            continue
         curve = group["curves"]["AverageReturn"]
         assert len(curve["x"]) == 30
         assert all(
@@ -62,6 +64,30 @@ def test_the_page_has_groups_scores_and_states() -> None:
         assert low <= value <= high
     assert sorted(run["state"] for run in data["runs"]) == ["failed"] + ["finished"] * 6
     assert data["columns"] == ["seed", "lr", "fail"]
+
+
+def test_a_run_that_failed_is_a_thin_line_and_counts_nowhere() -> None:
+    """The page shows it as what it is: in no band, in no score, with the reason."""
+    data = data_of(make_report())
+    (group,) = [group for group in data["groups"] if group["label"].endswith("fail=true")]
+    assert (group["curves"], group["scores"], group["counted"]["loss"]) == ({}, {}, 0)
+    (line,) = group["unfinished"]
+    assert (line["state"], line["curves"]["loss"]["x"][-1]) == ("failed", 29)
+    (run,) = [run for run in data["runs"] if run["state"] == "failed"]
+    assert run["why"].startswith("failed at step 29: RuntimeError: ")
+
+
+def test_a_damaged_run_is_on_the_page() -> None:
+    """It has its row with the name of the file, and belongs to no group."""
+    train(seed=1)
+    train({"log_dir": "data/broken"}, seed=2)
+    Path("data/broken/status.json").write_text("{")
+    write_report("report.html", find_runs("data"))
+    data = data_of(Path("report.html"))
+    assert [group["runs"] for group in data["groups"]] == [1]
+    (run,) = [run for run in data["runs"] if run["state"] == "damaged"]
+    assert run["group"] is None
+    assert "status.json" in run["why"]
 
 
 def test_the_page_is_self_contained() -> None:
@@ -132,12 +158,24 @@ def test_in_a_browser(scheme: str) -> None:
         page.goto(page_file.as_uri())
         page.wait_for_selector("body[data-ready]")
         assert page.locator("#chart path[stroke]").count() == 3
-        assert page.locator("#chart path[opacity]").count() == 3
+        assert page.locator("#chart path[opacity]").count() == 2
+        assert page.locator("#chart path.loose").count() == 1
+        page.fill("#find", "failed")
+        assert page.inner_text("#count") == "1 of 7 runs"
+        assert page.locator("#scores tbody tr").count() == 1
+        page.fill("#find", "")
+        page.select_option("#state", "finished")
+        assert page.locator("#runs tbody tr").count() == 6
+        page.select_option("#state", "")
         page.focus("#chart")
         page.keyboard.press("End")
         assert page.inner_text("#readout").startswith("step 29")
         page.locator("#legend button").first.click()
         assert page.locator("#chart path[stroke]").count() == 2
+        page.click("#none")
+        assert page.inner_text("#drawn") == "0 of 3 groups are drawn"
+        page.click("#all")
+        assert page.locator("#chart path[stroke]").count() == 3
         page.select_option("#metric", "loss")
         assert "IQM of loss" in page.inner_text("#scores")
         page.click("#runs th:nth-child(2) button")

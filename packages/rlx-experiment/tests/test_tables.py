@@ -70,13 +70,26 @@ class TestInATerminal:
         assert "unknown (host there)" in text
         assert "[red]value[/red]" in text
 
-    def test_a_brief_table_stands_in_where_there_is_no_room(self) -> None:
-        """Rather than fold every name, say less."""
+    def test_a_narrow_terminal_leaves_columns_out(self) -> None:
+        """Rather than fold every name, say less, and say that: the key column stays."""
         pytest.importorskip("rich", reason="rich is not installed")
-        table = Table(("RUN", "STATE", "ARGUMENTS"), [("name " * 8, "finished", "x=1 " * 8)])
-        script = SCRIPT.format(table=f"{table!r}, brief=lambda: Table(('RUN',), [('short',)])")
-        assert "x=1" not in in_terminal(script)
-        assert "x=1" in in_terminal(script, COLUMNS="120")
+        rows = [("run_seed=1_lr=0.1", "finished", "2026-01-02 03:04:05", "x=1 " * 8)]
+        table = Table(
+            ("RUN", "STATE", "STARTED", "ARGUMENTS"),
+            rows,
+            optional=("ARGUMENTS", "STARTED"),
+            brief=("STARTED",),
+        )
+        script = SCRIPT.format(table=repr(table))
+        wide = without_colours(in_terminal(script, COLUMNS="120"))
+        assert "2026-01-02 03:04:05" in wide
+        assert "left out" not in wide
+        middle = without_colours(in_terminal(script, COLUMNS="60"))
+        assert "01-02 03:04 " in middle
+        assert "left out here: ARGUMENTS" in middle
+        narrow = without_colours(in_terminal(script, COLUMNS="34"))
+        assert "run_seed=1_lr=0.1" in narrow
+        assert "left out here: STARTED, ARGUMENTS" in narrow
 
     def test_plain_without_rich(self, in_own_folder: Path) -> None:
         """Without rich the same columns as in a pipe are shown."""

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rlx_experiment._missing import MissingExtraError, require
+from rlx_experiment._runs.files import DamagedRunError
 
 Curve = tuple[NDArray[np.float64], NDArray[np.float64]]
 """Steps and values, both (N,)."""
@@ -18,15 +19,29 @@ _STEP_COLUMNS: Final = ("step", "epoch", "Epoch", "Iteration", "itr", "TotalEnvS
 
 
 def read_curves(folder: Path) -> Mapping[str, Curve]:
-    """Return every curve that the run in `folder` logged, by tag; empty if it logged none."""
+    """Return every curve that the run in `folder` logged, by tag; empty if it logged none.
+
+    Values that are not finite were logged so.
+
+    Raises:
+        DamagedRunError: A file that holds them is damaged.
+    """
     try:
-        metrics: Mapping[str, Any] = require("rlx_logging", "logging", "reading metrics").read_metrics(folder)
+        metrics: Any = require("rlx_logging", "logging", "reading metrics").read_metrics(folder)
     except (MissingExtraError, FileNotFoundError):
         return _read_csv(folder / "progress.csv")
+    except ValueError as error:
+        raise DamagedRunError(folder, str(error)) from error
+    if metrics.damaged:
+        raise DamagedRunError(_log_file(folder), f"{metrics.damaged} of its records cannot be read")
     return {
         tag: (np.asarray(series.steps, dtype=float), np.asarray(series.values, dtype=float))
         for tag, series in metrics.items()
     }
+
+
+def _log_file(folder: Path) -> Path:
+    return next(iter(sorted(folder.glob("*.rlxj")) + sorted(folder.glob("*tfevents*"))), folder)
 
 
 def _read_csv(path: Path) -> Mapping[str, Curve]:
@@ -35,13 +50,29 @@ def _read_csv(path: Path) -> Mapping[str, Curve]:
             rows = list(csv.DictReader(file))
     except FileNotFoundError:
         return {}
-    if not rows:
-        return {}
-    columns = {name: _numbers(row.get(name) for row in rows) for name in rows[0]}
+    except (csv.Error, UnicodeDecodeError, OSError) as error:
+        raise DamagedRunError(path, str(error)) from error
+    names = [name for name in rows[0] if name] if rows else []
+    columns = {name: _numbers(row.get(name) for row in rows) for name in names}
     found = next((name for name in _STEP_COLUMNS if name in columns), None)
     steps = columns[found] if found else np.arange(len(rows), dtype=float)
-    kept = {name: np.isfinite(values) & np.isfinite(steps) for name, values in columns.items()}
-    return {name: (steps[kept[name]], columns[name][kept[name]]) for name in columns if kept[name].any()}
+    curves: dict[str, Curve] = {}
+    for name, values in columns.items():
+        logged = np.array([bool(row.get(name)) for row in rows]) & np.isfinite(steps)
+        if np.isfinite(values[logged]).any() or all(_is_nan(row.get(name)) for row in rows if row.get(name)):
+            curves[name] = (steps[logged], values[logged])
+    return {name: curve for name, curve in curves.items() if len(curve[0])}
+
+
+def _is_nan(cell: str | None) -> bool:
+    return (cell or "").strip().lower() == "nan"
+
+
+def finite(curve: Curve) -> Curve:
+    """Return the points of `curve` whose values are numbers."""
+    steps, values = curve
+    known = np.isfinite(values)
+    return steps[known], values[known]
 
 
 def _numbers(cells: Iterable[str | None]) -> NDArray[np.float64]:
@@ -73,7 +104,8 @@ def choose_metric(tags: Iterable[str], wanted: str | None) -> str:
 def align(curves: Sequence[Curve], *, points: int = 200) -> Curve:
     """Return curves on common steps: steps (P,) and values (runs, P), where all of them have data.
 
-    Between its own steps a curve is interpolated; beyond its last one it does not go, so the shortest curve ends all.
+    Between its own steps a curve is interpolated; beyond its last one it does not go, so the shortest curve ends all:
+    give those of finished runs.
     """
     first = max(steps[0] for steps, _ in curves)
     last = min(steps[-1] for steps, _ in curves)

@@ -1,20 +1,45 @@
-"""Runs that differ in their seed alone, taken together."""
+"""Runs that differ in their seed alone, taken together: which of them count, and which do not and why."""
 
-import json
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
+from typing import Any, Final, NamedTuple
 
 import numpy as np
 
-from rlx_experiment._arguments.fields import differing_arguments
+from rlx_experiment._arguments.fields import as_text, differing_arguments, is_seed, seed_of
 from rlx_experiment._reports.aggregate import Estimate, estimate_iqm
-from rlx_experiment._reports.curves import Curve, choose_metric, read_curves
-from rlx_experiment._reports.tables import Table
+from rlx_experiment._reports.curves import Curve, read_curves
+from rlx_experiment._runs.files import DamagedRunError
 from rlx_experiment._runs.index import RunSummary
 
-LAST: int = 10
+LAST: Final = 10
 """Values at the end of a curve whose mean is a run's final score."""
+
+Read = Callable[[RunSummary], Mapping[str, Curve]]
+
+
+class Member(NamedTuple):
+    """A run in a group."""
+
+    run: RunSummary
+    curves: Mapping[str, Curve]
+    left_out: str = ""
+    """Why the run does not count; empty if it does."""
+
+    def score(self, metric: str) -> float:
+        """Return the mean of the last values of `metric`; not a number where one of them is none, or there are none."""
+        values = self.curves[metric][1][-LAST:] if metric in self.curves else np.array([])
+        return float(np.mean(values)) if len(values) and np.isfinite(values).all() else float("nan")
+
+    def why_no_score(self, metric: str) -> str:
+        """Return why the run has no score; empty if it has one."""
+        if self.left_out:
+            return self.left_out
+        if metric not in self.curves:
+            return f"it logged no {metric}"
+        return "" if np.isfinite(self.score(metric)) else f"{metric} is not finite at its end"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -22,85 +47,134 @@ class Group:
     """Runs of one experiment with the same arguments, but for the seed."""
 
     label: str
-    runs: Sequence[RunSummary]
-    curves: Sequence[Mapping[str, Curve]]
+    members: Sequence[Member]
+    arguments: Mapping[str, Any]
+    """Those that tell the group from the others."""
 
-    def scores(self, metric: str) -> list[float]:
-        """Return the final score of each run that logged `metric`: the mean of its last values."""
-        return [float(np.mean(curves[metric][1][-LAST:])) for curves in self.curves if metric in curves]
+    @property
+    def runs(self) -> list[RunSummary]:
+        """All runs of the group."""
+        return [member.run for member in self.members]
+
+    @cached_property
+    def counted(self) -> list[Member]:
+        """The finished runs, each seed once."""
+        return [member for member in self.members if not member.left_out]
+
+    def scored(self, metric: str) -> list[Member]:
+        """Return the runs that have a final score."""
+        return [member for member in self.counted if not member.why_no_score(metric)]
 
 
 def group_runs(
     runs: Sequence[RunSummary],
     *,
     over: Sequence[str] = (),
-    read: Callable[[RunSummary], Mapping[str, Curve]] = lambda run: read_curves(run.path),
+    read: Read = lambda run: read_curves(run.path),
 ) -> list[Group]:
-    """Return `runs` in groups that differ in more than the seed.
+    """Return `runs`, but for damaged ones, in groups that differ in more than the seed.
 
     Args:
         runs: Any runs.
-        over: Further arguments that groups are taken over, besides ``seed``.
+        over: Further arguments that groups are taken over, besides the seed.
         read: Gives a run's curves.
     """
-    ignored = {"seed", *over}
-    varying = [key for key in differing_arguments(run.arguments for run in runs) if key not in ignored]
-    several = len({run.experiment for run in runs}) > 1
+    readable = [run for run in runs if run.state != "damaged"]
+    fields = {run.folder: run.fields for run in readable}
+    varying = [key for key in differing_arguments(fields.values()) if not is_seed(key) and key not in over]
+    several = len({run.experiment for run in readable}) > 1
     groups: dict[str, list[RunSummary]] = {}
-    for run in runs:
-        parts = [f"{key}={_text(run.arguments[key])}" for key in varying if key in run.arguments]
+    for run in readable:
+        own = fields[run.folder]
+        parts = [f"{key}={as_text(own[key])}" for key in varying if key in own]
         name = run.experiment.rpartition(":")[2]
         label = " ".join(([name] if several else []) + parts) or name or "runs"
         groups.setdefault(label, []).append(run)
     ordered = sorted(groups.items(), key=lambda item: _rank(item[1][0], varying))
     return [
-        Group(label=label, runs=members, curves=[read(run) for run in members]) for label, members in ordered
+        Group(
+            label=label,
+            members=_members(own, over, read),
+            arguments={key: fields[own[0].folder][key] for key in varying if key in fields[own[0].folder]},
+        )
+        for label, own in ordered
     ]
+
+
+def _members(runs: Sequence[RunSummary], over: Sequence[str], read: Read) -> list[Member]:
+    """Return the runs of a group with their curves: unfinished ones, older ones of a seed and unreadable ones left out."""
+    newest: dict[tuple[str, ...], RunSummary] = {}
+    for run in runs:  # by start
+        if run.state == "finished" and (key := _seed_key(run, over)):
+            newest[key] = run
+    return [_member(run, newest.get(_seed_key(run, over), run), read) for run in runs]
+
+
+def _member(run: RunSummary, newest: RunSummary, read: Read) -> Member:
+    try:
+        curves = read(run)
+    except DamagedRunError as error:
+        return Member(run, {}, f"damaged: {error}")
+    if run.state != "finished":
+        reached = max((steps[-1] for steps, _ in curves.values() if len(steps)), default=None)
+        why = f"{run.status}{'' if reached is None else f' at step {reached:g}'}"
+        return Member(run, curves, f"{why}: {run.status.error}" if run.status.error else why)
+    if newest.folder != run.folder:
+        return Member(run, curves, f"its seed was run again in {newest.path.name}, which counts")
+    return Member(run, curves)
+
+
+def _seed_key(run: RunSummary, over: Sequence[str]) -> tuple[str, ...]:
+    """Return what two runs of one seed have in common; empty without a seed, where each run is one of its own."""
+    fields = run.fields
+    seed = seed_of(fields)
+    return () if seed is None else (as_text(seed), *(as_text(fields.get(key)) for key in over))
 
 
 def _rank(run: RunSummary, varying: Sequence[str]) -> tuple[str, list[tuple[bool, float, str]]]:
     """Return what sorts groups by experiment and arguments, numbers before texts and by their values."""
-    values = [run.arguments.get(key, "") for key in varying]
+    values = [run.fields.get(key, "") for key in varying]
     ranks = [
-        (False, float(value), "") if isinstance(value, int | float) else (True, 0.0, _text(value))
+        (False, float(value), "") if isinstance(value, int | float) else (True, 0.0, as_text(value))
         for value in values
     ]
     return run.experiment, ranks
 
 
 def estimate(group: Group, metric: str, over: Sequence[str] = ()) -> Estimate | None:
-    """Return the group's final score with its interval, its tasks being the values of `over`; None without scores."""
-    tasks: dict[str, list[float]] = {}
-    for run, curves in zip(group.runs, group.curves, strict=True):
-        if metric in curves:
-            task = repr([run.arguments.get(key) for key in over])
-            tasks.setdefault(task, []).append(float(np.mean(curves[metric][1][-LAST:])))
-    return estimate_iqm(list(tasks.values())) if tasks else None
+    """Return the group's final score with its interval, its tasks being the values of `over`; None without scores.
+
+    One run a task has no interval: its bounds are not a number.
+    """
+    tasks: dict[tuple[str, ...], list[float]] = {}
+    for member in group.scored(metric):
+        task = tuple(as_text(member.run.fields.get(key)) for key in over)
+        tasks.setdefault(task, []).append(member.score(metric))
+    if not tasks:
+        return None
+    found = estimate_iqm(list(tasks.values()))
+    alone = all(len(scores) == 1 for scores in tasks.values())
+    return Estimate(found.value, float("nan"), float("nan")) if alone else found
 
 
 def meaning_of_scores() -> str:
-    """Return in words what a run's score is."""
-    return f"A run's score is the mean of its last {LAST} values."
+    """Return in words what a run's score is and which runs count."""
+    return (
+        f"A run's score is the mean of its last {LAST} values. Finished runs count, each seed once; "
+        "one seed has no interval."
+    )
 
 
-def score_table(runs: Sequence[RunSummary], *, metric: str | None = None, over: Sequence[str] = ()) -> Table:
-    """Return one row a group: number of runs, interquartile mean of the final score, and its 95 % interval."""
-    groups = group_runs(runs, over=over)
-    tag = choose_metric((tag for group in groups for curves in group.curves for tag in curves), metric)
-    rows: list[tuple[str, ...]] = []
-    for group in groups:
-        found = estimate(group, tag, over)
-        value = f"{found.value:#.4g}" if found else "-"
-        interval = f"{found.low:#.4g} .. {found.high:#.4g}" if found else "-"
-        rows.append((group.label, str(len(group.runs)), value, interval, count_states(group.runs)))
-    heads = ("GROUP", "RUNS", f"IQM {tag}", "95% INTERVAL", "STATES")
-    return Table(heads, rows, numbers=heads[1:4])
+def left_out(
+    runs: Iterable[RunSummary], groups: Sequence[Group], metric: str | None
+) -> list[tuple[RunSummary, str]]:
+    """Return the runs that are in no score, and why."""
+    damaged = [(run, run.status.error) for run in runs if run.state == "damaged"]
+    members = [member for group in groups for member in group.members]
+    why = [(m.run, m.why_no_score(metric) if metric else m.left_out) for m in members]
+    return damaged + [(run, reason) for run, reason in why if reason]
 
 
 def count_states(runs: Sequence[RunSummary]) -> str:
     """Return how many of `runs` are in which state, in words."""
     return ", ".join(f"{number} {state}" for state, number in Counter(run.state for run in runs).items())
-
-
-def _text(value: object) -> str:
-    return value if isinstance(value, str) else json.dumps(value)

@@ -1,12 +1,12 @@
 """What is told of runs: lists, one run, the difference of two."""
 
-import json
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, NamedTuple, Self
 
-from rlx_experiment._arguments.fields import differing_arguments
+from rlx_experiment._arguments.fields import as_text, differing_arguments, flatten
+from rlx_experiment._reports.selecting import sort_runs
 from rlx_experiment._reports.tables import Table
 from rlx_experiment._runs.index import RunSummary
 from rlx_experiment._runs.run import Run
@@ -17,28 +17,82 @@ from rlx_experiment._source.rebuild import read_archive
 _DIFFERING_METADATA: Final = ("githash", "launcher", "python", "platform", "host", "gpus", "argv")
 
 
-def list_table(runs: Sequence[RunSummary], root: Path, *, brief: bool = False) -> Table:
-    """Return one row a run: folder, state, start, duration, and the arguments in which runs differ.
+class RunList(NamedTuple):
+    """Runs and what a list shows of each."""
+
+    runs: Sequence[RunSummary]
+    heads: Sequence[str]
+    cells: Mapping[str, Mapping[str, str]]
+    """For each run folder its cells, by head."""
+
+    def table(self) -> Table:
+        """Return one row a run."""
+        rows = [tuple(self.cells[run.folder].get(head, "") for head in self.heads) for run in self.runs]
+        return Table(
+            self.heads,
+            rows,
+            states="STATE",
+            numbers=("TOOK",),
+            optional=("STARTED (UTC)", "TOOK", "ARGUMENTS"),
+            brief=("STARTED (UTC)",),
+        )
+
+    def sorted_by(self, key: str, *, reverse: bool = False) -> Self:
+        """Return the list in the order of a column, which need not be shown.
+
+        Raises:
+            ValueError: There is no such column.
+        """
+        usual = {head.partition(" ")[0].lower(): head for head in _HEADS}
+        head = usual.get(key.lower(), key)
+        if not any(head in cells for cells in self.cells.values()):
+            known = [*usual, *sorted({name for cells in self.cells.values() for name in cells} - set(_HEADS))]
+            raise ValueError(f"there is no column {key!r} to sort by; there are: {', '.join(known)}")
+        return self._replace(runs=sort_runs(self.runs, head, self.cells, reverse=reverse))
+
+
+_HEADS: Final = ("RUN", "STATE", "STARTED (UTC)", "TOOK", "ARGUMENTS", "ERROR")
+
+
+def list_runs(
+    runs: Sequence[RunSummary],
+    root: Path,
+    *,
+    columns: Mapping[str, Mapping[str, str]] | None = None,
+    more: Mapping[str, Mapping[str, str]] | None = None,
+) -> RunList:
+    """Return a list with folder, state, start, duration, the arguments in which runs differ, and errors.
 
     Args:
         runs: The runs.
         root: Folder that theirs are named relative to.
-        brief: Whether to leave out years and seconds, and arguments that the folder's name says.
+        columns: Instead of the arguments, columns by their heads, with a cell for each run folder.
+        more: Columns that are not shown, for :meth:`RunList.sorted_by`.
     """
-    varying = differing_arguments(run.arguments for run in runs)
-    rows: list[tuple[str, ...]] = []
+    chosen = columns or {}
+    fields = {run.folder: run.fields for run in runs}
+    varying = differing_arguments(fields.values())
+    cells: dict[str, dict[str, str]] = {}
     for run in runs:
-        shown = [f"{key}={_short(run.arguments[key])}" for key in varying if key in run.arguments]
-        moment = _moment(run.status)
-        if brief:
-            shown = [part for part in shown if part not in run.path.name]
-            moment = moment[5:16]
-        facts = (str(run.status), moment, duration(run.status), ", ".join(shown))
-        rows.append((_relative(run.path, root), *facts))
-    heads = ("RUN", "STATE", "STARTED (UTC)", "TOOK", "ARGUMENTS")
-    if brief and not any(row[-1] for row in rows):
-        return Table(heads[:-1], [row[:-1] for row in rows], states="STATE", numbers=("TOOK",))
-    return Table(heads, rows, states="STATE", numbers=("TOOK",))
+        own = fields[run.folder]
+        name = _relative(run.path, root)
+        shown = [f"{key}={_short(own[key])}" for key in varying if key in own]
+        facts = (
+            name,
+            str(run.status),
+            _moment(run.status),
+            duration(run.status),
+            ", ".join(shown),
+            run.status.error,
+        )
+        cells[run.folder] = {key: as_text(value) for key, value in own.items()}
+        cells[run.folder] |= dict(zip(_HEADS, facts, strict=True))
+        cells[run.folder] |= {
+            head: column.get(run.folder, "") for head, column in [*chosen.items(), *(more or {}).items()]
+        }
+    heads = [*_HEADS[:4], *(chosen or _HEADS[4:5]), *_HEADS[5:]]
+    shown_heads = [h for h in heads if h in chosen or h in _HEADS[:4] or any(c[h] for c in cells.values())]
+    return RunList(runs, shown_heads, cells)
 
 
 def _moment(status: RunStatus) -> str:
@@ -59,7 +113,7 @@ Section = tuple[str, Sequence[tuple[str, str]]]
 def show_sections(run: Run) -> list[Section]:
     """Return all that is recorded about a run, for people."""
     sections: list[Section] = [("run", _about(run)), ("code", _code(run))]
-    sections.append(("arguments", [(key, _short(value)) for key, value in run.arguments.items()]))
+    sections.append(("arguments", [(key, _short(value)) for key, value in flatten(run.arguments).items()]))
     files = sorted(path for path in run.path.iterdir() if not path.name.startswith("."))
     sections.append(("files", [(path.name, f"{path.stat().st_size:>12,}") for path in files]))
     return [(heading, items) for heading, items in sections if items]
@@ -97,7 +151,7 @@ def _code(run: Run) -> list[tuple[str, str]]:
 def diff_table(old: Run, new: Run) -> Table:
     """Return in what two runs differ: arguments, code, libraries, machine; no rows if in nothing."""
     rows = [
-        *_differences("argument", old.arguments, new.arguments),
+        *_differences("argument", flatten(old.arguments), flatten(new.arguments)),
         *_differences("metadata", *({k: r.metadata.get(k) for k in _DIFFERING_METADATA} for r in (old, new))),
         *_differences("package", old.metadata.get("packages", {}), new.metadata.get("packages", {})),
         *_differences(
@@ -105,7 +159,7 @@ def diff_table(old: Run, new: Run) -> Table:
         ),
         *_differences("file", _digests(old), _digests(new)),
     ]
-    return Table(("WHAT", "NAME", "OLD", "NEW"), rows)
+    return Table(("WHAT", "NAME", "OLD", "NEW"), rows, key="NAME", optional=("WHAT",))
 
 
 def _digests(run: Run) -> dict[str, str]:
@@ -129,7 +183,7 @@ def _change(kind: str, before: object, after: object) -> tuple[str, str]:
 
 
 def _short(value: object) -> str:
-    text = value if isinstance(value, str) else json.dumps(value)
+    text = as_text(value)
     return text if len(text) <= 60 else f"{text[:57]}..."
 
 

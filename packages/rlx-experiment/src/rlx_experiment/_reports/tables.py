@@ -1,7 +1,7 @@
 """Tables on standard output: drawn by rich for people at a terminal, plain columns for programs in a pipe."""
 
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any, Final, NamedTuple
 
 from rlx_experiment._missing import MissingExtraError, require
@@ -10,6 +10,9 @@ _STYLES: Final = {
     "running": "cyan", "starting": "cyan", "finished": "green", "stopped": "yellow", "failed": "bold red",
     "crashed": "bold red", "unknown": "magenta",
 }  # fmt: skip
+
+_KEY_WIDTH: Final = 24
+"""Characters of a key that are shown in one line, where half of the terminal is as wide."""
 
 
 class Table(NamedTuple):
@@ -22,20 +25,50 @@ class Table(NamedTuple):
     numbers: Sequence[str] = ()
     """Heads of columns that are set flush right."""
 
+    key: str = ""
+    """Head of the column that a narrow terminal shows whole if it can; the first one by default."""
+    optional: Sequence[str] = ()
+    """Heads of columns that a narrow terminal leaves out, in this order."""
+    brief: Sequence[str] = ()
+    """Heads of columns of times that it first shows without year and seconds."""
+
     @property
     def width(self) -> int:
         """Characters of a line that holds every cell unfolded, and three between two of them."""
         columns = zip(self.heads, *self.rows, strict=True)
         return sum(max(map(len, cells)) for cells in columns) + 3 * (len(self.heads) - 1) + 2
 
+    def fitted(self, width: int) -> "Table":
+        """Return the table with as few columns less as let a line of `width` hold it, if any number does."""
+        table = self
+        if table.width > width and self.brief:
+            short = [self.heads.index(head) for head in self.brief if head in self.heads]
+            table = table._replace(
+                rows=[[cell[5:16] if i in short else cell for i, cell in enumerate(row)] for row in self.rows]
+            )
+        for head in self.optional:
+            if table.width > width and head in table.heads:
+                table = table.without(head)
+        return table
 
-def print_table(table: Table, *, brief: Callable[[], Table] | None = None) -> None:
-    """Print `table`, as wide as the terminal where there is one, or what `brief` gives where that is too narrow for it."""
+    def without(self, head: str) -> "Table":
+        """Return the table without a column."""
+        at = list(self.heads).index(head)
+        rows = [[cell for i, cell in enumerate(row) if i != at] for row in self.rows]
+        return self._replace(heads=[name for name in self.heads if name != head], rows=rows)
+
+
+def print_table(table: Table) -> None:
+    """Print `table`; in a terminal with as many of its columns as it is wide enough for, and words on the others."""
     console = _console()
     if console is None:
         print(plain_columns([table.heads, *table.rows]))
-    else:
-        console.print(_drawn(brief() if brief and table.width > console.width else table))
+        return
+    fitted = table.fitted(console.width)
+    console.print(_drawn(fitted, console.width))
+    missing = [head for head in table.heads if head not in fitted.heads]
+    if missing:
+        console.print(_styled(f"left out here: {', '.join(missing)}", "dim"))
 
 
 def print_sections(title: str, sections: Sequence[tuple[str, Sequence[tuple[str, str]]]]) -> None:
@@ -76,13 +109,14 @@ def _console() -> Any:
         return None
 
 
-def _drawn(table: Table) -> Any:
+def _drawn(table: Table, width: int) -> Any:
     box = require("rich.box", "cli", "a table").SIMPLE_HEAD
     drawn = require("rich.table", "cli", "a table").Table(box=box, header_style="bold", pad_edge=False)
     for head in table.heads:
         flush = "right" if head in table.numbers else "left"
-        wraps = head in (table.heads[0], table.heads[-1])  # names, and what is said at the end
-        drawn.add_column(head, justify=flush, no_wrap=not wraps, overflow="fold")
+        wraps = head in (table.key or table.heads[0], table.heads[-1])  # names, and what is said at the end
+        least = max(len(head), min(_KEY_WIDTH, width // 2)) if head == (table.key or table.heads[0]) else None
+        drawn.add_column(head, justify=flush, no_wrap=not wraps, overflow="fold", min_width=least)
     for row in table.rows:
         drawn.add_row(*(_cell(table, head, cell) for head, cell in zip(table.heads, row, strict=True)))
     return drawn

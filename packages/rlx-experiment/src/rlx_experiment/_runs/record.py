@@ -12,6 +12,7 @@ from rlx_experiment import _atomic
 from rlx_experiment._arguments.encoder import to_plain, write_json
 from rlx_experiment._arguments.fields import flatten
 from rlx_experiment._pickling import dump
+from rlx_experiment._runs.files import read_object
 
 ARGUMENTS_FILE: Final = "arguments.json"
 PICKLED_ARGUMENTS_FILE: Final = "arguments.pkl"
@@ -56,22 +57,15 @@ def _is_plain(value: object) -> bool:
 
 
 def read_arguments(folder: Path) -> tuple[dict[str, Any], dict[str, Any]] | None:
-    """Return recorded arguments and identity of the run in `folder`, as JSON has them; None without a run.
+    """Return recorded arguments and identity of the run in `folder`, as JSON has them; None without a run of ours.
 
     Raises:
-        ForeignRunError: The file that holds them is damaged.
+        DamagedRunError: The file that holds them is damaged.
     """
     try:
-        record: Any = json.loads((folder / ARGUMENTS_FILE).read_bytes())
+        arguments = read_object(folder / ARGUMENTS_FILE)
     except (FileNotFoundError, NotADirectoryError):
         return None
-    except ValueError as error:
-        raise ForeignRunError(
-            f"{folder / ARGUMENTS_FILE} is damaged ({error}); restore it, or choose another folder"
-        ) from error
-    if not isinstance(record, dict):
-        return None
-    arguments = cast("dict[str, Any]", record)
     identity: Any = arguments.pop(IDENTITY_KEY, None)
     return (arguments, cast("dict[str, Any]", identity)) if isinstance(identity, dict) else None
 
@@ -91,10 +85,9 @@ def changed_arguments(folder: Path, arguments: Mapping[str, object]) -> str:
 def read_variant(folder: Path) -> dict[str, Any]:
     """Return the passed arguments of the run in `folder`, as JSON has them; empty where none are recorded."""
     try:
-        variant: dict[str, Any] = json.loads((folder / VARIANT_FILE).read_bytes())
+        return read_object(folder / VARIANT_FILE)
     except FileNotFoundError:
         return {}
-    return variant
 
 
 def signs_of_a_run(folder: Path) -> list[str]:
@@ -134,6 +127,8 @@ def read_attempts(folder: Path) -> list[dict[str, Any]]:
         return []
     events: list[dict[str, Any]] = []
     for line in lines:
-        with suppress(ValueError):
-            events.append(json.loads(line))
+        with suppress(ValueError, RecursionError):
+            event: object = json.loads(line)
+            if isinstance(event, dict):
+                events.append(cast("dict[str, Any]", event))
     return events

@@ -1,6 +1,5 @@
 """A run folder, read."""
 
-import json
 import sys
 from functools import cached_property
 from pathlib import Path
@@ -8,6 +7,7 @@ from typing import Any, Self
 
 from rlx_experiment._runs import record
 from rlx_experiment._runs.rundir import local_path
+from rlx_experiment._runs.files import read_object
 from rlx_experiment._runs.status import RunStatus, read_status
 from rlx_experiment._source.capture import SOURCE_FILE
 from rlx_experiment._source.files import ARCHIVE_FILE
@@ -138,6 +138,6 @@ class Run:
 
     def _read_json(self, name: str) -> dict[str, Any]:
         try:
-            return dict(json.loads((self.path / name).read_bytes()))
+            return read_object(self.path / name)
         except FileNotFoundError:
             return {}

@@ -1,20 +1,23 @@
 """What state a run is in, told truly also after kill -9."""
 
-import json
 import os
 import time
 from collections.abc import Mapping
+from datetime import datetime
 from pathlib import Path
-from typing import Any, Final, Literal, NamedTuple, cast
+from typing import Any, Final, Literal, NamedTuple
 
 from rlx_experiment._arguments.encoder import write_json
 from rlx_experiment._lock import LOCK_FILE, is_held
+from rlx_experiment._runs.files import DamagedRunError, read_object
 from rlx_experiment._runs.machine import host
 
-RunState = Literal["starting", "running", "finished", "stopped", "failed", "crashed", "unknown"]
+RunState = Literal["starting", "running", "finished", "stopped", "failed", "crashed", "unknown", "damaged"]
 
 STATUS_FILE: Final = "status.json"
 _ENDED: Final = ("finished", "stopped", "failed")
+_WRITTEN: Final = ("starting", "running", *_ENDED)
+_KINDS: Final = {"attempt": int, "host": str, "pid": int, "started": str, "ended": str, "error": str}
 
 
 class RunStatus(NamedTuple):
@@ -22,7 +25,8 @@ class RunStatus(NamedTuple):
 
     `state` is one of: ``starting`` (launch under way), ``running``, ``finished`` (the function returned), ``stopped``
     (it returned early because it was asked to; resumable), ``failed`` (it raised), ``crashed`` (its process is gone
-    without a word) and ``unknown`` (last seen on `host`, whose locks cannot be seen from here).
+    without a word), ``unknown`` (last seen on `host`, whose locks cannot be seen from here) and, in lists, ``damaged`` (a
+    file of the run cannot be read; `error` says which).
     """
 
     state: RunState
@@ -56,14 +60,32 @@ def write_status(folder: Path, record: Mapping[str, object], *, durable: bool = 
 
 
 def read_record(folder: Path) -> dict[str, Any] | None:
-    """Return what was last written about the run in `folder`; None where nothing was."""
+    """Return what was last written about the run in `folder`; None where nothing was.
+
+    Raises:
+        DamagedRunError: The file holds something else.
+    """
     try:
-        record = json.loads((folder / STATUS_FILE).read_bytes())
+        record = read_object(folder / STATUS_FILE)
     except (FileNotFoundError, NotADirectoryError):
         return None
-    except ValueError as error:
-        raise ValueError(f"{folder / STATUS_FILE} is damaged ({error}); it can be deleted") from error
-    return cast("dict[str, Any]", record) if isinstance(record, dict) else None
+    for key, kind in _KINDS.items():
+        if not isinstance(record.get(key, kind()), kind):
+            raise DamagedRunError(folder / STATUS_FILE, f"no status of a run: {key} is {record[key]!r}")
+    if record.get("state") not in _WRITTEN:
+        raise DamagedRunError(folder / STATUS_FILE, f"no status of a run: state is {record.get('state')!r}")
+    for key in ("started", "ended"):
+        _check_time(folder / STATUS_FILE, record.get(key) or now())
+    return record
+
+
+def _check_time(file: Path, text: str) -> None:
+    try:
+        aware = datetime.fromisoformat(text).tzinfo is not None
+    except ValueError:
+        aware = False
+    if not aware:
+        raise DamagedRunError(file, f"no status of a run: {text!r} is no time in UTC")
 
 
 def read_status(folder: Path) -> RunStatus:
