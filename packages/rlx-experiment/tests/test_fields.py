@@ -218,8 +218,8 @@ class TestScalars:
         """A parameter that asks for NumPy's type gets it, and an array stays an array."""
 
         @wrap_experiment
-        def takes(ctxt: ExperimentContext, one: np.float32, many: Any) -> tuple[type, type]:
-            return type(one), type(many)
+        def takes(ctxt: ExperimentContext, one: np.float32, many: Any) -> tuple[Any, Any]:
+            return one.__class__, many.__class__
 
         assert takes(one=np.float32(1), many=np.arange(2)) == (np.float32, np.ndarray)
 

@@ -84,7 +84,7 @@ def add_looking(commands: "Commands") -> None:
     report.add_argument("--metric", help="tag shown first; a return by default")
     report.add_argument("--output", "-o", type=Path, default=Path("report.html"))
     report.add_argument("--title", default="", help="heading; the folder by default")
-    report.set_defaults(command=_report)
+    report.set_defaults(command=_report, json=False)
 
 
 def chosen_runs(args: argparse.Namespace, *, remember: bool = True) -> "list[RunSummary]":
@@ -95,7 +95,7 @@ def chosen_runs(args: argparse.Namespace, *, remember: bool = True) -> "list[Run
     conditions = [Condition.parse(text) for text in args.where]
     found = find_runs(args.root, remember=remember)
     runs = select(found, args.state, conditions)
-    if not runs and not getattr(args, "json", False):
+    if not runs and not args.json:
         states = f"{' or '.join(args.state)} " if args.state else ""
         where = f" with {', '.join(map(str, conditions))}" if conditions else ""
         there = f"; of {len(found)} runs, {what_there_is(found, args.state, conditions)}" if found else ""

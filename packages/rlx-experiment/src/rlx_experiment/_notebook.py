@@ -6,7 +6,7 @@ import os
 import sys
 from contextlib import suppress
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, cast
 
 UNKNOWN: Final = "notebook"
 """Stands for the notebook's file where the kernel is not told which one it serves."""
@@ -74,7 +74,7 @@ class ProgressCell:
         """Show a bar that is full at a `share` of 1, with `line` beside it."""
         import IPython.display
 
-        display: Any = IPython.display.display
+        display = cast("Any", IPython.display).display
         bar = f'<progress max="1" value="{share:.4f}" style="width: 16em"></progress> {html.escape(line)}'
         notes = "".join(f"<div>{html.escape(note)}</div>" for note in self._notes)
         shown = {"text/html": f"<div>{bar}</div>{notes}", "text/plain": "\n".join([line, *self._notes])}

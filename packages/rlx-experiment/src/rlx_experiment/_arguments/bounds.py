@@ -11,7 +11,7 @@ import typing
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Final
 
-from rlx_experiment._arguments.fields import field_types
+from rlx_experiment._arguments.fields import field_types, field_values
 from rlx_experiment._arguments.signature import Function, declared_types
 
 MAX_SEED: Final = 2**32 - 1
@@ -42,8 +42,7 @@ def _check_all(annotations: Mapping[str, Any], values: Mapping[str, Any], known:
         if value is None:
             continue
         _check_choice(name, value, annotation)
-        fields = field_types(type(value))
-        _check_all(fields, {field: getattr(value, field, None) for field in fields}, known)
+        _check_all(field_types(value.__class__), field_values(value), known)
         for key, bound in _declared_bounds(annotation, known) if known else ():
             words, holds = _COMPARISONS[key]
             if not holds(value, bound):
@@ -65,7 +64,7 @@ def check_seed(arguments: Mapping[str, object]) -> None:
     for name, seed in arguments.items():
         if name == "seed" and isinstance(seed, int) and not 0 <= seed <= MAX_SEED:
             raise ValueError(f"seed should be from 0 to {MAX_SEED}, not {seed}")
-        check_seed({field: getattr(seed, field, None) for field in field_types(type(seed))})
+        check_seed(field_values(seed))
 
 
 def _declared_bounds(annotation: Any, known: Any) -> Iterator[tuple[str, Any]]:

@@ -60,17 +60,21 @@ def _from_union(value: Any, members: tuple[Any, ...]) -> Any:
 
 
 def _from_list(values: list[Any], kind: Any, members: tuple[Any, ...]) -> Any:
+    if _is_named_tuple(kind):
+        hints = typing.get_type_hints(kind).values()
+        return kind(*map(from_json, values, hints) if hints else values)
     if kind not in (list, tuple, set, frozenset, Any) and not isinstance(kind, type):
         raise ValueError(f"recorded value {values!r} is no {kind}")
     if kind is tuple and members and members[-1] is not Ellipsis:
         return tuple(from_json(value, member) for value, member in zip(values, members, strict=True))
-    if issubclass(kind if isinstance(kind, type) else list, tuple) and kind is not tuple:  # one with names
-        hints = typing.get_type_hints(kind).values()
-        return kind(*map(from_json, values, hints) if hints else values)
     inner = members[0] if members else Any
     items = [from_json(value, inner) for value in values]
     containers: dict[Any, Callable[[list[Any]], Any]] = {tuple: tuple, set: set, frozenset: frozenset}
     return containers.get(kind, list)(items)
+
+
+def _is_named_tuple(kind: Any) -> bool:
+    return isinstance(kind, type) and issubclass(kind, tuple) and cast("object", kind) is not tuple
 
 
 def _from_marker(record: Mapping[str, Any], annotation: Any) -> Any:

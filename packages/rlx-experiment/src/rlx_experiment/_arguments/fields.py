@@ -5,6 +5,7 @@ import sys
 import typing
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import suppress
 from typing import Any, Final, cast
 
 _SHOWN_AS_LAST_PART: Final = ("$enum", "$function", "$typename", "$type")
@@ -26,6 +27,15 @@ def field_types(kind: object) -> dict[str, Any]:
     except NameError:
         return {}
     return {name: hints.get(name, Any) for name in names}
+
+
+def field_values(value: object) -> dict[str, Any]:
+    """Return the fields of an object that has some, by name; empty for any other value."""
+    values: dict[str, Any] = {}
+    for name in field_types(type(value)):
+        with suppress(AttributeError):  # one that was never set
+            values[name] = getattr(value, name)
+    return values
 
 
 def _field_names(kind: type) -> list[str]:

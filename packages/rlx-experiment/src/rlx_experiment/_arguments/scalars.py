@@ -29,16 +29,16 @@ def with_plain_scalars(function: Function, arguments: Mapping[str, Any]) -> dict
 
 def plain_scalar(value: Any) -> Any:
     """Return a scalar of an array library as Python's bool, int, float, complex or str; anything else as it is."""
-    if _library(type(value)) not in _LIBRARIES:
+    if _library(value.__class__) not in _LIBRARIES:
         return value
     numpy = sys.modules.get("numpy")
     if numpy is not None and isinstance(value, (numpy.number, numpy.bool_, numpy.str_)):
         return value.item()
+    array: Any = value
     try:
-        single = value.ndim == 0 and not callable(value) and _is_constant(value)
-    except AttributeError:
+        return array.item() if array.ndim == 0 and _is_constant(array) else value
+    except AttributeError:  # a function, a class, a data type
         return value
-    return value.item() if single else value
 
 
 def _is_constant(value: Any) -> bool:

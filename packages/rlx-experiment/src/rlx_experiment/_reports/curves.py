@@ -15,7 +15,7 @@ Curve = tuple[NDArray[np.float64], NDArray[np.float64]]
 """Steps and values, both (N,)."""
 
 PREFERRED: Final = ("AverageReturn", "EpisodeReturn", "return", "reward", "returns", "loss")
-_STEP_COLUMNS: Final = ("step", "epoch", "Epoch", "Iteration", "itr", "TotalEnvSteps")
+_STEP_COLUMNS: Final = ("step", "epoch", "Epoch", "Iteration", "itr", "TotalEnvSteps", "time/total_timesteps")
 
 
 def read_curves(folder: Path) -> Mapping[str, Curve]:
@@ -26,22 +26,27 @@ def read_curves(folder: Path) -> Mapping[str, Curve]:
     Raises:
         DamagedRunError: A file that holds them is damaged.
     """
+    if not _logs(folder) and (folder / "progress.csv").exists():
+        return _read_csv(folder / "progress.csv")
     try:
         metrics: Any = require("rlx_logging", "logging", "reading metrics").read_metrics(folder)
     except (MissingExtraError, FileNotFoundError):
-        return _read_csv(folder / "progress.csv")
+        return {}
     except ValueError as error:
         raise DamagedRunError(folder, str(error)) from error
     if metrics.damaged:
-        raise DamagedRunError(_log_file(folder), f"{metrics.damaged} of its records cannot be read")
+        raise DamagedRunError(
+            next(iter(_logs(folder)), folder), f"{metrics.damaged} of its records cannot be read"
+        )
     return {
         tag: (np.asarray(series.steps, dtype=float), np.asarray(series.values, dtype=float))
         for tag, series in metrics.items()
     }
 
 
-def _log_file(folder: Path) -> Path:
-    return next(iter(sorted(folder.glob("*.rlxj")) + sorted(folder.glob("*tfevents*"))), folder)
+def _logs(folder: Path) -> list[Path]:
+    """Return the journal and the event files in a run folder."""
+    return sorted(folder.glob("*.rlxj")) + sorted(folder.glob("*tfevents*"))
 
 
 def _read_csv(path: Path) -> Mapping[str, Curve]:

@@ -3,7 +3,7 @@
 import operator
 import re
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, Final, NamedTuple
 
 from rlx_experiment._arguments.fields import as_text
@@ -68,7 +68,7 @@ def find_value(run: RunSummary, name: str) -> tuple[Any] | None:
     return (fields[found[0]],) if len(found) == 1 else None
 
 
-def _comparable(text: str) -> object:
+def _comparable(text: str) -> Any:
     """Return the number, truth value or text that `text` says."""
     known = {"true": True, "false": False, "none": None, "null": None}
     if text.lower() in known:
@@ -111,7 +111,7 @@ def what_there_is(runs: Sequence[RunSummary], states: Sequence[str], conditions:
     return "; ".join(said)
 
 
-def _counted(values: Any) -> str:
+def _counted(values: Iterable[str]) -> str:
     counts = Counter(values).most_common()
     shown = [f"{value} ({number})" for value, number in counts[:12]]
     return ", ".join(shown + ([f"{len(counts) - 12} others"] if len(counts) > 12 else []))

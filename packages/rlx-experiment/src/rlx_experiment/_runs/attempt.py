@@ -272,9 +272,9 @@ class _Attempt:
 
 def _first_line(error: BaseException) -> str:
     """Return class and first line of what an error says."""
+    if isinstance(error, SyntaxError):  # its traceback begins with the place
+        return f"{type(error).__name__}: {error.msg}"
     lines = traceback.format_exception_only(error)
-    if isinstance(error, SyntaxError):  # its class comes last, after the place
-        return lines[-1 - len(getattr(error, "__notes__", ()))].strip()
     said = [line.strip() for line in lines[0].splitlines() if line.strip()]
     return " ".join(said[: 2 if said[0].endswith(":") else 1])
 
