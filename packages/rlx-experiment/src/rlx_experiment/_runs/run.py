@@ -6,8 +6,8 @@ from pathlib import Path
 from typing import Any, Self
 
 from rlx_experiment._runs import record
-from rlx_experiment._runs.rundir import local_path
 from rlx_experiment._runs.files import read_object
+from rlx_experiment._runs.rundir import local_path
 from rlx_experiment._runs.status import RunStatus, read_status
 from rlx_experiment._source.capture import SOURCE_FILE
 from rlx_experiment._source.files import ARCHIVE_FILE
