@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from strangers_files import write_as_stranger
 
 from rlx_snapshot import DamagedSnapshotError, Snapshotter, SnapshotVersionError, UntrustedSnapshotError
 from rlx_snapshot._format.container import open_container
@@ -184,7 +185,7 @@ class TestDamage:
     def test_nothing_is_unpickled_before_the_check(self, tmp_path: Path, part: str) -> None:
         """Wherever a bit has changed, a damaged file runs none of the code it names."""
         ran = tmp_path / "ran"
-        path = saved(tmp_path / "run", [_Touch(str(ran)), np.zeros(20_000), "end"])
+        path = write_as_stranger(tmp_path / "run", [_Touch(str(ran)), np.zeros(20_000), "end"])
         data = bytearray(path.read_bytes())
         data[_place_in(path, part)] ^= 1
         path.write_bytes(data)
@@ -194,7 +195,7 @@ class TestDamage:
 
     def test_intact_file_runs_what_it_names(self, tmp_path: Path) -> None:
         """So the tests above would see it run."""
-        saved(tmp_path / "run", [_Touch(str(tmp_path / "ran"))])
+        write_as_stranger(tmp_path / "run", [_Touch(str(tmp_path / "ran"))])
         for opened in Snapshotter(tmp_path).load(tmp_path / "run"):
             opened.close()
         assert (tmp_path / "ran").exists()

@@ -122,3 +122,27 @@ def test_refused_state_costs_nothing(tmp_path: Path, background: bool) -> None:
             snapshotter.save_itr_params(2, {"lock": lock()})
     assert snapshotter.load(tmp_path) == "good"
     assert [path.name for path in tmp_path.iterdir()] == ["params.pkl"]
+
+
+class Answering:
+    """An object that fails at any question about itself."""
+
+    def __getattribute__(self, name: str) -> Any:
+        return getattr(self, name)
+
+
+class Unfilled:
+    """An object without attributes whose search for them never ends."""
+
+    __slots__ = ("filled",)  # pyright: ignore[reportUninitializedInstanceVariable]
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.missing, name)
+
+
+@pytest.mark.parametrize("hostile", [Answering, Unfilled])
+def test_a_hostile_object_is_named_too(hostile: Callable[[], object]) -> None:
+    """An object whose attribute access recurses without end is refused by its path, like any other."""
+    with pytest.raises(UnpicklableStateError, match="recursion") as caught:
+        exact_dumps({"policy": [hostile()]})
+    assert caught.value.path == "state['policy'][0]"

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from strangers_files import write_as_stranger
 
 from rlx_snapshot import (
     DamagedSnapshotError,
@@ -29,8 +30,7 @@ from rlx_snapshot._inspection.outline import outline_of
 
 def reread(directory: Path, state: object) -> Any:
     """`state` saved and loaded as if it came from a stranger."""
-    Snapshotter(directory).save_itr_params(0, state)
-    return load_untrusted(directory / "params.pkl")
+    return load_untrusted(write_as_stranger(directory, state))
 
 
 class Call:
@@ -240,7 +240,7 @@ class TestDescription:
     def test_describe_reads_without_unpickling(self, tmp_path: Path) -> None:
         """Size, iteration, versions and buffers are known, and nothing ran."""
         ran = tmp_path / "ran"
-        Snapshotter(tmp_path / "run").save_itr_params(4, Call(open, str(ran), "w"))
+        write_as_stranger(tmp_path / "run", Call(open, str(ran), "w"), itr=4)
         description = describe(tmp_path / "run/params.pkl")
         assert (description.iteration, description.signed, description.format_version) == (4, False, 1)
         assert description.size == (tmp_path / "run/params.pkl").stat().st_size

@@ -14,6 +14,7 @@ from rlx_snapshot._places.discard import discard_after
 from rlx_snapshot._places.places import place_for
 from rlx_snapshot._saving.background import Background
 from rlx_snapshot._saving.copier import Copier
+from rlx_snapshot._saving.loading_back import LoadedBack
 from rlx_snapshot._saving.store import Store
 from rlx_snapshot._settings import (
     Durability,
@@ -76,6 +77,7 @@ class Snapshotter:
         self._place = place_for(snapshot_dir)
         self._store = Store(self._place, self._settings)
         self._copier = Copier(incremental) if background else None
+        self._loaded_back = LoadedBack()
         self._changed_libraries: Mapping[str, tuple[str, str]] = {}
         self._saving = Background("saving a snapshot")
         self._checking = Background("checking a loaded snapshot")
@@ -131,6 +133,9 @@ class Snapshotter:
 
         Raises:
             ValueError: If `itr` is negative.
+            UnpicklableStateError: If something in `params` cannot be saved, or does not
+                load again: a state with classes or functions that none before it had
+                is loaded once to see (without its large arrays, and not onto a GPU).
             OSError: If the file cannot be written, now or (in the background)
                 for the iteration before. What was saved earlier stays.
             DamagedSnapshotError: If the snapshot loaded with ``verify='index'``
@@ -199,13 +204,16 @@ class Snapshotter:
     def _save(self, itr: int, names: tuple[str, ...], params: object) -> None:
         self._saving.wait()
         if self._copier is None or not self._saves_copy(self._copier, itr, names, params):
-            self._store.commit(itr, names, capture(params))
+            captured = capture(params)
+            self._loaded_back.check(captured, params)
+            self._store.commit(itr, names, captured)
 
     def _saves_copy(self, copier: Copier, itr: int, names: tuple[str, ...], params: object) -> bool:
         """Hand a copy of `params` to the thread that writes it; False where there is no room for one."""
         try:
             copy = copier.copy_if_room(params)
             if copy is not None:
+                self._loaded_back.check(copy.captured, params)
                 self._saving.submit(functools.partial(self._store.commit_changes, itr, names, copy))
         except BaseException:
             copier.release()  # a copy that nobody took note of: the next one is to count as changed whole

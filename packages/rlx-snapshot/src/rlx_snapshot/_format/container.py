@@ -25,6 +25,7 @@ from rlx_snapshot._format.layout import (
     Footer,
     Index,
     iteration_in_footer,
+    next_buffer,
     unpack_footer,
     unpack_index,
     version_in_footer,
@@ -34,7 +35,6 @@ from rlx_snapshot._format.libraries import changed_since, in_words
 from rlx_snapshot._format.seal import signature_of, signatures_match, stretches
 
 _MAPPED_FROM: Final = 1 << 20
-_NEXT_BUFFER, _READONLY_BUFFER = b"\x97", b"\x98"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -131,7 +131,7 @@ def _skeleton_pieces(container: Container) -> Iterator[bytes | memoryview]:
     start = 0
     for buffer in index.buffers:
         yield data[start : buffer.gap]
-        yield _NEXT_BUFFER + _READONLY_BUFFER if buffer.readonly else _NEXT_BUFFER
+        yield next_buffer(buffer)
         start = buffer.end
     yield data[start : footer.stream_length]
 

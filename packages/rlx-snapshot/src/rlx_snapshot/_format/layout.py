@@ -29,6 +29,7 @@ SIGNATURE_BYTES: Final = 32
 FOOTER_BYTES: Final = _FIELDS.size + SIGNATURE_BYTES + 8 + len(MARK)
 _READONLY: Final = 1
 SIGNED: Final = 1
+_NEXT_BUFFER, _READONLY_BUFFER = b"\x97", b"\x98"
 
 
 class Buffer(NamedTuple):
@@ -52,6 +53,11 @@ class Buffer(NamedTuple):
     def chunks(self) -> int:
         """How many checksums cover the payload."""
         return -(-self.length // CHUNK)
+
+
+def next_buffer(buffer: Buffer) -> bytes:
+    """The opcodes that take a buffer from beside the pickle."""
+    return _NEXT_BUFFER + _READONLY_BUFFER if buffer.readonly else _NEXT_BUFFER
 
 
 class Footer(NamedTuple):

@@ -1,10 +1,11 @@
 """A pickler's output as parts, with every large buffer at a page boundary and never copied."""
 
+import itertools
 import pickle
 from collections.abc import Sequence
 from typing import Final, NamedTuple
 
-from rlx_snapshot._format.layout import CHUNK, HEAD, PAGE, Buffer
+from rlx_snapshot._format.layout import CHUNK, HEAD, PAGE, Buffer, next_buffer
 from rlx_snapshot._pickling.pickler import dump
 
 Part = bytes | memoryview
@@ -40,6 +41,17 @@ def capture(obj: object, before: Sequence[Buffer] | None = None) -> Capture:
     stream = _Stream(before)
     names = dump(obj, stream)
     return Capture(stream.parts, stream.buffers, stream.positions, stream.length, names)
+
+
+def skeleton_of(captured: Capture) -> bytes:
+    """The pickle without the contents of its large buffers, which are to be handed over beside it."""
+    parts = list(captured.parts)
+    starts = list(itertools.accumulate(map(len, parts), initial=0))
+    for position, buffer in zip(captured.positions, captured.buffers, strict=True):
+        before = position - 1
+        parts[before] = memoryview(parts[before])[: buffer.gap - starts[before]]
+        parts[position] = next_buffer(buffer)
+    return b"".join(parts)
 
 
 class _Stream:

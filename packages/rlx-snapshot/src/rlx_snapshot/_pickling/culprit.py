@@ -7,13 +7,14 @@ from collections.abc import Set as AbstractSet
 from typing import Any, Final, cast
 
 from rlx_snapshot._errors import UnpicklableStateError
-from rlx_snapshot._pickling.calls import RefusedError, attributes_of
+from rlx_snapshot._pickling.calls import RefusedError, attributes_of, class_of
 
 REFUSALS: Final = (TypeError, AttributeError, ValueError, RuntimeError, pickle.PicklingError)
 """What picklers and `__reduce__` methods raise for objects that cannot be pickled."""
 
 _DEEPEST: Final = 40
 _LONGEST_KEY: Final = 40
+_LEAVES: Final = (str, bytes, bytearray, memoryview, int, float, type)
 
 Step = tuple[str, object]
 """How a part is reached from its owner, as it would be written in Python, and the part."""
@@ -21,30 +22,49 @@ Step = tuple[str, object]
 
 def unpicklable(state: object, refusal: Exception, dump: Callable[[object], object]) -> UnpicklableStateError:
     """The error that names the part for which `dump` raised `refusal`."""
-    path, owner, part = "state", state, state
-    for _ in range(_DEEPEST):
-        for step, inner in _parts(part):
-            if _is_refused_alike(inner, refusal, dump):
-                path, owner, part = path + step, part, inner
-                break
-        else:
-            break
+    path, owner, part = culprit_in(state, refusal, dump)
     way_out = None if isinstance(refusal, RefusedError) else _way_out(owner, part)
     return UnpicklableStateError(path, str(refusal).rstrip("."), way_out)
 
 
-def _is_refused_alike(part: object, refusal: Exception, dump: Callable[[object], object]) -> bool:
+def unloadable(
+    state: object, failure: Exception, load_back: Callable[[object], object]
+) -> UnpicklableStateError:
+    """The error that names the part for which loading what was pickled raised `failure`."""
+    path, _, part = culprit_in(state, failure, load_back)
+    kind = type(part).__qualname__
+    return UnpicklableStateError(
+        path,
+        f"{kind} can be pickled, but loading it raises {type(failure).__name__}: {failure}".rstrip("."),
+        f"Leave it out of the state, or give {kind} a __reduce__ that names how to build it again",
+    )
+
+
+def culprit_in(
+    state: object, error: Exception, attempt: Callable[[object], object]
+) -> tuple[str, object, object]:
+    """Path, owner and value of the innermost part of `state` for which `attempt` raises the like of `error`."""
+    path, owner, part = "state", state, state
+    for _ in range(_DEEPEST):
+        for step, inner in _parts(part):
+            if _fails_alike(inner, error, attempt):
+                path, owner, part = path + step, part, inner
+                break
+        else:
+            break
+    return path, owner, part
+
+
+def _fails_alike(part: object, error: Exception, attempt: Callable[[object], object]) -> bool:
     try:
-        dump(part)
-    except REFUSALS as error:
-        return type(error) is type(refusal) and str(error) == str(refusal)
-    except Exception:  # noqa: BLE001 - something else is wrong with it when it is alone
-        return False
+        attempt(part)
+    except Exception as other:  # noqa: BLE001 - anything, as it is only compared
+        return type(other) is type(error) and str(other) == str(error)
     return False
 
 
 def _parts(owner: object) -> Iterator[Step]:
-    if isinstance(owner, str | bytes | bytearray | memoryview | int | float | type):
+    if issubclass(type(owner), _LEAVES):
         return
     yield from _items(owner)
     for attributes in (_saved_attributes(owner), _held_attributes(owner)):
@@ -52,17 +72,18 @@ def _parts(owner: object) -> Iterator[Step]:
 
 
 def _items(owner: Any) -> Iterator[Step]:
-    if isinstance(owner, Mapping):
+    cls = class_of(owner)  # isinstance would ask the object, which may answer anything
+    if issubclass(cls, Mapping):
         for key, value in cast("Mapping[object, object]", owner).items():
             yield f"[{_shortened(repr(key))}]", value
-    elif isinstance(owner, list | tuple):
+    elif issubclass(cls, list | tuple):
         yield from ((f"[{number}]", item) for number, item in enumerate(cast("list[object]", owner)))
-    elif isinstance(owner, AbstractSet):
+    elif issubclass(cls, AbstractSet):
         yield from (("{...}", item) for item in cast("AbstractSet[object]", owner))
-    elif isinstance(owner, types.FunctionType):
+    elif cls is types.FunctionType:
         names = owner.__code__.co_freevars
         yield from zip((f".<variable {name}>" for name in names), owner.__closure__ or (), strict=True)
-    elif isinstance(owner, types.CellType):
+    elif cls is types.CellType:
         yield "", owner.cell_contents
 
 
@@ -73,8 +94,8 @@ def _saved_attributes(owner: object) -> dict[str, object]:
     except Exception:  # noqa: BLE001 - it says nothing, or does not know
         return {}
     found: dict[str, object] = {}
-    for part in cast("tuple[object, ...]", state) if isinstance(state, tuple) else (state,):
-        if isinstance(part, dict):
+    for part in cast("tuple[object, ...]", state) if type(state) is tuple else (state,):
+        if type(part) is dict:
             found.update(cast("dict[str, object]", part))
     return found
 
@@ -82,7 +103,7 @@ def _saved_attributes(owner: object) -> dict[str, object]:
 def _held_attributes(owner: object) -> dict[str, object]:
     try:
         return attributes_of(owner)
-    except TypeError:
+    except Exception:  # noqa: BLE001 - it has none, or fails when it is asked
         return {}
 
 
