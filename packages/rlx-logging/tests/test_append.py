@@ -147,3 +147,44 @@ def test_a_journal_with_a_blanked_part_is_read_past_it(
     mine.finalize()
     other.finalize()
     assert read_metrics(tmp_path)["info/x"].steps.tolist() == [0, 1, 2, 3]
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no such locks")
+def test_a_file_that_is_replaced_while_it_is_opened_is_opened_again(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Who waited for the lock of the old one writes into the new one."""
+    import fcntl
+
+    lock = fcntl.flock
+
+    def replace_first(fd: int, how: int) -> None:
+        if path.read_bytes() != b"new\n":
+            path.with_name("new").write_bytes(b"new\n")
+            path.with_name("new").replace(path)
+        lock(fd, how)
+
+    monkeypatch.setattr(fcntl, "flock", replace_first)
+    file = AppendFile(path)
+    file.append(MINE)
+    file.close()
+    assert path.read_bytes() == b"new\n" + MINE
+
+
+def test_a_file_is_replaced_at_once_or_not_at_all(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is appended after it stands in the file of the path."""
+    file = AppendFile(path)
+    file.replace(b"e,f\n")
+    file.append(MINE)
+
+    def refuse(_fd: int) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(os, "fsync", refuse)
+    with pytest.raises(OSError, match="No space left"):
+        file.replace(b"g,h\n")
+    monkeypatch.undo()
+    file.append(MINE)
+    file.close()
+    assert path.read_bytes() == b"e,f\n" + 2 * MINE
+    assert [other.name for other in path.parent.iterdir()] == [path.name]

@@ -176,8 +176,7 @@ def _everywhere(folder: Path) -> list[dict[str, float]]:
         if key.startswith("info/")
     }
     return [
-        {key: row[key] for key in row if key not in ("epoch", "_time", "_more")}
-        for row in (journal, table, lines)
+        {key: row[key] for key in row if key not in ("epoch", "_time")} for row in (journal, table, lines)
     ]
 
 

@@ -12,11 +12,11 @@ from typing import Any
 import numpy as np
 import pytest
 
-from rlx_logging import CsvLogger, JsonLinesLogger
+from rlx_logging import CsvLogger, DroppedRowsWarning, JsonLinesLogger, make_logger, read_metrics
 from rlx_logging._tables.console import ConsoleLogger
 
 
-def _table(path: Path) -> list[dict[str, str]]:
+def _table(path: Path) -> list[dict[str, Any]]:
     with path.open(newline="", encoding="utf-8") as file:
         return list(csv.DictReader(file))
 
@@ -53,17 +53,69 @@ def test_a_table_needs_no_links(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
     assert sorted(path.name for path in tmp_path.iterdir()) == ["logs.manifest", "progress.csv"]
 
 
-def test_a_late_key_rewrites_nothing(tmp_path: Path) -> None:
-    """It stands in the column `_more`; a key that stops leaves its cell empty."""
+def test_a_late_key_is_a_column(tmp_path: Path) -> None:
+    """Rows from before end where they ended; a key that stops leaves its cell empty."""
     logger = CsvLogger(tmp_path)
     logger.write("info/epoch", 0, {"a": 1.0, "b": 2.0})
-    before = (tmp_path / "progress.csv").read_bytes()
+    _, _, before = (tmp_path / "progress.csv").read_bytes().partition(b"\n")
     logger.write("info/epoch", 1, {"late": 3.0, "b": math.nan, 'odd,key"': math.inf})
+    logger.write("info/epoch", 2, {"a": 4.0, "b": 5.0})
     logger.finalize()
-    assert (tmp_path / "progress.csv").read_bytes().startswith(before)
-    _, row = _table(tmp_path / "progress.csv")
-    assert (row["a"], row["b"]) == ("", "nan")
-    assert json.loads(row["_more"]) == {"late": 3.0, 'odd,key"': "Infinity"}
+    header, _, rows = (tmp_path / "progress.csv").read_bytes().partition(b"\n")
+    assert next(csv.reader([header.decode()])) == ["epoch", "a", "b", "_time", "late", 'odd,key"']
+    assert rows.startswith(before)
+    first, second, third = _table(tmp_path / "progress.csv")
+    assert (first["late"], first["b"]) == (None, "2.0")
+    assert (second["a"], second["b"], second["late"], second['odd,key"']) == ("", "nan", "3.0", "inf")
+    assert (third["a"], third["late"]) == ("4.0", None)
+
+
+def test_a_table_is_cut_to_its_rows_whatever_columns_came_later(tmp_path: Path) -> None:
+    """The snapshot is older than the column, and nothing is missed."""
+    logger = make_logger("csv", log_dir=tmp_path)
+    logger.write("info/epoch", 0, {"a": 1.0})
+    state = logger.state_dict()
+    logger.write("info/epoch", 1, {"a": 2.0, "late": 3.0})
+    logger.finalize()
+    again = make_logger("csv", log_dir=tmp_path)
+    again.load_state_dict(state)
+    again.write("info/epoch", 1, {"a": 4.0, "later": 5.0})
+    again.finalize()
+    rows = _table(tmp_path / "progress.csv")
+    assert [(row["epoch"], row["a"], row["late"], row["later"]) for row in rows] == [
+        ("0", "1.0", None, None),
+        ("1", "4.0", "", "5.0"),
+    ]
+
+
+def test_a_fork_takes_the_columns_along(tmp_path: Path) -> None:
+    """The copied rows stand under the header that they have there."""
+    parent = make_logger("csv", log_dir=tmp_path / "parent")
+    parent.write("info/epoch", 0, {"a": 1.0})
+    state = parent.state_dict()
+    parent.write("info/epoch", 1, {"late": 2.0})
+    parent.finalize()
+    child = make_logger("csv", log_dir=tmp_path / "child")
+    child.fork_from(tmp_path / "parent", state)
+    child.write("info/epoch", 1, {"late": 3.0})
+    child.finalize()
+    rows = _table(tmp_path / "child" / "progress.csv")
+    assert [(row["epoch"], row["a"], row["late"]) for row in rows] == [("0", "1.0", None), ("1", "", "3.0")]
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows shares no file that is replaced")
+def test_a_late_key_of_two_processes_costs_a_warning(tmp_path: Path) -> None:
+    """Neither loses a row: who has the table open would write into the file that was replaced."""
+    first, second = CsvLogger(tmp_path), CsvLogger(tmp_path)
+    first.write("info/epoch", 0, {"a": 1.0})
+    second.write("info/epoch", 1, {"a": 2.0})
+    with pytest.warns(DroppedRowsWarning, match="another process has the file open"):
+        first.write("info/epoch", 2, {"a": 3.0, "late": 1.0})
+    second.write("info/epoch", 3, {"a": 4.0})
+    second.finalize()
+    first.write("info/epoch", 4, {"a": 5.0, "late": 6.0})
+    first.finalize()
+    assert [row["a"] for row in _table(tmp_path / "progress.csv")] == ["1.0", "2.0", "3.0", "4.0", "5.0"]
 
 
 def test_a_reopened_table_keeps_its_columns(tmp_path: Path) -> None:
@@ -95,11 +147,12 @@ def test_a_torn_last_line_is_closed(tmp_path: Path) -> None:
 def test_keys_named_as_the_own_columns(tmp_path: Path) -> None:
     """They are not lost, and the own columns stay."""
     logger = CsvLogger(tmp_path)
-    logger.write("info/epoch", 0, {"_time": 5.0, "_more": 6.0, "a": 1.0})
+    logger.write("info/epoch", 0, {"_time": 5.0, "a": 1.0})
     logger.finalize()
     (row,) = _table(tmp_path / "progress.csv")
-    assert json.loads(row["_more"]) == {"_time": 5.0, "_more": 6.0}
+    assert row["info/_time"] == "5.0"
     assert float(row["_time"]) > 1e9
+    assert sorted(read_metrics(tmp_path)) == ["info/_time", "info/a", "info/epoch"]
 
 
 def test_pandas_reads_the_table(tmp_path: Path) -> None:
@@ -112,6 +165,7 @@ def test_pandas_reads_the_table(tmp_path: Path) -> None:
     frame = pandas.read_csv(tmp_path / "progress.csv")
     assert frame["a"].tolist() == [pytest.approx(1 / 3, rel=1e-15), math.inf]
     assert math.isnan(frame["b"][1])
+    assert (math.isnan(frame["new"][0]), frame["new"][1]) == (True, 1.0)
 
 
 def _strict(line: str) -> Any:

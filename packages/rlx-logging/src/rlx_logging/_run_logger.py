@@ -12,8 +12,7 @@ from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias
 from rlx_logging._backend import Backend
 from rlx_logging._base import BaseLogger, check_interval
 from rlx_logging._files.folder import LogFolder
-from rlx_logging._files.sidecar import read_sidecar, replace_sidecar, write_sidecar
-from rlx_logging._foreign_record import read_foreign_record
+from rlx_logging._files.sidecar import read_sidecar, replace_sidecar
 from rlx_logging._gaps import warn_of_gaps
 from rlx_logging._guard import Guards
 from rlx_logging._logger_backend import LoggerLike, as_backend
@@ -22,6 +21,7 @@ from rlx_logging._processors.chain import Chain, Processor
 from rlx_logging._rows.left_out import LeftOut
 from rlx_logging._rows.rows import RowBuilder, checked_step, spell
 from rlx_logging._rows.values import flatten
+from rlx_logging._trainer_record import TrainerRecord
 
 if TYPE_CHECKING:
     from rlx_logging._rows.media import Media
@@ -87,6 +87,7 @@ class RunLogger(BaseLogger):
         self._guards: Guards[Backend] = Guards(reraise=on_failure == "raise")
         for backend in backends:
             self.add_backend(backend)
+        self._record = TrainerRecord(self.folder, self._guards)
         self._process = Chain(processors, reraise=on_failure == "raise")
         self._left_out = LeftOut()
         self._rows = RowBuilder(exclude_arrays=exclude_arrays, left_out=self._left_out.note)
@@ -120,9 +121,13 @@ class RunLogger(BaseLogger):
             delimiter: What joins the keys of nested dicts.
             exclude_arrays: Leave arrays out; the logger's own setting by default.
         """
-        exclude = self.exclude_arrays if exclude_arrays is None else exclude_arrays
-        options = {"prefix": parent_key, "delimiter": delimiter, "exclude_arrays": exclude}
-        return flatten(log_data, left_out=self._left_out.note, **options)
+        return flatten(
+            log_data,
+            prefix=parent_key,
+            delimiter=delimiter,
+            exclude_arrays=self.exclude_arrays if exclude_arrays is None else exclude_arrays,
+            left_out=self._left_out.note,
+        )
 
     def write(self, step_type: str, step: int, data: Mapping[str, Any]) -> None:
         """Log one row to every backend, whatever the gates say.
@@ -212,9 +217,7 @@ class RunLogger(BaseLogger):
         for name, count in counts.items():
             self.write(f"save/{name}", count, {})
         self._guards.each("store a checkpoint", lambda backend: backend.log_checkpoint(path, counts))
-        records = {guard.target.name: guard.target.record() for guard in self._guards}
-        record = {**counts, "gates": self.gates, "last_save_step": epoch, "backends": records}
-        self._guards.on_disk("record where training stood", lambda: write_sidecar(self.folder.path, record))
+        self._record.save({**counts, "gates": self.gates, "last_save_step": epoch})
 
     def restore_data(self) -> tuple[int, int, int]:
         """Restore all gates and return epoch, env_step and gradient_step of the last `save_data`.
@@ -222,9 +225,7 @@ class RunLogger(BaseLogger):
         Reads one small file, however long the logs are; where there is none, the event files that a
         logger of tianshou or torch left in the folder. ``(0, 0, 0)`` if those hold nothing either.
         """
-        saved = read_sidecar(self.folder.path) or read_foreign_record(self.folder)
-        records: dict[str, Any] = {} if saved is None else saved.get("backends", {})
-        self._guards.each("continue", lambda backend: backend.restore(records.get(backend.name, {})))
+        saved = self._record.restore()
         if saved is None:
             return 0, 0, 0
         self.gates = saved["gates"]

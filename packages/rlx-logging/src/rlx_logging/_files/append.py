@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import sys
 from contextlib import suppress
 from itertools import pairwise
 from pathlib import Path
 from typing import Final, TypeAlias
+
+from rlx_logging._files.atomic import write_atomically
 
 if sys.platform == "win32":
     _FLAGS: Final = os.O_CREAT | os.O_WRONLY | os.O_APPEND | os.O_BINARY | os.O_NOINHERIT
@@ -35,8 +38,15 @@ class AppendFile:
     def __init__(self, path: Path, *, exclusive: bool = False) -> None:
         self.path = path
         self._fd = -1
-        self._fd = os.open(path, _FLAGS | (os.O_EXCL if exclusive else 0), 0o644)
-        _share(self._fd)
+        self._open(_FLAGS | (os.O_EXCL if exclusive else 0))
+
+    def _open(self, flags: int) -> None:
+        while True:
+            self._fd = os.open(self.path, flags, 0o644)
+            _share(self._fd)
+            if _is_at(self._fd, self.path):
+                return
+            self.close()  # replaced while this process waited for its lock
 
     def append(self, piece: bytes) -> None:
         """Write `piece` whole, or raise and leave no part of it behind.
@@ -87,6 +97,30 @@ class AppendFile:
                 file.seek(start)
                 file.write(_FILLER * (end - start))
 
+    def replace(self, content: bytes) -> None:
+        """Put `content` in the place of the whole file at once.
+
+        Raises:
+            BlockingIOError: If another process has the file open.
+            OSError: If the system does not take it; the file is as it was.
+        """
+        if not _is_alone(self._fd):
+            _share(self._fd)
+            raise BlockingIOError(errno.EAGAIN, "another process has the file open", str(self.path))
+        before = self._fd
+        if sys.platform == "win32":  # which replaces no open file
+            self.close()
+        try:
+            write_atomically(self.path, content)
+            self._open(_FLAGS)
+        finally:
+            if self._fd < 0:
+                self._open(_FLAGS)
+            elif self._fd == before:
+                _share(before)
+            else:
+                os.close(before)  # only now: who waited for its lock finds the new file
+
     def end_last_line(self) -> None:
         """Close a line of text that a power failure tore, so that the next one starts on its own."""
         with self.path.open("rb") as reader:
@@ -126,6 +160,31 @@ def _share(fd: int) -> None:
 
         with suppress(OSError):  # a file system without locks
             fcntl.flock(fd, fcntl.LOCK_SH)
+
+
+def _is_at(fd: int, path: Path) -> bool:
+    """Tell whether an open file is the one that `path` names."""
+    if sys.platform == "win32":  # a file that is open is not replaced there
+        return True
+    try:
+        return os.path.samestat(os.fstat(fd), os.stat(path))  # noqa: PTH116 - a microsecond of pathlib's less
+    except FileNotFoundError:
+        return False
+
+
+def _is_alone(fd: int) -> bool:
+    """Lock a file against others; return False if one has it open, True also where nobody can tell."""
+    if sys.platform == "win32":
+        return True
+    import fcntl
+
+    try:
+        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    except OSError:  # a file system without locks
+        return True
+    return True
 
 
 def _take_alone(fd: int) -> bool:

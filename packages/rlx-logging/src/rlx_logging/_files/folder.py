@@ -20,6 +20,7 @@ DISCARDED: Final = "discarded"
 _URL: Final = re.compile(
     r"[A-Za-z][A-Za-z0-9+.-]+:/"
 )  # one letter is a drive of Windows; a Path has one slash
+_TABLE: Final = ".csv"
 _END: Final = 1024  # bytes before a position that its checksum is taken of
 
 
@@ -80,8 +81,12 @@ class LogFolder:
             sync_folder(self.path)
 
     def positions(self) -> dict[str, int]:
-        """Return the length in bytes of every own file."""
-        return {name: (self.path / name).stat().st_size for name in self.own_files()}
+        """Return the length in bytes of every own file; of a table, that of its rows: its header may grow."""
+        return {
+            name: path.stat().st_size - _header(path)
+            for name in self.own_files()
+            for path in (self.path / name,)
+        }
 
     def ends(self, positions: Mapping[str, int]) -> dict[str, int]:
         """Return a checksum of what stands before each position: a file written anew does not have it."""
@@ -111,9 +116,9 @@ class LogFolder:
             path = self.path / name
             if name not in positions:
                 attic.move(path)
-            elif path.stat().st_size > positions[name]:
-                attic.keep_tail(path, positions[name])
-                _truncate(path, positions[name])
+            elif path.stat().st_size > (end := _header(path) + positions[name]):
+                attic.keep_tail(path, end)
+                _truncate(path, end)
         if attic.used:
             sync_folder(self.path)
 
@@ -128,11 +133,11 @@ class LogFolder:
             if (source / name).is_file():
                 self.adopt(name)
                 with (source / name).open("rb") as file:
-                    write_atomically(self.path / name, file.read(position))
+                    write_atomically(self.path / name, file.read(_header(source / name) + position))
 
     def _check(self, name: str, position: int, end: int | None) -> None:
         path = self.path / name
-        length = path.stat().st_size if path.is_file() else None
+        length = path.stat().st_size - _header(path) if path.is_file() else None
         if length is None or length < position:
             has = "is missing" if length is None else f"has {length} bytes"
             problem = f"{has}, but the snapshot was taken when it had {position}"
@@ -195,9 +200,17 @@ def _checked(path: object) -> Path:
     return Path(name).absolute()  # where it was meant to be, wherever the program goes
 
 
+def _header(path: Path) -> int:
+    """Return the length of a table's first line, 0 for other files."""
+    if path.suffix != _TABLE:
+        return 0
+    with path.open("rb") as file:
+        return len(file.readline())
+
+
 def _end(path: Path, position: int) -> int:
     with path.open("rb") as file:
-        file.seek(max(0, position - _END))
+        file.seek(_header(path) + max(0, position - _END))
         return zlib.crc32(file.read(min(position, _END)))
 
 

@@ -59,20 +59,28 @@ def _placed(path: Path, number: int, row: Mapping[str, Any]) -> tuple[int, float
     return (
         step,
         float(time),
-        {f"{scope}/{key}": value for key, value in row.items() if not key.startswith("_")},
+        {
+            key if key == f"{scope}/{_TIME}" else f"{scope}/{key}": value
+            for key, value in row.items()
+            if key != _TIME
+        },
     )
 
 
 def _csv_rows(path: Path) -> Iterator[dict[str, Any] | None]:
-    """Yield each row of a CSV file, None for a torn one; empty cells are left out."""
+    """Yield each row of a CSV file, None for a torn one; empty cells are left out.
+
+    Rows of an own table may end before the columns that came later, but not before their time.
+    """
     text = path.read_bytes().decode("utf-8", "replace")
     rows = csv.reader(io.StringIO(text, newline=""))
     header = next(rows, list[str]())
+    fewest = header.index(_TIME) + 1 if _TIME in header else len(header)
     for cells in rows:
-        if len(cells) != len(header):
-            yield None
+        if fewest <= len(cells) <= len(header):
+            yield {name: _number(cell) for name, cell in zip(header, cells, strict=False) if cell}
         else:
-            yield {name: _number(cell) for name, cell in zip(header, cells, strict=True) if cell}
+            yield None
 
 
 def _number(cell: str) -> float | int | str:
