@@ -3,7 +3,7 @@
 The blocks of a page are one program, in order. A block with a title that ends in ``.py`` is a file
 of that name instead, and is run by itself where it has a ``__main__`` part. A block titled ``garage``,
 ``tianshou`` or ``Stable-Baselines3`` shows that library's code: it is only parsed. Commands in a
-console block are started at the end, without a shell.
+console block are started at the end, without a shell; one with ``Killed`` below it has to be.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ import ast
 import re
 import shlex
 import shutil
+import signal
 import subprocess
 import sys
 import textwrap
@@ -24,7 +25,7 @@ import pytest
 ROOT = Path(__file__).parent.parent
 PAGES = sorted(
     path
-    for pattern in ("docs/*.md", "docs/packages/*.md", "packages/*/README.md")
+    for pattern in ("docs/**/*.md", "packages/*/README.md")
     for path in ROOT.glob(pattern)
     if "```python" in path.read_text(encoding="utf-8")
 )
@@ -55,10 +56,21 @@ def run(folder: Path, name: str, code: str) -> None:
     assert done.returncode == 0, f"{code}\n{done.stdout}\n{done.stderr}"
 
 
-def commands_of(page: Path) -> list[list[str]]:
+class Command(NamedTuple):
+    """One command line, and whether the page shows that it is killed."""
+
+    words: list[str]
+    killed: bool
+
+
+def commands_of(page: Path) -> list[Command]:
     """Return the command lines that the page shows, without their output."""
     lines = "".join(CONSOLE.findall(page.read_text(encoding="utf-8"))).splitlines()
-    return [shlex.split(line[2:], comments=True) for line in lines if line.startswith("$ ")]
+    return [
+        Command(shlex.split(line[2:], comments=True), killed=below == "Killed")
+        for line, below in zip(lines, [*lines, ""][1:], strict=True)
+        if line.startswith("$ ")
+    ]
 
 
 def name_of(page: Path) -> str:
@@ -89,5 +101,7 @@ class TestPages:
         run(tmp_path, "page.py", program)
         scripts = str(Path(sys.executable).parent)
         for command in commands_of(page):
-            program = shutil.which(command[0], path=scripts) or command[0]
-            subprocess.run([program, *command[1:]], cwd=tmp_path, check=True, timeout=250)
+            name, *arguments = command.words
+            program = shutil.which(name, path=scripts) or name
+            done = subprocess.run([program, *arguments], cwd=tmp_path, timeout=250, check=False)
+            assert done.returncode == (-signal.SIGKILL if command.killed else 0), command.words

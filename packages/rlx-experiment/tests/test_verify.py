@@ -105,6 +105,19 @@ def test_skipped_parts_of_snapshots_are_named() -> None:
     assert none_found.compared.endswith("parts of none.pkl")
 
 
+def test_each_process_has_its_own_hash_seed() -> None:
+    """A snapshot that records the seed of hashing is exact where only that seed differs: each process is given another."""
+    pytest.importorskip("rlx_snapshot", reason="rlx-snapshot is not installed")
+    for name, seed, flags in (("a", "1", None), ("b", "2", None), ("c", "1", "--fast")):
+        Path(name).mkdir()
+        process = {"$PYTHONHASHSEED": seed, "$XLA_FLAGS": flags}
+        Path(name, "params.pkl").write_bytes(pickle.dumps({"process": process}))
+    (seeds,) = compare_snapshots(Path("a"), Path("b"))
+    (flags_differ,) = compare_snapshots(Path("a"), Path("c"))
+    assert seeds.difference is None
+    assert flags_differ.difference == "params.pkl: .process['$XLA_FLAGS']"
+
+
 def test_only_times_are_left_out() -> None:
     """A count of timesteps is compared, though "time" is in its name."""
     for name, count in (("a", 100), ("b", 101)):

@@ -10,7 +10,7 @@ from rlx_protocols.testing import check_sampler, check_sampler_state
 from rlx_sampler import LocalSampler, MultiprocessingSampler
 
 PACKAGE = Path(__file__).parent.parent
-GUIDE = PACKAGE.parent.parent / "docs" / "own-sampler.md"
+GUIDE = PACKAGE.parent.parent / "docs" / "how-to" / "own-sampler.md"
 
 
 def run_code_of(page: Path, folder: Path) -> None:

@@ -16,7 +16,14 @@ from rlx_experiment._reports.curves import Curve, read_curves
 _WALL_CLOCK: Final = frozenset({"time", "times", "second", "seconds", "fps", "sps", "memory"})
 """Words in tags that say how long something took, or of what, which no resume promises to repeat."""
 _WORD: Final = re.compile(r"[A-Z]?[a-z]+|[A-Z]+(?![a-z])")
-_NOT_COMPARED: Final = ("elapsed", "logger", "versions", "threads", "start_epoch")
+_NOT_COMPARED: Final = (
+    ".elapsed",
+    ".logger",
+    ".versions",
+    ".threads",
+    ".start_epoch",
+    ".process['$PYTHONHASHSEED']",  # which each of the processes is given another of
+)
 """Parts of snapshots that are about the process, not about the training."""
 _HARMLESS: Final = "process, place in the logs, code kept by value, which of equal objects are one"
 _NAMED: Final = 8
@@ -208,6 +215,6 @@ def _differing_parts(lines: Sequence[str]) -> Iterator[tuple[str, str, str]]:
 
 def _harmless(part: str, before: str, after: str) -> bool:
     """Return whether a difference is about the process, about code saved by value, or about which of equals are one."""
-    about_process = any(f".{word}" in part for word in _NOT_COMPARED)
+    about_process = any(word in part for word in _NOT_COMPARED)
     one_object = any(word in line for line in (before, after) for word in ("same as", "(missing)"))
     return about_process or "()" in part or one_object
