@@ -204,13 +204,14 @@ class TestUpdates:
         assert batch.digest() == make_local(env=lambda: Walk(longest=3)).obtain_samples(0, 30, None).digest()
 
     def test_lists_give_each_worker_its_own(self) -> None:
-        """Episode i runs with the policy of worker i modulo the number of workers."""
+        """Those of the first worker's policy come first, then those of the second's, as garage has them."""
         gains = [0.0, 1.0, 2.0]
         sampler = make_local([Gaussian(gain) for gain in gains], n_workers=3)
         batch = sampler.obtain_exact_episodes(2, None)
         wanted = [make_local(Gaussian(gain)).obtain_exact_episodes(6, None).split() for gain in gains]
         for index, episode in enumerate(batch.split()):
-            assert episode.digest() == wanted[index % 3][index].digest()
+            worker, own_index = divmod(index, 2)
+            assert episode.digest() == wanted[worker][own_index * 3 + worker].digest()
 
     def test_lists_of_updates(self) -> None:
         """Updates may be lists too, and steps are then counted over all workers."""

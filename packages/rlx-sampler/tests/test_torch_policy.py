@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from sampler_worlds import Walk, make_factory
+from sampler_worlds import Walk, make_factory, make_local
 
 from rlx_sampler import (
     DefaultWorker,
@@ -181,6 +181,33 @@ class CudaGlobalNet(CudaNet):
     def get_actions(self, observations: Any) -> tuple[Any, Any]:  # type: ignore[override]  # pyright: ignore[reportIncompatibleMethodOverride]
         with torch.no_grad():
             return torch.normal(self.net(torch.as_tensor(observations, device="cuda")), 0.3), {}
+
+
+class TensorWalk(Walk):
+    """Gives tensors wherever arrays are expected, in a dict."""
+
+    def reset(self, **choices: Any) -> Any:
+        observation, info = super().reset(**choices)
+        return {"a": torch.from_numpy(observation)}, info
+
+    def step(self, action: Any) -> Any:
+        observation, reward, terminated, truncated, info = super().step(action)
+        told = {**info, "value": torch.ones((), requires_grad=True)}
+        return {"a": torch.from_numpy(observation)}, torch.tensor(reward), terminated, truncated, told
+
+
+def test_environments_may_speak_in_tensors() -> None:
+    """Observations, rewards and infos that are tensors, with a gradient or in a dict, are recorded as arrays."""
+
+    class Zero:
+        def get_actions(self, observations: Any, *, rngs: Any) -> tuple[Any, dict[str, Any]]:
+            return np.zeros((len(rngs), 3), np.float32), {}
+
+    batch = make_local(Zero(), TensorWalk).obtain_samples(0, 40, None)
+    wanted = make_local(Zero(), Walk).obtain_samples(0, 40, None)
+    assert np.array_equal(batch.observations["a"], wanted.observations)
+    assert np.allclose(batch.rewards, wanted.rewards)
+    assert batch.env_infos["value"].tolist() == [1.0] * batch.n_steps
 
 
 class TestDistributions:

@@ -100,11 +100,10 @@ class OneGenerator(vector.VectorEnv):  # type: ignore[misc]
 
 
 class Foreign:
-    """A vector environment as Stable-Baselines3 has it."""
+    """A vector environment as tianshou has it."""
 
-    num_envs = 2
+    env_num = 2
 
-    def env_is_wrapped(self) -> None: ...
     def reset(self) -> None: ...
     def step(self, actions: Any) -> None: ...
 

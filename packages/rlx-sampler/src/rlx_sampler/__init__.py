@@ -3,6 +3,7 @@
 from rlx_protocols import WorkerFactory
 from rlx_sampler._batches.episodes import EpisodeBatch
 from rlx_sampler._batches.step_types import StepType
+from rlx_sampler._batches.time_steps import TimeStepBatch
 from rlx_sampler._errors import ClosedSamplerError, EpisodeError, WorkerError
 from rlx_sampler._exactness import Exactness
 from rlx_sampler._keyed_sampler import KeyedSampler
@@ -38,6 +39,7 @@ __all__ = [
     "RaySampler",
     "SetTaskUpdate",
     "StepType",
+    "TimeStepBatch",
     "VecWorker",
     "Worker",
     "WorkerError",

@@ -25,10 +25,12 @@ class EpisodeError(RuntimeError):
         shown = ", ".join(f"{key.episode}" for key in self.keys[:4]) + (", ..." if len(self.keys) > 4 else "")
         call = self.keys[0].call if self.keys else "?"
         episode = self.keys[0].episode if self.keys else "?"
+        several = f"one of {len(self.keys)} episodes that it was asked for together, " * (len(self.keys) > 1)
         remote = f"\n\nIn the worker:\n{self.remote_traceback}" if self.remote_traceback else ""
         return (
-            f"{self.where} raised {self.reason} in episode {shown} of sampling call {call}. "
-            f"replay({call}, {episode}) of the sampler runs that episode again in this process.{remote}"
+            f"{self.where} raised {self.reason} in {several}episode {shown} of sampling call {call}. "
+            f"replay({call}, {episode}) of the sampler runs {'the first' if several else 'that episode'} again "
+            f"in this process.{remote}"
         )
 
 

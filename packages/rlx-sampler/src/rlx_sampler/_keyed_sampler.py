@@ -1,7 +1,6 @@
 """The layer that all samplers share: keys, calls, and what a batch is made of."""
 
-from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any, Final, Self
 
 from rlx_protocols import WorkerFactory
@@ -9,23 +8,21 @@ from rlx_sampler._batches.episodes import EpisodeBatch
 from rlx_sampler._batches.recorded import assemble
 from rlx_sampler._checks import whole_number, worker_factory
 from rlx_sampler._copies import packed, unpacked
-from rlx_sampler._engine import Engine, OneEpisode, Updates, build_worker, dealt
-from rlx_sampler._errors import ClosedSamplerError
-from rlx_sampler._exactness import Exactness, WorkerProfile, can_save_environments, judge
+from rlx_sampler._engine import OneEpisode, build_worker, dealt
+from rlx_sampler._exactness import WorkerProfile
 from rlx_sampler._global_generators import one_torch_thread
 from rlx_sampler._keys import TRAINING, CallKey, draw_root
 from rlx_sampler._ledger import Ledger
-from rlx_sampler._offers import draws_globally
-from rlx_sampler._per_worker import is_per_worker, spread
+from rlx_sampler._sampler_workers import SamplerWorkers
 from rlx_sampler._workers.lane_worker import DefaultWorker
-from rlx_sampler._workers.setups import first_setups, packed_envs, unpacked_envs, updated_each
+from rlx_sampler._workers.setups import unpacked_envs
 from rlx_sampler._workers.worker import Worker
 
 STATE_VERSION: Final = 2
 """2: noise by tables; the batches that follow on a state of version 1 would be others."""
 
 
-class KeyedSampler(ABC):
+class KeyedSampler(SamplerWorkers):
     """Collects episodes that depend on their keys and the policy alone.
 
     A batch is a function of the seed, the policy's parameters, the number of the
@@ -47,30 +44,17 @@ class KeyedSampler(ABC):
     default_worker: type[Worker] = DefaultWorker
 
     def __init__(self, factory: WorkerFactory, agents: Any, envs: Any, *, stream: int = TRAINING) -> None:
-        self._factory = worker_factory(factory).with_default_worker(self.default_worker)
+        super().__init__(worker_factory(factory).with_default_worker(self.default_worker), agents, envs)
         self._root = draw_root() if factory.seed is None else factory.seed
         self._stream = whole_number("stream", stream, at_least=0)
         self._call = 0
         self._total_env_steps = 0
         self._mean_length = 0.0
-        self._pinned = is_per_worker("agents", agents) or is_per_worker("envs", envs)
-        self._setups = first_setups(agents, envs, self.n_workers)
-        self._other_envs: bytes | None = None
-        self._engine: Engine | None = self._start_engine()
-
-    @abstractmethod
-    def _start_engine(self) -> Engine:
-        """Build what runs the workers, from the factory and the setups as they are now."""
 
     @classmethod
     def from_worker_factory(cls, factory: WorkerFactory, agents: Any, envs: Any, **sampler_args: Any) -> Self:
         """Build a sampler whose workers come from `factory`; see the class for the arguments."""
         return cls(factory, agents, envs, **sampler_args)
-
-    @property
-    def n_workers(self) -> int:
-        """Number of workers."""
-        return self._factory.n_workers
 
     @property
     def total_env_steps(self) -> int:
@@ -116,8 +100,9 @@ class KeyedSampler(ABC):
     ) -> EpisodeBatch:
         """Collect exactly `n_eps_per_worker` times the number of workers episodes.
 
-        Where a list gives each worker its own policy or environment, episode i is run by
-        worker i modulo the number of workers.
+        Where a list gives each worker its own policy or environment, those of worker 0 come
+        first, then those of worker 1, ...: episode i of worker w has the number
+        i * n_workers + w in its key.
 
         Raises:
             ValueError: If `n_eps_per_worker` is below 1, a list has the wrong length, or the
@@ -128,11 +113,19 @@ class KeyedSampler(ABC):
         n_eps_per_worker = whole_number("n_eps_per_worker", n_eps_per_worker, at_least=1)
         if self._open_engine().profile.steps_per_key is not None:
             raise ValueError("these workers collect fragments, not whole episodes: use obtain_samples.")
-        return self._obtain(None, n_eps_per_worker * self.n_workers, agent_update, env_update)
+        n_episodes = n_eps_per_worker * self.n_workers
+        return self._obtain(None, n_episodes, agent_update, env_update, by_worker=True)
 
     def _obtain(
-        self, n_steps: int | None, n_episodes: int | None, agent_update: Any, env_update: Any
+        self,
+        n_steps: int | None,
+        n_episodes: int | None,
+        agent_update: Any,
+        env_update: Any,
+        *,
+        by_worker: bool = False,
     ) -> EpisodeBatch:
+        self._build_again()
         engine = self._open_engine()
         self._update(agent_update, env_update)
         ledger = Ledger(
@@ -142,31 +135,19 @@ class KeyedSampler(ABC):
             n_sharing=self.n_workers,
             mean_length=self._mean_length,
         )
-        engine.collect(self._call_key(self._call), ledger)
-        batch = assemble(ledger.kept())
+        try:
+            engine.collect(self._call_key(self._call), ledger)
+        except BaseException:
+            self._note_interruption()
+            raise
+        kept = ledger.kept()
+        if by_worker and self._pinned:
+            kept = [part for worker in range(self.n_workers) for part in kept[worker :: self.n_workers]]
+        batch = assemble(kept)
         self._call += 1
         self._total_env_steps += batch.n_steps
         self._mean_length = batch.n_steps / batch.n_episodes
         return batch
-
-    def _open_engine(self) -> Engine:
-        if self._engine is None:
-            raise ClosedSamplerError("this sampler was shut down; build a new one to go on sampling.")
-        return self._engine
-
-    def _update(self, agent_update: Any, env_update: Any) -> None:
-        agent_updates = spread("agent_update", agent_update, self.n_workers)
-        env_updates = spread("env_update", env_update, self.n_workers)
-        self._update_each(agent_updates, env_updates)
-        is_each = is_per_worker("agent_update", agent_update) or is_per_worker("env_update", env_update)
-        self._pinned = self._pinned or is_each
-        if env_update is not None:
-            self._other_envs = packed_envs(self._setups if self._pinned else self._setups[:1])
-
-    def _update_each(self, agent_updates: Sequence[Any], env_updates: Sequence[Any]) -> None:
-        setups = updated_each(self._setups, agent_updates, env_updates)
-        self._open_engine().broadcast(Updates(agent_updates, env_updates, setups))
-        self._setups = setups
 
     def replay(self, call: int, episode: int) -> EpisodeBatch:
         """Run one episode again in this process, with the present policy.
@@ -195,27 +176,6 @@ class KeyedSampler(ABC):
 
     def _call_key(self, call: int) -> CallKey:
         return CallKey(self._root, self._stream, call)
-
-    def shutdown_worker(self) -> None:
-        """Release workers and environments. Calling it twice is allowed."""
-        engine, self._engine = self._engine, None
-        if engine is not None:
-            engine.shutdown()
-
-    def exactness(self) -> Exactness:
-        """Return how exactly a run with this sampler goes on from :meth:`state_dict`, and why."""
-        engine = self._open_engine()
-        if self._other_envs == b"":
-            return Exactness("C", "the env_update of the environments cannot be pickled")
-        is_global = any(draws_globally(setup.agent) for setup in self._setups)
-        return judge(
-            engine.profile, in_process=engine.is_in_process, is_global=is_global, lost=engine.has_lost
-        )
-
-    def _live_states(self, engine: Engine) -> list[list[bytes]]:
-        is_live = engine.profile.steps_per_key is not None
-        has_history = engine.is_in_process and bool(engine.profile.histories)
-        return engine.live_states() if (is_live or has_history) and can_save_environments() else []
 
     def state_dict(self) -> dict[str, Any]:
         """Return what a sampler built in the same way needs to go on from here.

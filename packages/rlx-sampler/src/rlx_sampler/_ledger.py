@@ -1,5 +1,6 @@
 """Which episodes a sampling call needs, which are out, and which are back."""
 
+import math
 import sys
 from collections.abc import Iterable
 from dataclasses import dataclass, field
@@ -102,8 +103,9 @@ class Ledger:
             return index < self.n_episodes
         if self.n_steps is None:
             return True
-        if self.n_workers is not None:
-            return index < self._prefix + self.n_workers  # no worker runs ahead of the others
+        if self.n_workers is not None:  # no worker runs far ahead of the others
+            wanted = math.ceil((self.n_steps - self._prefix_steps) / self._usual_length(self.n_steps))
+            return index < self._prefix + max(self.n_workers, wanted)
         return self._expected_steps(self.n_steps) < self.n_steps or not self._out
 
     def _expected_steps(self, n_steps: int) -> float:

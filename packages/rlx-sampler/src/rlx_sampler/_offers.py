@@ -142,11 +142,17 @@ def autoreset_mode(environment: Any) -> str:
     return "" if mode is None else str(mode).lower()
 
 
+def longest_episode(env_spec: Any) -> int | None:
+    """Return the time limit that garage's or gymnasium's description of an environment gives; None without one."""
+    missing = (getattr(env_spec, name, None) for name in ("max_episode_length", "max_episode_steps"))
+    return next((int(limit) for limit in missing if limit is not None), None)
+
+
 def wrapped(environment: Any) -> Any:
     """Return the environment within a wrapper, or the first one of several; None for one that wraps nothing."""
     own = _own_attributes(environment)
     several = own.get("envs")
-    return several[0] if is_list(several) and several else own.get("env")
+    return several[0] if is_list(several) and several else own.get("env", own.get("venv"))
 
 
 def _own_attributes(value: Any) -> dict[str, Any]:

@@ -14,7 +14,7 @@ from typing import Any, Final, NamedTuple
 import cloudpickle
 import numpy as np
 
-from rlx_sampler._policies.noise import is_tensor
+from rlx_sampler._batches.tensors import is_tensor
 from rlx_sampler._unfindable import unfindable_by_value
 
 PLAIN: Final[frozenset[type]] = frozenset(

@@ -4,15 +4,16 @@ import hashlib
 import io
 import pickle
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import dataclass, field, replace
 from typing import Any, Self
 
 import numpy as np
 
 from rlx_sampler._batches import episode_checks as checks
 from rlx_sampler._batches.episode_lists import episode_from_dict, episode_to_dict
-from rlx_sampler._batches.padding import pad_episodes, valid_steps
-from rlx_sampler._batches.step_types import as_step_types
+from rlx_sampler._batches.padding import pad_episodes, padded_length, valid_steps
+from rlx_sampler._batches.step_types import StepType, as_step_types
+from rlx_sampler._batches.time_steps import TimeStepBatch
 from rlx_sampler._batches.trees import (
     Array,
     ArrayTree,
@@ -26,6 +27,19 @@ from rlx_sampler._batches.trees import (
 
 PER_STEP = ("observations", "actions", "rewards", "step_types", "env_infos", "agent_infos")
 PER_EPISODE = ("last_observations", "lengths", "episode_infos", "complete")
+
+DIGESTED = (
+    "observations",
+    "last_observations",
+    "actions",
+    "rewards",
+    "step_types",
+    "lengths",
+    "env_infos",
+    "agent_infos",
+    "episode_infos",
+    "complete",
+)
 
 
 def _nothing() -> Mapping[str, ArrayTree]:
@@ -51,6 +65,8 @@ class EpisodeBatch:
         episode_infos: Facts about whole episodes: arrays (E, ...) by name.
         complete: False for a fragment whose end is only the end of the recording, (E,).
             Its last step is MID. Default: all True.
+        env_spec: Garage's or gymnasium's description of the environment; the padded arrays are
+            as long as the longest episode that it allows. It is no part of the digest.
 
     Raises:
         ValueError: If a field has another shape; the message gives both sizes.
@@ -68,10 +84,11 @@ class EpisodeBatch:
     agent_infos: Mapping[str, ArrayTree] = field(default_factory=_nothing)
     episode_infos: Mapping[str, ArrayTree] = field(default_factory=_nothing)
     complete: Array = field(default_factory=lambda: np.ones(0, bool))
+    env_spec: Any = None
 
     def __post_init__(self) -> None:
-        for each in fields(self):
-            object.__setattr__(self, each.name, as_arrays(getattr(self, each.name)))
+        for name in PER_STEP + PER_EPISODE:
+            object.__setattr__(self, name, as_arrays(getattr(self, name)))
         object.__setattr__(self, "step_types", as_step_types(self.step_types))
         checks.check_lengths(self.lengths)
         if not self.complete.size:
@@ -113,7 +130,8 @@ class EpisodeBatch:
                         f"first; only batches that hold the same can be joined."
                     )
         names = PER_STEP + PER_EPISODE
-        return cls(**{name: concatenate([getattr(batch, name) for batch in batches]) for name in names})
+        joined = {name: concatenate([getattr(batch, name) for batch in batches]) for name in names}
+        return cls(**joined, env_spec=batches[0].env_spec)
 
     def split(self) -> list[Self]:
         """Return one batch an episode; their arrays are views of this one's."""
@@ -135,16 +153,45 @@ class EpisodeBatch:
         return [episode_to_dict(episode) for episode in self.split()]
 
     @classmethod
-    def from_list(cls, episodes: Sequence[Mapping[str, Any]]) -> Self:
+    def from_list(cls, env_spec: Any, paths: Sequence[Mapping[str, Any]] | None = None) -> Self:
         """Build a batch from dicts as :meth:`to_list` gives them.
 
         `step_types` may be missing: it then follows from `dones` where there is one, and
         else every episode counts as timed out. The infos may be missing too.
 
+        Args:
+            env_spec: See the class; it may be left out, as in ``from_list(paths)``.
+            paths: One dict an episode.
+
         Raises:
             ValueError: If there is no episode, or a dict lacks a key that is needed.
         """
-        return cls.concatenate(*(cls(**episode_from_dict(episode)) for episode in episodes))
+        spec, episodes = (None, env_spec) if paths is None else (env_spec, paths)
+        return cls.concatenate(*(cls(**episode_from_dict(each), env_spec=spec) for each in episodes))
+
+    def to_time_step_list(self) -> list[dict[str, Any]]:
+        """Return one dict a step, with the keys of garage's time steps; every array has one row."""
+        return TimeStepBatch.from_episode_batch(self).to_time_step_list()
+
+    @property
+    def episode_infos_by_episode(self) -> Mapping[str, ArrayTree]:
+        """Garage's name for `episode_infos`."""
+        return self.episode_infos
+
+    @property
+    def observations_list(self) -> list[ArrayTree]:
+        """Observations of each episode."""
+        return [episode.observations for episode in self.split()]
+
+    @property
+    def actions_list(self) -> list[ArrayTree]:
+        """Actions of each episode."""
+        return [episode.actions for episode in self.split()]
+
+    @property
+    def terminals(self) -> Array:
+        """Whether the environment ended at each step, (N,), boolean."""
+        return np.asarray(self.step_types == StepType.TERMINAL)
 
     @property
     def next_observations(self) -> ArrayTree:
@@ -167,49 +214,52 @@ class EpisodeBatch:
 
     @property
     def valids(self) -> Array:
-        """Mask of the real steps in the padded arrays, (E, longest), boolean."""
-        return valid_steps(self.lengths)
+        """Mask of the real steps in the padded arrays, (E, width), boolean.
+
+        The width is the longest episode that `env_spec` allows, or else the longest there is.
+        """
+        return valid_steps(self.lengths, padded_length(self.lengths, self.env_spec))
 
     @property
     def padded_observations(self) -> ArrayTree:
-        """Observations, (E, longest, ...), zero after each end."""
-        return pad_episodes(self.observations, self.lengths)
+        """Observations, (E, width, ...), zero after each end."""
+        return pad_episodes(self.observations, self.valids)
 
     @property
     def padded_next_observations(self) -> ArrayTree:
-        """The observations that follow, (E, longest, ...), zero after each end."""
-        return pad_episodes(self.next_observations, self.lengths)
+        """The observations that follow, (E, width, ...), zero after each end."""
+        return pad_episodes(self.next_observations, self.valids)
 
     @property
     def padded_actions(self) -> ArrayTree:
-        """Actions, (E, longest, ...), zero after each end."""
-        return pad_episodes(self.actions, self.lengths)
+        """Actions, (E, width, ...), zero after each end."""
+        return pad_episodes(self.actions, self.valids)
 
     @property
     def padded_rewards(self) -> Array:
-        """Rewards, (E, longest), zero after each end."""
-        return np.asarray(pad_episodes(self.rewards, self.lengths))
+        """Rewards, (E, width), zero after each end."""
+        return np.asarray(pad_episodes(self.rewards, self.valids))
 
     @property
     def padded_step_types(self) -> Array:
-        """Step types, (E, longest), zero after each end."""
-        return np.asarray(pad_episodes(self.step_types, self.lengths))
+        """Step types, (E, width), zero after each end."""
+        return np.asarray(pad_episodes(self.step_types, self.valids))
 
     @property
     def padded_env_infos(self) -> ArrayTree:
-        """What the environment said, (E, longest, ...) by name."""
-        return pad_episodes(self.env_infos, self.lengths)
+        """What the environment said, (E, width, ...) by name."""
+        return pad_episodes(self.env_infos, self.valids)
 
     @property
     def padded_agent_infos(self) -> ArrayTree:
-        """What the policy said, (E, longest, ...) by name."""
-        return pad_episodes(self.agent_infos, self.lengths)
+        """What the policy said, (E, width, ...) by name."""
+        return pad_episodes(self.agent_infos, self.valids)
 
     def digest(self) -> str:
         """Return a hash of every bit of every field: equal for equal batches only."""
         hasher = hashlib.sha256()
-        for each in fields(self):
-            for path, leaf in sorted(leaves(getattr(self, each.name), each.name), key=lambda pair: pair[0]):
+        for name in DIGESTED:
+            for path, leaf in sorted(leaves(getattr(self, name), name), key=lambda pair: pair[0]):
                 hasher.update(f"{path} {leaf.dtype.str} {leaf.shape} ".encode())
                 hasher.update(_bytes(leaf))
         return hasher.hexdigest()

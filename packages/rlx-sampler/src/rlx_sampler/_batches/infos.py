@@ -12,6 +12,7 @@ from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
 
+from rlx_sampler._batches.tensors import is_tensor, to_array
 from rlx_sampler._batches.trees import Array, ArrayTree, is_array, is_mapping
 
 NUMERIC_KINDS = "biufc"
@@ -40,8 +41,8 @@ def freeze_info(info: Mapping[str, Any]) -> Info:
 
 
 def _copy(value: Any) -> Any:
-    if is_array(value):
-        return value.copy()
+    if is_array(value) or is_tensor(value):
+        return to_array(value).copy()
     if is_mapping(value):
         return freeze_info(value)
     return copy.deepcopy(value)

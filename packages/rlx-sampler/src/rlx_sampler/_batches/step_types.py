@@ -20,6 +20,26 @@ class StepType(IntEnum):
     TIMEOUT = 3
     """Cut off by a time limit, the environment's own or the sampler's."""
 
+    @classmethod
+    def get_step_type(cls, step_cnt: int, max_episode_length: int | None, done: bool) -> "StepType":
+        """Return the type of a step as garage's environments label it: at the time limit always TIMEOUT.
+
+        Args:
+            step_cnt: Number of the step in its episode, from 1.
+            max_episode_length: Time limit; None where there is none.
+            done: Whether the environment ended here.
+
+        Raises:
+            ValueError: If `step_cnt` is below 1.
+        """
+        if step_cnt < 1:
+            raise ValueError(f"step_cnt must be at least 1, not {step_cnt}; call reset() first.")
+        if max_episode_length is not None and step_cnt >= max_episode_length:
+            return cls.TIMEOUT
+        if done:
+            return cls.TERMINAL
+        return cls.FIRST if step_cnt == 1 else cls.MID
+
 
 def as_step_types(values: Array) -> Array:
     """Return `values` as integers where they are an array of :class:`StepType` objects, as garage's are."""

@@ -11,6 +11,8 @@ from typing import Any, TypeAlias, TypeGuard
 import numpy as np
 import numpy.typing as npt
 
+from rlx_sampler._batches.tensors import to_array
+
 ArrayTree: TypeAlias = Any
 """An array, or a dict or tuple of them; `Any` because most callers know which."""
 
@@ -120,4 +122,4 @@ def words_as_objects(array: Array) -> Array:
 
 def as_arrays(tree: ArrayTree) -> ArrayTree:
     """Return the tree with every leaf an array."""
-    return map_leaves(np.asarray, tree)
+    return map_leaves(to_array, tree)

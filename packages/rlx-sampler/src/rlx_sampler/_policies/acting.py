@@ -5,12 +5,12 @@ from typing import Any, NamedTuple, Protocol, TypeAlias
 
 import numpy as np
 
+from rlx_sampler._batches.tensors import to_array
 from rlx_sampler._batches.trees import (
     Array,
     ArrayTree,
     concatenate,
     flat,
-    is_array,
     is_tuple,
     leaves,
     map_leaves,
@@ -19,7 +19,6 @@ from rlx_sampler._batches.trees import (
 )
 from rlx_sampler._keys import CallKey, EpisodeKey
 from rlx_sampler._offers import Acting, how_to_act, offered, reset_policy, takes_argument
-from rlx_sampler._policies.noise import is_tensor, to_array
 from rlx_sampler._policies.row_generators import EpisodeNoise
 
 Merging: TypeAlias = Callable[[Any, ArrayTree, int], bool]
@@ -182,8 +181,7 @@ def _stack_one(leaf: Any) -> Array:
 
 
 def _as_array(leaf: Any) -> Array:
-    array = to_array(leaf) if is_array(leaf) or is_tensor(leaf) else np.asarray(leaf)
-    return words_as_objects(array)
+    return words_as_objects(to_array(leaf))
 
 
 def ask_many(policy: Any, observations: ArrayTree, rngs: Sequence[np.random.Generator]) -> Answer:

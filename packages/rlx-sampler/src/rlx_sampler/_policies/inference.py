@@ -11,12 +11,13 @@ from typing import Any, Final
 
 import numpy as np
 
+from rlx_sampler._batches.tensors import is_tensor, to_array
 from rlx_sampler._batches.trees import Array, ArrayTree, flat, leaves, map_leaves, rows, words_as_objects
 from rlx_sampler._copies import copy_of
 from rlx_sampler._offers import Acting, how_to_act, offered, takes_argument
 from rlx_sampler._parameter_trees import put_together, taken_apart
 from rlx_sampler._policies.acting import Answer, ask_many
-from rlx_sampler._policies.noise import is_tensor, like
+from rlx_sampler._policies.noise import like
 
 BLOCKS: Final = (16, 32, 64)
 BLOCKS_FOR_LARGE: Final = (4, 8, 16, 32, 64)
@@ -32,7 +33,7 @@ def probe_block(policy: Any, observation: ArrayTree) -> int:
         return ROW_BY_ROW
     twin = copy_of(policy, "policy")
     _disturb(twin)
-    size = sum(np.size(leaf) for _, leaf in leaves(observation))
+    size = sum(to_array(leaf).size for _, leaf in leaves(observation))
     blocks = BLOCKS_FOR_LARGE if size >= LARGE else BLOCKS
     crowd = _varied(observation, 2 * blocks[-1])
     return next((block for block in blocks if _rows_are_independent(twin, crowd, block)), ROW_BY_ROW)
@@ -93,7 +94,7 @@ def _varied(observation: ArrayTree, count: int) -> ArrayTree:
     rng = np.random.Generator(np.random.PCG64(0))
 
     def vary(leaf: Any) -> Array:
-        array = words_as_objects(np.asarray(leaf))
+        array = words_as_objects(to_array(leaf))
         stack = np.repeat(array[None], count, axis=0)
         if array.dtype.kind == "f":
             noise = 1 + 0.1 * rng.standard_normal(stack.shape)

@@ -4,13 +4,13 @@ Every function takes either `rngs`, one generator a row, as ``get_actions`` gets
 or the one `rng` of ``get_action``; row i draws from ``rngs[i]`` only.
 """
 
-import sys
 from collections.abc import Sequence
 from importlib import import_module
 from typing import Any, TypeAlias
 
 import numpy as np
 
+from rlx_sampler._batches.tensors import is_tensor, to_array
 from rlx_sampler._batches.trees import Array, is_array
 from rlx_sampler._policies.row_generators import Kind, RowGenerators, draw
 
@@ -104,22 +104,9 @@ def _noise(rng: Noise, shape: tuple[int, ...], kind: Kind) -> Array:
     return np.array([draw(generator, shape[1:], kind) for generator in rng])
 
 
-def to_array(value: Any) -> Array:
-    """Return `value`, an array or a tensor that may need a gradient, as an array."""
-    if is_array(value):  # most often, and asked fastest
-        return value
-    return np.asarray(value.detach().cpu() if is_tensor(value) else value)
-
-
 def like(model: Any, value: Array) -> Any:
     """Return `value` as a tensor on the device of `model` where that is a tensor."""
     if is_array(model) or not is_tensor(model):
         return value
     torch: Any = import_module("torch")
     return torch.from_numpy(value).to(model.device)
-
-
-def is_tensor(value: Any) -> bool:
-    """Whether `value` is a tensor; without torch nothing is."""
-    torch = sys.modules.get("torch")
-    return torch is not None and isinstance(value, torch.Tensor)

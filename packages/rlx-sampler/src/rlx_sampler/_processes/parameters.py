@@ -3,9 +3,9 @@
 from importlib import import_module
 from typing import Any
 
+from rlx_sampler._batches.tensors import is_tensor, to_array
 from rlx_sampler._batches.trees import Array
 from rlx_sampler._parameter_trees import put_together, taken_apart
-from rlx_sampler._policies.noise import is_tensor, to_array
 from rlx_sampler._processes.messages import ParameterLayout
 from rlx_sampler._processes.shared_memory import SharedMemory, aligned
 

@@ -1,5 +1,6 @@
 """The environments that a worker owns."""
 
+from collections.abc import Callable, Iterator
 from typing import Any
 
 from rlx_sampler._batches.trees import is_tuple, rows
@@ -10,10 +11,12 @@ from rlx_sampler._workers.vector_environments import BuiltWithSeed, VectorEnviro
 
 
 class Environments:
-    """One environment, and as many copies of it as lanes need."""
+    """The environments of a worker's lanes: built one a lane by a function, or copies of one that was given."""
 
     def __init__(self) -> None:
         self._all: list[Any] = []
+        self._functions: list[Callable[..., Any]] = []
+        """What gives one more: the first builds it, the others change it; empty where one is copied."""
 
     def update_lanes(self, env_update: Any, n_envs: int, *, may_be_vector: bool) -> int:
         """Take another environment, or what a function builds or makes of the old ones, or a list of `n_envs`.
@@ -42,11 +45,45 @@ class Environments:
         elif not callable(env_update):
             raise TypeError(f"{env_update!r} is neither an environment nor a function that gives one.")
         elif needs(env_update, "seed"):
-            self.replace([BuiltWithSeed(env_update)])
+            self._build(lambda: BuiltWithSeed(env_update))
         elif changes_environment(env_update):
-            self._all = [checked(env_update(environment), env_update) for environment in self._all or [None]]
+            self._change(env_update)
         else:
-            self.replace([checked(env_update(), env_update)])
+            self._build(lambda: checked(env_update(), env_update))
+
+    def _build(self, function: Callable[[], Any]) -> None:
+        self.replace([function()])
+        self._functions = [function]
+
+    def _change(self, env_update: Callable[..., Any]) -> None:
+        def change(environment: Any) -> Any:
+            return checked(env_update(environment), env_update)
+
+        if not self._all:
+            self._build(lambda: change(None))
+            return
+        self._all = [change(environment) for environment in self._all]
+        if self._functions:
+            self._functions.append(change)
+
+    def _more(self, count: int) -> Iterator[Any]:
+        """Yield `count` environments more than there are.
+
+        Raises:
+            RuntimeError: If there is none yet.
+        """
+        if not self._all:
+            raise RuntimeError("the worker has no environment: call update_env first.")
+        if not self._functions:
+            data = packed(self._all[0], "environment")
+            yield from (unpacked(data) for _ in range(count))
+            return
+        build, *changes = self._functions
+        for _ in range(count):
+            environment = build()
+            for change in changes:
+                environment = change(environment)
+            yield environment
 
     def _copy_repeated(self) -> None:
         """Give each lane an environment of its own, where a function gave the same one for several."""
@@ -64,7 +101,7 @@ class Environments:
             updated.extend(single._all)
         for environment in self._all[len(updates) :]:
             environment.close()
-        self._all = updated
+        self._all, self._functions = updated, []
 
     def vector(self) -> VectorEnvironment | None:
         """Return the environment that steps all its lanes at once, if it is one.
@@ -91,30 +128,31 @@ class Environments:
         Raises:
             TypeError: If the environment has another interface than gymnasium's.
         """
+        vector = self.vector()
+        if vector is not None:
+            return rows(vector.reset_all(seed)[0], 0)
         result = self.take(1)[0].reset(seed=seed)
         if not is_tuple(result) or len(result) != 2:
             raise TypeError(
                 f"reset() of {type(self._all[0]).__name__} gave {result!r:.100} and not an observation and a "
                 f"dict: environments speak gymnasium's API, step() with five results too."
             )
-        return result[0] if self.vector() is None else rows(result[0], 0)
+        return result[0]
 
     def replace(self, environments: list[Any]) -> None:
-        """Close all and go on with others."""
+        """Close all and continue with others."""
         self.close()
-        self._all = environments
+        self._all, self._functions = environments, []
 
     def take(self, count: int) -> list[Any]:
-        """Return `count` environments, copied from the first where there are fewer.
+        """Return `count` environments: those there are, and as many more as it takes.
 
         Raises:
             RuntimeError: If there is none yet.
         """
-        if not self._all:
-            raise RuntimeError("the worker has no environment: call update_env first.")
-        if len(self._all) < count:
-            data = packed(self._all[0], "environment")
-            self._all.extend(unpacked(data) for _ in range(count - len(self._all)))
+        if len(self._all) < max(1, count):
+            self._all.extend(self._more(count - len(self._all)))
+            self._copy_repeated()
         return self._all[:count]
 
     def __len__(self) -> int:

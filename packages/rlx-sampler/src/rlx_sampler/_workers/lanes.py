@@ -4,12 +4,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Final, NamedTuple, Self
 
-import numpy as np
-
 from rlx_sampler._batches.infos import Info, freeze_info
 from rlx_sampler._batches.recorded import Harvest
 from rlx_sampler._batches.step_types import StepType
 from rlx_sampler._batches.successes import any_success
+from rlx_sampler._batches.tensors import is_tensor
 from rlx_sampler._batches.trees import Array, ArrayTree, flat, is_array, rows
 from rlx_sampler._errors import EpisodeError
 from rlx_sampler._global_generators import seed_globally
@@ -212,7 +211,7 @@ class Lanes:
                     actions[lane]
                 )
                 place(lane, observation)
-                rewards[lane] = reward.item() if isinstance(reward, np.ndarray) else reward
+                rewards[lane] = reward.item() if is_array(reward) or is_tensor(reward) else reward
                 if info:
                     running.infos[after - 1] = freeze_info(info)
             except Exception as error:

@@ -3,13 +3,19 @@
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import zip_longest
-from typing import Any
+from typing import Any, Final
 
 from rlx_sampler._copies import copy_of, packed, unpacked
 from rlx_sampler._offers import changes_environment, is_environment, is_list, is_policy, needs
 from rlx_sampler._parameter_trees import copy_of_parameters
 from rlx_sampler._per_worker import spread
-from rlx_sampler._workers.worker import Worker
+from rlx_sampler._workers.environments import Environments
+from rlx_sampler._workers.worker import EnvUpdate, Worker
+
+UPDATES_APPLIED_LATER: Final = 32
+"""Functions of an environment that are kept; beyond, all are applied to the sampler's own copy of it."""
+MOST_UPDATES: Final = 10_000
+"""Functions that are kept of an environment that each lane builds for itself."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +38,7 @@ class Setup:
         if is_environment(env_update) or is_list(env_update) or _builds(env_update):
             setup = replace(setup, environment=env_update, env_updates=())
         elif env_update is not None:
-            setup = replace(setup, env_updates=(*setup.env_updates, env_update))
+            setup = replace(setup, **_changed(setup, env_update))
         return setup
 
     def apply(self, worker: Worker) -> None:
@@ -42,6 +48,30 @@ class Setup:
         worker.update_env(own(self.environment, "environment"))
         for env_update in self.env_updates:
             worker.update_env(env_update)
+
+
+def _changed(setup: Setup, env_update: Any) -> dict[str, Any]:
+    """Return the fields after one more function of the environment, without those that it makes needless.
+
+    Raises:
+        ValueError: If there are too many to repeat them all in a worker that is replaced.
+    """
+    kept = list(setup.env_updates)
+    while kept and isinstance(env_update, EnvUpdate) and env_update.replaces(kept[-1]):
+        kept.pop()
+    kept.append(env_update)
+    if len(kept) > UPDATES_APPLIED_LATER and is_environment(setup.environment):
+        environments = Environments()
+        for each in (own(setup.environment, "environment"), *kept):
+            environments.update_lanes(each, 1, may_be_vector=True)
+        return {"environment": environments.take(1)[0], "env_updates": ()}
+    if len(kept) > MOST_UPDATES:
+        raise ValueError(
+            f"{MOST_UPDATES} functions have changed the environment one after another, and a worker that "
+            f"is replaced would have to repeat them all: pass a whole environment now and then, or an "
+            f"EnvUpdate whose replaces() says which of the earlier ones it makes needless."
+        )
+    return {"env_updates": tuple(kept)}
 
 
 def _builds(env_update: Any) -> bool:

@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 
+from rlx_sampler._batches.tensors import to_array
 from rlx_sampler._batches.trees import (
     Array,
     ArrayTree,
@@ -41,7 +42,7 @@ class ObservationStack:
 
     def place_all(self, observations: ArrayTree) -> None:
         """Copy one observation a lane, from lane 0 on."""
-        arrays = [np.asarray(leaf) for leaf in flat_as(self.tree, observations)]
+        arrays = [to_array(leaf) for leaf in flat_as(self.tree, observations)]
         own = self.arrays()
         if any(array.dtype != each.dtype for array, each in zip(arrays, own, strict=True)):
             for lane in range(len(arrays[0])):
@@ -69,7 +70,7 @@ def _plain(stack: ArrayTree) -> tuple[np.dtype[Any] | None, tuple[int, ...]]:
 
 
 def _zeros(n_rows: int, leaf: Any) -> Array:
-    sample = words_as_objects(np.asarray(leaf))
+    sample = words_as_objects(to_array(leaf))
     stack = np.zeros((n_rows, *sample.shape), sample.dtype)
     if sample.dtype.hasobject:
         stack[...] = sample  # padding is seen by the policy, which expects such objects
@@ -86,7 +87,7 @@ def _place(stack: ArrayTree, lane: int, observation: Any) -> ArrayTree:
         if is_mapping(stack):
             return {name: _place(branch, lane, observation[name]) for name, branch in stack.items()}
         return tuple(_place(branch, lane, observation[i]) for i, branch in enumerate(stack))
-    array = words_as_objects(observation if is_array(observation) else np.asarray(observation))
+    array = words_as_objects(to_array(observation))
     if array.shape != stack.shape[1:]:
         raise ValueError(
             f"the environment gave an observation of shape {array.shape} after one of {stack.shape[1:]}; "

@@ -7,13 +7,18 @@ from typing import Any, Final, NamedTuple
 import numpy as np
 
 from rlx_sampler._batches.trees import Array, ArrayTree, is_array, is_mapping, map_leaves, rows
-from rlx_sampler._offers import autoreset_mode, declares
+from rlx_sampler._offers import autoreset_mode, declares, offered
+from rlx_sampler._workers.sb3_environments import Sb3VectorEnvironment
 
 IDLE_SEED: Final = 0
 FINAL_OBSERVATION: Final = ("final_obs", "final_observation")
 FINAL_INFO: Final = "final_info"
-FOREIGN: Final = ("env_is_wrapped", "env_num")
-"""What the vector environments of Stable-Baselines3 and tianshou have, and gymnasium's have not."""
+SB3: Final = "env_is_wrapped"
+"""What the vector environments of Stable-Baselines3 have, and gymnasium's have not."""
+FOREIGN: Final = "env_num"
+"""What those of tianshou have."""
+AGENTS: Final = "possible_agents"
+"""What environments of several agents have in PettingZoo's interface, beside a space for each of them."""
 
 
 class VectorStep(NamedTuple):
@@ -30,17 +35,27 @@ def number_of_lanes(environment: Any) -> int | None:
     """Return how many episodes `environment` runs at once; None for one that runs a single episode.
 
     Raises:
-        TypeError: If it is a vector environment with an interface of its own.
+        TypeError: If it is a vector environment with an interface of its own, or one of several agents.
     """
+    if declares(environment, AGENTS) and offered(environment, "observation_space") is not None:
+        raise TypeError(
+            f"{type(environment).__name__} is an environment of several agents, as PettingZoo has them, whose "
+            f"observations are dicts by agent: samplers run one agent. Pass an environment of one agent that "
+            f"plays the others with policies of its own, or, where one policy acts for all agents and they "
+            f"live equally long, a vector environment with a lane an agent "
+            f"(supersuit.pettingzoo_env_to_vec_env_v1)."
+        )
     if declares(environment, "all_env_ids"):
         return len(environment.all_env_ids)
     if _is_gymnasium_vector(environment):
         return int(environment.num_envs)
-    if any(declares(environment, name) for name in FOREIGN):
+    if declares(environment, SB3):
+        return int(environment.num_envs)
+    if declares(environment, FOREIGN):
         raise TypeError(
             f"{type(environment).__name__} is a vector environment of another library, with an interface of "
             f"its own: pass a single environment and worker_args={{'n_envs': ...}}, or a vector environment "
-            f"of gymnasium."
+            f"of gymnasium or Stable-Baselines3."
         )
     return int(environment.num_envs) if declares(environment, "num_envs") else None
 
@@ -104,13 +119,14 @@ class VectorEnvironment:
                 f"{type(environment).__name__} takes its seed when it is built: pass a function of the seed, "
                 f"as in `lambda seed: envpool.make(..., seed=seed)`."
             )
-        mode = autoreset_mode(inner)
-        self._environment: Any = environment
+        is_sb3 = declares(inner, SB3)
+        mode = "same_step" if is_sb3 else autoreset_mode(inner)
+        self._environment: Any = Sb3VectorEnvironment(environment) if is_sb3 else environment
         self.n_lanes = n_lanes
         self.name = type(inner).__name__
         self.resets_itself = "disabled" not in mode
         """Whether an ended lane begins a new episode without being told."""
-        self.has_seeded_lanes = bool(mode) and _seeds_lanes(inner, mode)
+        self.has_seeded_lanes = bool(mode) and not is_sb3 and _seeds_lanes(inner, mode)
         """Whether a lane can be reset by itself, with a seed of its own."""
 
     def reset_all(self, seed: int | Sequence[int]) -> tuple[ArrayTree, Mapping[str, Any]]:

@@ -134,9 +134,14 @@ class Worker(ABC):
 class EnvUpdate(ABC):
     """A change of the environment that travels to the workers, such as another task.
 
-    A worker that is built anew gets all of them in their order, since the last environment
-    that came whole.
+    A worker that is built again gets all of them in their order, since the last environment
+    that came whole, but those that a later one replaces.
     """
+
+    def replaces(self, earlier: Any) -> bool:
+        """Whether the environment is the same after this update without `earlier`, the one just before it."""
+        del earlier
+        return False
 
     @abstractmethod
     def __call__(self, old_env: Any = None) -> Any:
@@ -156,6 +161,11 @@ class NewEnvUpdate(EnvUpdate):
     def __init__(self, build: Callable[[], Any]) -> None:
         self._build = build
 
+    def replaces(self, earlier: Any) -> bool:
+        """Whether nothing of the old environment is left: always, unless a subclass does otherwise."""
+        del earlier
+        return type(self).__call__ is NewEnvUpdate.__call__
+
     def __call__(self, old_env: Any = None) -> Any:
         """Return a new environment."""
         if old_env is not None:
@@ -174,6 +184,10 @@ class SetTaskUpdate(EnvUpdate):
     def __init__(self, build: Callable[[], Any], task: Any) -> None:
         self._build = build
         self._task = task
+
+    def replaces(self, earlier: Any) -> bool:
+        """Whether `earlier` only set another task."""
+        return type(self) is type(earlier) is SetTaskUpdate
 
     def __call__(self, old_env: Any = None) -> Any:
         """Return the environment with its task set."""

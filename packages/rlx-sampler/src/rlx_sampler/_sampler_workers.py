@@ -1,0 +1,105 @@
+"""The workers of a sampler: what each was given, and whether all of them got it."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from typing import Any
+
+from rlx_protocols import WorkerFactory
+from rlx_sampler._engine import Engine, Updates
+from rlx_sampler._errors import ClosedSamplerError
+from rlx_sampler._exactness import Exactness, can_save_environments, judge
+from rlx_sampler._offers import draws_globally
+from rlx_sampler._per_worker import is_per_worker, spread
+from rlx_sampler._workers.setups import first_setups, packed_envs, updated_each
+
+
+class SamplerWorkers(ABC):
+    """Owns what runs the workers, and keeps their policies and environments in step.
+
+    Args:
+        factory: How many workers of which class, their seed and longest episode.
+        agents: A policy for all workers, or a list of one a worker.
+        envs: An environment, or a function that builds one, or a list of one a worker.
+    """
+
+    def __init__(self, factory: WorkerFactory, agents: Any, envs: Any) -> None:
+        self._factory = factory
+        self._pinned = is_per_worker("agents", agents) or is_per_worker("envs", envs)
+        self._setups = first_setups(agents, envs, self.n_workers)
+        self._other_envs: bytes | None = None
+        self._is_broadcasting = False
+        """Whether an update is on its way; still so after one that was interrupted."""
+        self._is_apart = False
+        """Whether environments that live on stood at different steps, or began again, after an interruption."""
+        self._engine: Engine | None = self._start_engine()
+
+    @abstractmethod
+    def _start_engine(self) -> Engine:
+        """Build what runs the workers, from the factory and the setups as they are now."""
+
+    @property
+    def n_workers(self) -> int:
+        """Number of workers."""
+        return self._factory.n_workers
+
+    def _open_engine(self) -> Engine:
+        if self._engine is None:
+            raise ClosedSamplerError("this sampler was shut down; build a new one to go on sampling.")
+        return self._engine
+
+    def _build_again(self) -> None:
+        """Build the workers again if a broadcast was interrupted, after which they may hold different policies."""
+        engine = self._open_engine()
+        if self._is_broadcasting:
+            profile = engine.profile
+            self._note_interruption()
+            engine.shutdown()
+            self._engine = self._start_engine()
+            self._engine.use_inference_rows(profile.inference_rows)
+            self._is_broadcasting = False
+
+    def _note_interruption(self) -> None:
+        """Remember that a call ended early, where environments live on beyond it."""
+        self._is_apart = self._is_apart or self._open_engine().profile.steps_per_key is not None
+
+    def _update(self, agent_update: Any, env_update: Any) -> None:
+        agent_updates = spread("agent_update", agent_update, self.n_workers)
+        env_updates = spread("env_update", env_update, self.n_workers)
+        self._update_each(agent_updates, env_updates)
+        is_each = is_per_worker("agent_update", agent_update) or is_per_worker("env_update", env_update)
+        self._pinned = self._pinned or is_each
+        if env_update is not None:
+            self._other_envs = packed_envs(self._setups if self._pinned else self._setups[:1])
+
+    def _update_each(self, agent_updates: Sequence[Any], env_updates: Sequence[Any]) -> None:
+        setups = updated_each(self._setups, agent_updates, env_updates)
+        self._is_broadcasting = True
+        self._open_engine().broadcast(Updates(agent_updates, env_updates, setups))
+        self._setups, self._is_broadcasting = setups, False
+
+    def shutdown_worker(self) -> None:
+        """Release workers and environments. Calling it twice is allowed."""
+        engine, self._engine = self._engine, None
+        if engine is not None:
+            engine.shutdown()
+
+    def exactness(self) -> Exactness:
+        """Return how exactly a run with this sampler goes on from :meth:`state_dict`, and why."""
+        engine = self._open_engine()
+        if self._other_envs == b"":
+            return Exactness("C", "the env_update of the environments cannot be pickled")
+        if self._is_apart:
+            return Exactness(
+                "C",
+                "a call was interrupted or raised: environments that live on between calls stood at different "
+                "steps after it, or began again",
+            )
+        is_global = any(draws_globally(setup.agent) for setup in self._setups)
+        return judge(
+            engine.profile, in_process=engine.is_in_process, is_global=is_global, lost=engine.has_lost
+        )
+
+    def _live_states(self, engine: Engine) -> list[list[bytes]]:
+        is_live = engine.profile.steps_per_key is not None
+        has_history = engine.is_in_process and bool(engine.profile.histories)
+        return engine.live_states() if (is_live or has_history) and can_save_environments() else []
