@@ -36,7 +36,7 @@ def test_resume_sets_what_the_saved_run_had(make_run: Any, tmp_path: Path, capsy
     resumed = make_run(progress=True)
     resumed.runner.restore(str(tmp_path / "run"))
     assert (decimal.getcontext().prec, np.geterr()["divide"]) == (7, "raise")
-    assert "decimal's precision and rounding is (7, 'ROUND_HALF_EVEN') again" in capsys.readouterr().err
+    assert "decimal's context is {'prec': 7, " in capsys.readouterr().err
 
 
 def test_loop_of_its_own_gets_its_switches_back(tmp_path: Path) -> None:
@@ -109,6 +109,36 @@ def test_switches_of_torch_are_set_again(torch: Any) -> None:
     assert torch.is_deterministic_algorithms_warn_only_enabled()
     assert not torch.is_grad_enabled()
     assert set_switches(saved) == ([], [])
+
+
+def test_newer_switches_of_torch_are_set_again(torch: Any) -> None:
+    """Precision by part of torch, attention and einsum, where the program uses them."""
+    backends = torch.backends
+    backends.mkldnn.matmul.fp32_precision = "bf16"
+    backends.opt_einsum.enabled = False
+    backends.cuda.enable_flash_sdp(False)
+    backends.mha.set_fastpath_enabled(False)
+    saved = read_switches()
+    backends.mkldnn.matmul.fp32_precision = "none"
+    backends.opt_einsum.enabled = True
+    backends.cuda.enable_flash_sdp(True)
+    backends.mha.set_fastpath_enabled(True)
+    changed, different = set_switches(saved)
+    assert (len(changed), different) == (4, [])
+    assert backends.mkldnn.matmul.fp32_precision == "bf16"
+    assert not backends.opt_einsum.enabled
+    assert not backends.cuda.flash_sdp_enabled()
+    assert not backends.mha.get_fastpath_enabled()
+
+
+def test_the_whole_context_of_decimal_is_set_again() -> None:
+    """Traps and bounds of the exponent too, which decide about errors and rounding."""
+    context = decimal.getcontext()
+    context.Emax, context.traps[decimal.Inexact] = 50, True
+    saved = read_switches()
+    decimal.setcontext(decimal.Context())
+    set_switches(saved)
+    assert (decimal.getcontext().Emax, decimal.getcontext().traps[decimal.Inexact]) == (50, True)
 
 
 @pytest.mark.parametrize("kind", [np.random.PCG64, np.random.SFC64, np.random.Philox])

@@ -76,6 +76,43 @@ def _autocast(device: str) -> Switch:
     )
 
 
+def _attention(way: str) -> Switch:
+    return Switch(
+        f"torch's {way} attention",
+        lambda torch: getattr(torch.backends.cuda, f"{way}_sdp_enabled")(),
+        lambda torch, value: getattr(torch.backends.cuda, f"enable_{way}_sdp")(value),
+    )
+
+
+def _decimal(decimal: Any) -> dict[str, Any]:
+    context = decimal.getcontext()
+    numbers = {name: getattr(context, name) for name in _DECIMAL}
+    traps = sorted(signal.__name__ for signal, trapped in context.traps.items() if trapped)
+    return {**numbers, "traps": traps}
+
+
+def _set_decimal(decimal: Any, value: Mapping[str, Any]) -> None:
+    context = decimal.getcontext()
+    for name in _DECIMAL:
+        setattr(context, name, value[name])
+    for signal in context.traps:
+        context.traps[signal] = signal.__name__ in value["traps"]
+
+
+_DECIMAL: Final = ("prec", "rounding", "Emin", "Emax", "capitals", "clamp")
+_WITH_PRECISION: Final = (
+    "",
+    "cuda.matmul.",
+    "cudnn.",
+    "cudnn.conv.",
+    "cudnn.rnn.",
+    "mkldnn.",
+    "mkldnn.matmul.",
+    "mkldnn.conv.",
+    "mkldnn.rnn.",
+)
+"""Torch's newer switches; where they are used, those of before can no longer be read."""
+
 TORCH: Final = (
     Switch(
         "torch's default dtype",
@@ -109,6 +146,16 @@ TORCH: Final = (
     _attribute("backends.cuda.matmul.allow_bf16_reduced_precision_reduction"),
     _attribute("backends.mkldnn.enabled"),
     _attribute("backends.mkldnn.deterministic"),
+    *(_attribute(f"backends.{part}fp32_precision") for part in _WITH_PRECISION),
+    _attribute("backends.opt_einsum.enabled"),
+    _attribute("backends.opt_einsum.strategy"),
+    _attribute("backends.quantized.engine"),
+    *map(_attention, ("flash", "mem_efficient", "math", "cudnn")),
+    Switch(
+        "torch's fast path of attention layers",
+        lambda torch: torch.backends.mha.get_fastpath_enabled(),
+        lambda torch, value: torch.backends.mha.set_fastpath_enabled(value),
+    ),
 )
 """Of the whole process: as they are when a snapshot is taken."""
 
@@ -142,14 +189,11 @@ JAX: Final = tuple(
 )
 NUMPY: Final = (
     Switch("numpy.seterr", lambda numpy: numpy.geterr(), lambda numpy, value: numpy.seterr(**value)),
-)
-DECIMAL: Final = (
     Switch(
-        "decimal's precision and rounding",
-        lambda decimal: (decimal.getcontext().prec, decimal.getcontext().rounding),
-        lambda decimal, value: _set_decimal(decimal.getcontext(), *value),
+        "numpy.setbufsize", lambda numpy: numpy.getbufsize(), lambda numpy, value: numpy.setbufsize(value)
     ),
 )
+DECIMAL: Final = (Switch("decimal's context", _decimal, _set_decimal),)
 ENVIRONMENT: Final = (
     "PYTHONHASHSEED",
     "CUBLAS_WORKSPACE_CONFIG",
@@ -220,7 +264,3 @@ def _values(switches: Mapping[str, tuple[Switch, ...]]) -> Iterator[tuple[Switch
             ):  # another version of the library, or one that is set in two ways
                 continue
             yield switch, library, value
-
-
-def _set_decimal(context: Any, precision: int, rounding: str) -> None:
-    context.prec, context.rounding = precision, rounding
