@@ -517,6 +517,25 @@ def sb3(session: nox.Session) -> None:
     run_pytest(session, "-k", "coming-from-stable", INTEGRATION / "test_docs.py")
 
 
+@nox.session(python=TORCH_PYTHON, venv_backend="uv", requires=["wheels"], default=False, tags=["ci"])
+def jax(session: nox.Session) -> None:
+    """Policies of JAX, with its two libraries of modules."""
+    require_torch(session)
+    install_beside_torch(
+        session,
+        "-c",
+        fresh_wheels() / "siblings.txt",
+        "rlx-persistence[cloudpickle,numpy,safetensors]",
+        "jax>=0.6",
+        "equinox>=0.13",
+        "flax>=0.12",
+        "pytest>=8",
+        "pytest-randomly",
+        "pytest-timeout",
+    )
+    run_pytest(session, ROOT / "packages" / "rlx-persistence" / "tests" / "test_jax_policies.py")
+
+
 def check_client(session: nox.Session, client: str, pattern: str) -> None:
     """Run the tests of one client library, which share an environment with nothing that it does not want."""
     require_torch(session)

@@ -1,6 +1,8 @@
 """What can be kept beside the policy."""
 
 import random
+from array import array
+from collections import defaultdict, deque
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,6 +17,7 @@ from rlx_persistence import (
     NormalizerPersistence,
     Persistence,
     PersistEvent,
+    PolicyMismatchError,
     RandomStatePersistence,
     ReplayBufferPersistence,
     RestoreEvent,
@@ -113,6 +116,111 @@ class TestNormalizer:
         path.write_bytes(path.read_bytes()[:100])
         with pytest.raises(DamagedFileError, match=r"normalizer\.npz is damaged"):
             restore(NormalizerPersistence(statistics), world)
+
+
+class Wrapper:
+    """A wrapper as gymnasium and Stable-Baselines3 have them: it holds statistics, one for each part of a Dict space."""
+
+    def __init__(self, value: float = 0.0) -> None:
+        self.obs_rms = {
+            "image": RunningMeanStd(np.full(3, value), np.ones(3)),
+            "goal": RunningMeanStd(np.full(2, value), np.ones(2)),
+        }
+        self.ret_rms = RunningMeanStd(np.array(value), np.array(1.0), value)
+
+
+class TestNormalizingWrappers:
+    def test_statistics_inside_come_back(self, world: FolderWorld) -> None:
+        """All statistics that a wrapper holds are kept, those of each part of a Dict space too."""
+        persist(NormalizerPersistence(Wrapper(3.0)), world)
+        wrapper = Wrapper()
+        restore(NormalizerPersistence(wrapper), world)
+        assert wrapper.obs_rms["goal"].mean.tolist() == [3.0, 3.0]
+        assert (float(wrapper.ret_rms.mean), wrapper.ret_rms.count) == (3.0, 3.0)
+
+    def test_neither_statistics_nor_a_holder(self) -> None:
+        """An object without statistics is refused at once."""
+        with pytest.raises(AttributeError, match="which a Ring does not"):
+            NormalizerPersistence(Ring(2))
+
+    def test_other_shape(self, world: FolderWorld) -> None:
+        """Statistics of another shape are refused, and nothing is changed."""
+        persist(NormalizerPersistence(RunningMeanStd(np.ones(2), np.ones(2))), world)
+        statistics = RunningMeanStd(np.zeros(3), np.ones(3))
+        with pytest.raises(PolicyMismatchError, match=r"mean \(2,\) instead of \(3,\)"):
+            restore(NormalizerPersistence(statistics), world)
+        assert statistics.mean.tolist() == [0.0, 0.0, 0.0]
+
+    def test_number_that_becomes_an_array(self, world: FolderWorld) -> None:
+        """Statistics that are numbers until the first observation, as tianshou's are, take arrays."""
+        persist(NormalizerPersistence(RunningMeanStd(np.ones(2), np.ones(2))), world)
+        fresh: Any = RunningMeanStd(0.0, 1.0)  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
+        restore(NormalizerPersistence(fresh), world)
+        assert fresh.mean.tolist() == [1.0, 1.0]
+
+
+def restored(content: Any, into: Any, world: FolderWorld) -> Any:
+    """Persist `content` as a replay buffer, restore it into another, and return that."""
+    persist(ReplayBufferPersistence(content), world)
+    restore(ReplayBufferPersistence(into), world)
+    return into
+
+
+class Bounded(deque[int]):
+    """A deque with an attribute of its own."""
+
+    seen = 0
+
+
+class TestBuffersOfPythonAndNumPy:
+    @pytest.mark.parametrize(
+        ("content", "into"),
+        [
+            (deque([(0, 1.0), (1, 2.0)], maxlen=4), deque([(9, 9.0)], maxlen=4)),
+            ([1, 2, 3], [4]),
+            ({1, 2}, {3}),
+            ({"a": 1}, {"b": 2}),
+            (defaultdict(list, a=[1]), defaultdict(list, b=[2])),
+            (bytearray(b"abc"), bytearray(b"d")),
+            (array("d", [1.0, 2.0]), array("d")),
+        ],
+    )
+    def test_items_come_back_in_place(self, content: Any, into: Any, world: FolderWorld) -> None:
+        """The container that the collector holds has the items again, and no others."""
+        assert restored(content, into, world) == content
+
+    def test_array_comes_back_in_place(self, world: FolderWorld) -> None:
+        """An array takes the values where it is."""
+        memory = np.zeros((4, 2))
+        restored(np.arange(4.0).reshape(2, 2), memory[1:3], world)
+        assert memory.tolist() == [[0, 0], [0, 1], [2, 3], [0, 0]]
+
+    def test_array_of_another_shape(self, world: FolderWorld) -> None:
+        """An array is neither cut nor cast, and stays as it is."""
+        memory = np.zeros(3)
+        with pytest.raises(PolicyMismatchError, match=r"\(2,\) of float64 instead of \(3,\) of float64"):
+            restored(np.ones(2), memory, world)
+        assert memory.tolist() == [0.0, 0.0, 0.0]
+
+    def test_deque_that_holds_fewer(self, world: FolderWorld) -> None:
+        """A shorter deque would drop transitions, so it is refused and stays as it is."""
+        short = deque([9], maxlen=2)
+        with pytest.raises(PolicyMismatchError, match="3 items instead of at most 2"):
+            restored(deque([1, 2, 3], maxlen=3), short, world)
+        assert list(short) == [9]
+
+    def test_attributes_of_a_container(self, world: FolderWorld) -> None:
+        """A container's own attributes come back with its items."""
+        buffer = Bounded([1, 2], maxlen=3)
+        buffer.seen = 7
+        into = restored(buffer, Bounded([], maxlen=3), world)
+        assert (list(into), into.seen) == ([1, 2], 7)
+
+    @pytest.mark.parametrize("buffer", [(1, 2), 3, "text", frozenset({1}), None, np.float64(1), len])
+    def test_what_cannot_change_is_refused_at_once(self, buffer: object) -> None:
+        """What could never be restored is not persisted either."""
+        with pytest.raises(TypeError, match="cannot be changed in place, so it could never be restored"):
+            ReplayBufferPersistence(buffer)
 
 
 class TestReplayBuffer:

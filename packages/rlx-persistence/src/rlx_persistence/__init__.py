@@ -3,6 +3,7 @@
 from rlx_persistence._checkpoints import Checkpoint, KeepAny, KeepBest, Keeper, KeepLast
 from rlx_persistence._errors import (
     DamagedFileError,
+    DtypeWarning,
     MissingLibraryError,
     PolicyMismatchError,
     PolicyNotFoundError,
@@ -13,10 +14,10 @@ from rlx_persistence._files import load_policy, read_info
 from rlx_persistence._group import PersistenceGroup
 from rlx_persistence._members import (
     FilePersistence,
-    NormalizerPersistence,
     OptimizerPersistence,
     ReplayBufferPersistence,
 )
+from rlx_persistence._normalizer import NormalizerPersistence
 from rlx_persistence._policy import PolicyPersistence
 from rlx_persistence._random_states import RandomStatePersistence
 from rlx_persistence._record import PolicyInfo
@@ -25,6 +26,7 @@ from rlx_persistence._world import FolderWorld, HasAlgorithm, HasPolicy, World
 __all__ = [
     "Checkpoint",
     "DamagedFileError",
+    "DtypeWarning",
     "FilePersistence",
     "FolderWorld",
     "HasAlgorithm",

@@ -5,6 +5,7 @@
 - WrongModeError (ValueError)
 - PolicyMismatchError (RuntimeError)
 - MissingLibraryError (ImportError)
+- DtypeWarning (UserWarning)
 """
 
 import os
@@ -83,3 +84,7 @@ class MissingLibraryError(ImportError):
             f"{used_by} needs {library}, which is not installed: pip install 'rlx-persistence[{extra}]'",
             name=library,
         )
+
+
+class DtypeWarning(UserWarning):
+    """A file is restored into a policy of other dtypes; the message names keys and dtypes."""

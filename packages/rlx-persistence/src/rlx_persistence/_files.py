@@ -10,7 +10,7 @@ from rlx_persistence._errors import PolicyNotFoundError
 from rlx_persistence._optional import TDevice
 from rlx_persistence._pickled import read_object
 from rlx_persistence._record import PolicyInfo
-from rlx_persistence._safetensors import check_safetensors, write_safetensors
+from rlx_persistence._safetensors import check_safetensors, refuse_unreadable, write_safetensors
 from rlx_persistence._seal import ZIP_HEAD, SealingFile, check_seal
 
 
@@ -28,6 +28,8 @@ def write_tensors(path: str | os.PathLike[str], info: PolicyInfo, state: Mapping
     """Publish `state` as a safetensors file that carries `info`."""
     with replacing(path) as file:
         write_safetensors(state, file, info.to_json())
+        file.flush()
+        refuse_unreadable(file.name, state)
 
 
 def read_info(path: str | os.PathLike[str]) -> PolicyInfo | None:

@@ -7,11 +7,13 @@ from typing import Final
 
 from rlx_persistence._errors import PolicyNotFoundError, WrongModeError
 from rlx_persistence._files import read_info, write_sealed, write_tensors
+from rlx_persistence._in_place import copy_state
+from rlx_persistence._jax import is_tree
 from rlx_persistence._offers import state_dict_of
 from rlx_persistence._optional import TDevice, is_module, is_tensor
 from rlx_persistence._pickled import holds_mapping, read_object, write_object
 from rlx_persistence._record import PolicyInfo
-from rlx_persistence._restoring import copy_state, load_state
+from rlx_persistence._restoring import load_state
 from rlx_persistence._safetensors import read_safetensors
 from rlx_persistence._state_dicts import read_state_dict, write_state_dict
 
@@ -60,11 +62,16 @@ def _restore_whole(policy: object, path: str, device: TDevice) -> None:
     if is_module(policy) and holds_mapping(path):
         raise WrongModeError(path, FORMATS["policy_state_dict"].holds, FORMATS["policy_state_dict"].name)
     loaded = read_object(path, device)
-    state = state_dict_of(loaded) if is_module(policy) else None
+    # A module keeps what is its structure: its parameters as objects, and its functions.
+    state = state_dict_of(loaded) if is_module(policy) or _is_jax_module(policy, loaded) else None
     if state is None:
         copy_state(loaded, policy, path)
     else:
         load_state(policy, state, path)
+
+
+def _is_jax_module(policy: object, loaded: object) -> bool:
+    return is_tree(policy) and type(loaded) is type(policy) and not isinstance(policy, dict | list | tuple)
 
 
 def _write_state_dict(policy: object, path: str, info: PolicyInfo) -> None:

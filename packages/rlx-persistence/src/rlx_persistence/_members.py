@@ -1,19 +1,16 @@
-"""Further things worth keeping with a policy, each a small persistence of its own."""
+"""Optimisers and replay buffers kept with a policy, and the base class of all that keeps something in a file."""
 
-import io
-import zipfile
 from abc import abstractmethod
-from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
-from rlx_persistence._errors import DamagedFileError, PolicyNotFoundError
+from rlx_persistence._errors import PolicyNotFoundError
 from rlx_persistence._events import Persistence, PersistEvent, RestoreEvent
 from rlx_persistence._files import read_info, write_sealed
-from rlx_persistence._optional import TDevice, import_numpy
+from rlx_persistence._in_place import copy_state, refuse_immutable
+from rlx_persistence._optional import TDevice
 from rlx_persistence._pickled import read_object, write_object
 from rlx_persistence._record import PolicyInfo
-from rlx_persistence._restoring import copy_state
 from rlx_persistence._seal import SealingFile
 from rlx_persistence._state_dicts import read_state_dict, write_state_dict
 from rlx_persistence._world import World
@@ -99,12 +96,17 @@ class ReplayBufferPersistence(FilePersistence):
     Restoring executes code that the file names: only for files that you trust.
 
     Args:
-        buffer: The buffer; its state is replaced in place.
+        buffer: The buffer, whose content is replaced in place: an object with
+            attributes, a deque, a list, an array or a tensor.
         filename: Name of the file.
+
+    Raises:
+        TypeError: If objects like `buffer` cannot be changed in place.
     """
 
     def __init__(self, buffer: object, filename: str = "replay_buffer.pkl") -> None:
         super().__init__(filename, "replay_buffer")
+        refuse_immutable(buffer)
         self._buffer = buffer
 
     def write(self, file: SealingFile) -> None:
@@ -114,50 +116,3 @@ class ReplayBufferPersistence(FilePersistence):
     def read(self, path: str) -> None:
         """Give the buffer the state of the pickled one."""
         copy_state(read_object(path, "cpu"), self._buffer, path)
-
-
-class NormalizerPersistence(FilePersistence):
-    """Keeps the running statistics of an observation or reward normaliser as an npz file.
-
-    Args:
-        normalizer: The object that holds the statistics: the ``RunningMeanStd`` of
-            gymnasium, tianshou or Stable-Baselines3, or one of your own.
-        fields: Its attributes to keep, arrays or numbers.
-        filename: Name of the file.
-
-    Raises:
-        AttributeError: If the normaliser lacks one of the fields.
-    """
-
-    def __init__(
-        self,
-        normalizer: object,
-        fields: Sequence[str] = ("mean", "var", "count"),
-        filename: str = "normalizer.npz",
-    ) -> None:
-        super().__init__(filename, "normalizer")
-        self._normalizer = normalizer
-        self._fields = tuple(fields)
-        self._values()
-
-    def write(self, file: SealingFile) -> None:
-        """Write the fields as arrays."""
-        buffer = io.BytesIO()  # NumPy takes nothing that cannot be read as well
-        import_numpy("NormalizerPersistence").savez(buffer, **self._values())
-        file.write(buffer.getbuffer())
-
-    def read(self, path: str) -> None:
-        """Set the fields; a number stays a number."""
-        numpy = import_numpy("NormalizerPersistence")
-        try:
-            with Path(path).open("rb") as file, numpy.load(file, allow_pickle=False) as archive:
-                loaded = {name: archive[name] for name in self._fields}
-        except (ValueError, EOFError, zipfile.BadZipFile) as error:
-            raise DamagedFileError(path, f"{type(error).__name__}: {error}") from error
-        for name, value in loaded.items():
-            number = isinstance(self._values()[name], int | float)
-            setattr(self._normalizer, name, value.item() if number else value)
-
-    def _values(self) -> Mapping[str, Any]:
-        # Which attributes there are is the caller's word, so this is no guess.
-        return {name: getattr(self._normalizer, name) for name in self._fields}

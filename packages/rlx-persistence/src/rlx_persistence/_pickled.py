@@ -3,21 +3,59 @@
 import os
 import pickle
 import pickletools
+import sys
 import zipfile
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
 from rlx_persistence._errors import DamagedFileError
-from rlx_persistence._optional import TDevice, import_torch, is_module
+from rlx_persistence._optional import TDevice, import_torch, is_module, is_tensor
 from rlx_persistence._seal import ZIP_HEAD, SealingFile
 
 
 def write_object(value: object, file: SealingFile) -> None:
-    """Write `value` whole; a ``torch.nn.Module`` with ``torch.save``."""
+    """Write `value` whole: with ``torch.save`` what holds tensors, as a plain pickle everything else.
+
+    Functions that no module knows by name (equinox's modules have some) are written by cloudpickle.
+    """
     if is_module(value):
         import_torch("a torch policy").save(value, file)
-    else:
-        pickle.dump(value, file, protocol=5)
+        return
+    try:
+        _pickle(value, file)
+    except _HoldsTensorsError:
+        file.restart()
+        import_torch("a torch policy").save(value, file, pickle_protocol=5)
+    except (pickle.PicklingError, AttributeError, TypeError) as error:
+        file.restart()
+        _import_cloudpickle(error).dump(value, file, protocol=5)
+
+
+class _HoldsTensorsError(Exception):
+    """Plain pickles of tensors load on no other device, and those of some dtypes not at all."""
+
+
+class _TensorFinder(pickle.Pickler):
+    def reducer_override(self, value: object) -> Any:
+        if is_tensor(value):
+            raise _HoldsTensorsError
+        return NotImplemented
+
+
+def _pickle(value: object, file: SealingFile) -> None:
+    pickler = _TensorFinder if "torch" in sys.modules else pickle.Pickler
+    pickler(file, protocol=5).dump(value)
+
+
+def _import_cloudpickle(error: Exception) -> Any:
+    try:
+        return import_module("cloudpickle")
+    except ModuleNotFoundError:
+        error.add_note(
+            "functions without a name of their own need cloudpickle: pip install 'rlx-persistence[cloudpickle]'"
+        )
+        raise error from None
 
 
 def read_object(path: str | os.PathLike[str], device: TDevice) -> Any:

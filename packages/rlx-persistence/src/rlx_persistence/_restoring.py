@@ -1,15 +1,20 @@
 """Bring a read state into a living policy: wholly, or not at all."""
 
 import os
+import warnings
 from collections.abc import Mapping
-from typing import Any, cast
 
-from rlx_persistence._errors import PolicyMismatchError
-from rlx_persistence._offers import shape_of, state_dict_of
+from rlx_persistence._arrays import dtype_name, in_the_kind_of
+from rlx_persistence._errors import DtypeWarning, PolicyMismatchError
+from rlx_persistence._in_place import copy_state
+from rlx_persistence._jax import load_tree
+from rlx_persistence._offers import load_state_dict_of, shape_of, state_dict_of
+from rlx_persistence._optional import is_tensor
+from rlx_persistence._storable import view_of
 
 
 def load_state(policy: object, state: Mapping[str, object], path: str | os.PathLike[str]) -> None:
-    """Give `state` to ``policy.load_state_dict`` after its keys and shapes were found to fit.
+    """Give `state` to ``policy.load_state_dict``, or to a JAX policy, after its keys and shapes were found to fit.
 
     Raises:
         TypeError: If the policy has no state dict.
@@ -21,15 +26,40 @@ def load_state(policy: object, state: Mapping[str, object], path: str | os.PathL
             f"{type(policy).__name__} has no state_dict() that {os.fspath(path)} could be restored to: "
             f"use mode=PolicyPersistence.Mode.POLICY, which takes any picklable policy"
         )
+    state = _with_tied(state, current)
     _refuse_misfit(current, state, path)
-    cast("Any", policy).load_state_dict(state)
+    _warn_of_casts(current, state, path)
+    if any(in_the_kind_of(value, current[key]) is not value for key, value in state.items()):
+        state = {key: in_the_kind_of(value, current[key]) for key, value in state.items()}
+    load = load_state_dict_of(policy)
+    if load is not None:
+        load(state)
+    elif (loaded := load_tree(policy, state)) is not policy:
+        copy_state(loaded, policy, path)
+
+
+def _with_tied(given: Mapping[str, object], current: Mapping[str, object]) -> Mapping[str, object]:
+    """Add the entries that the file holds under another name of the same tensor only."""
+    missing = [key for key in current if key not in given]
+    if not missing:
+        return given
+    names = {_view_of(value): key for key, value in current.items() if key in given}
+    views = {key: _view_of(current[key]) for key in missing}
+    return {**given, **{key: given[names[view]] for key, view in views.items() if view and view in names}}
+
+
+def _view_of(value: object) -> tuple[object, ...] | None:
+    try:
+        return view_of(value) if is_tensor(value) else None
+    except (RuntimeError, NotImplementedError):  # sparse tensors, lazy parameters: they are tied to none
+        return None
 
 
 def _refuse_misfit(
     current: Mapping[str, object], given: Mapping[str, object], path: str | os.PathLike[str]
 ) -> None:
-    missing = sorted(current.keys() - given.keys())
-    unexpected = sorted(given.keys() - current.keys())
+    missing = sorted(map(str, current.keys() - given.keys()))
+    unexpected = sorted(map(str, given.keys() - current.keys()))
     misshapen = [
         f"{key} {shape_of(given[key])} instead of {shape_of(value)}"
         for key, value in current.items()
@@ -40,50 +70,15 @@ def _refuse_misfit(
         raise PolicyMismatchError(path, missing=missing, unexpected=unexpected, misshapen=misshapen)
 
 
-def copy_state(source: object, target: object, path: str | os.PathLike[str]) -> None:
-    """Make `target` what `source` is, without replacing the object itself.
-
-    Objects with ``__setstate__`` get the state a pickle of `source` would carry; dicts
-    their items; all others their attributes.
-
-    Raises:
-        TypeError: If the types differ, or objects of the type cannot be changed in place.
-        PolicyMismatchError: If `source` lacks attributes that `target` has.
-    """
-    if type(source) is not type(target):
-        raise TypeError(f"{os.fspath(path)} holds a {type(source).__name__}, not a {type(target).__name__}")
-    if isinstance(target, dict):
-        replacement = dict(cast("dict[object, object]", source))
-        cast("dict[object, object]", target).clear()
-        cast("dict[object, object]", target).update(replacement)
-        return
-    state = source.__getstate__()
-    try:
-        set_state = cast("Any", target).__setstate__
-    except AttributeError:
-        _set_attributes(target, state, path)
-    else:
-        set_state(state)
-
-
-def _set_attributes(target: object, state: object, path: str | os.PathLike[str]) -> None:
-    attributes = _attributes(state)
-    if not attributes:
-        raise TypeError(
-            f"a {type(target).__name__} cannot be changed in place: "
-            f"use load_policy({os.fspath(path)!r}), which returns the policy"
+def _warn_of_casts(
+    current: Mapping[str, object], given: Mapping[str, object], path: str | os.PathLike[str]
+) -> None:
+    names = ((key, dtype_name(given[key]), dtype_name(value)) for key, value in current.items())
+    casts = [f"{key} from {old} to {new}" for key, old, new in names if None not in (old, new) and old != new]
+    if casts:
+        warnings.warn(
+            f"{os.fspath(path)} is restored into other dtypes, so values may change: {', '.join(casts)}. "
+            f"Give the policy the dtypes that it had when it was persisted.",
+            DtypeWarning,
+            stacklevel=6,
         )
-    if missing := sorted(_attributes(target.__getstate__()).keys() - attributes.keys()):
-        raise PolicyMismatchError(path, missing=missing)
-    for name, value in attributes.items():
-        object.__setattr__(target, name, value)
-
-
-def _attributes(state: object) -> dict[str, object]:
-    # A pickle's state is None, the attributes, or a pair of them and the values of the slots.
-    parts = cast("tuple[object, ...]", state) if isinstance(state, tuple) else (state,)
-    found: dict[str, object] = {}
-    for part in parts:
-        if isinstance(part, dict):
-            found.update(cast("dict[str, object]", part))
-    return found

@@ -7,39 +7,21 @@ name to the stored one, as ``safetensors.torch.save_model`` does it.
 
 import itertools
 import json
-import math
 import mmap
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from importlib import import_module
 from pathlib import Path
 from typing import Any, BinaryIO, Final, cast
 
 import xxhash
 
+from rlx_persistence._arrays import bytes_of, dtype_name
 from rlx_persistence._errors import DamagedFileError, MissingLibraryError
-from rlx_persistence._optional import TDevice, import_numpy, import_torch, is_tensor
+from rlx_persistence._optional import TDevice, import_numpy, is_tensor
+from rlx_persistence._storable import DIGEST_KEY, DTYPES, RECORD_KEY, storable, stored_shape
 
-DIGEST_KEY: Final = "rlx.xxh3_128"
-RECORD_KEY: Final = "rlx.record"
 _PLACEHOLDER: Final = b"0" * 32
-DTYPES: Final[Mapping[str, str]] = {
-    "float64": "F64",
-    "float32": "F32",
-    "float16": "F16",
-    "bfloat16": "BF16",
-    "float8_e4m3fn": "F8_E4M3",
-    "float8_e5m2": "F8_E5M2",
-    "int64": "I64",
-    "int32": "I32",
-    "int16": "I16",
-    "int8": "I8",
-    "uint64": "U64",
-    "uint32": "U32",
-    "uint16": "U16",
-    "uint8": "U8",
-    "bool": "BOOL",
-}
 
 
 def write_safetensors(state: Mapping[str, object], file: BinaryIO, record: Mapping[str, object]) -> None:
@@ -50,14 +32,12 @@ def write_safetensors(state: Mapping[str, object], file: BinaryIO, record: Mappi
     Raises:
         TypeError: If a value is something else, or its dtype is unknown to safetensors.
     """
-    torch = any(is_tensor(value) for value in state.values())
-    _library("torch" if torch else "numpy")  # what could not be read again is not written
-    stored, tied = _tensors(state) if torch else _arrays(state)
+    _import()  # what could not be read again is not written
+    stored, tied = storable(state)
     metadata = {**tied, RECORD_KEY: json.dumps(record), DIGEST_KEY: _PLACEHOLDER.decode()}
     header = _header(stored, metadata)
     start, digest = file.tell(), xxhash.xxh3_128()
-    parts: Iterator[bytes | memoryview] = itertools.chain([header], map(_bytes_of, stored.values()))
-    for part in parts:
+    for part in itertools.chain([header], map(bytes_of, stored.values())):
         digest.update(part)
         file.write(part)
     file.seek(start + _digest_place(header, _PLACEHOLDER))
@@ -71,25 +51,11 @@ def _header(stored: Mapping[str, Any], metadata: Mapping[str, str]) -> bytes:
     end = 0
     for name, value in stored.items():
         start, end = end, end + value.nbytes
-        dtype = DTYPES.get(_dtype_name(value))
-        if dtype is None:
-            raise TypeError(f"state_dict()[{name!r}] has dtype {value.dtype}, which safetensors do not know")
-        entries[name] = {"dtype": dtype, "shape": list(value.shape), "data_offsets": [start, end]}
+        dtype, shape = DTYPES[str(dtype_name(value))], stored_shape(name, value)
+        entries[name] = {"dtype": dtype, "shape": shape, "data_offsets": [start, end]}
     text = json.dumps(entries, separators=(",", ":"), ensure_ascii=False).encode()
     text += b" " * (-len(text) % 8)  # data begin aligned
     return len(text).to_bytes(8, "little") + text
-
-
-def _dtype_name(value: Any) -> str:
-    return str(value.dtype).removeprefix("torch.")
-
-
-def _bytes_of(value: Any) -> memoryview:
-    if is_tensor(value):
-        torch = import_torch("mode SAFETENSORS")
-        value = value.cpu().flatten().view(torch.uint8).numpy()
-    flat: memoryview = memoryview(value.reshape(-1)).cast("B")
-    return flat
 
 
 def read_safetensors(path: str | os.PathLike[str], device: TDevice, *, torch: bool) -> dict[str, object]:
@@ -100,16 +66,37 @@ def read_safetensors(path: str | os.PathLike[str], device: TDevice, *, torch: bo
         device: Where torch tensors are put.
         torch: Whether to return torch tensors; else NumPy arrays.
     """
-    library = _library("torch" if torch else "numpy")
-    options = {"device": str(device)} if torch else {}
+    safetensors = _import()
     try:
-        state: dict[str, object] = library.load_file(path, **options)
-    except import_module("safetensors").SafetensorError as error:
+        state = _read_tensors(path, device) if torch else _read_arrays(path)
+    except safetensors.SafetensorError as error:
         raise DamagedFileError(path, f"{type(error).__name__}: {error}") from error
     with Path(path).open("rb") as file:
         metadata = _metadata(_read_header(file))
     ties = {name: kept for name, kept in metadata.items() if kept in state and name not in state}
     return state | {name: state[kept] for name, kept in ties.items()}
+
+
+def _read_tensors(path: str | os.PathLike[str], device: TDevice) -> dict[str, object]:
+    state: dict[str, object] = import_module("safetensors.torch").load_file(path, device=str(device))
+    return state
+
+
+def _read_arrays(path: str | os.PathLike[str]) -> dict[str, object]:
+    # The library's own reader of arrays takes no eight-bit floats, which JAX has.
+    numpy = import_numpy("mode SAFETENSORS without torch")
+    names = {kind: name for name, kind in DTYPES.items()}
+    state: dict[str, object] = {}
+    for name, entry in _import().deserialize(Path(path).read_bytes()):
+        try:
+            dtype = numpy.dtype(names[entry["dtype"]])
+        except (KeyError, TypeError) as error:
+            raise TypeError(
+                f"{os.fspath(path)} holds {name!r} of dtype {entry['dtype']}, which NumPy does not know here: "
+                f"import jax or ml_dtypes first, or restore into a torch policy"
+            ) from error
+        state[name] = numpy.frombuffer(entry["data"], dtype).reshape(entry["shape"])
+    return state
 
 
 def check_safetensors(path: str | os.PathLike[str]) -> Mapping[str, object] | None:
@@ -160,53 +147,30 @@ def _digest_place(header: bytes, digest: bytes) -> int:
     return header.find(f'"{DIGEST_KEY}":"'.encode() + digest) + len(DIGEST_KEY) + 4
 
 
-def _tensors(state: Mapping[str, object]) -> tuple[dict[str, Any], dict[str, str]]:
-    """Tensors that share no memory, and the names of those that are others' twins."""
-    stored: dict[str, Any] = {}
-    tied: dict[str, str] = {}
-    seen: dict[tuple[object, ...], str] = {}
-    storages: set[int] = set()
-    for name, value in state.items():
-        if not is_tensor(value):
-            raise _not_storable(name, value, "torch.Tensor")
-        tensor = cast("Any", value).detach()
-        view = (tensor.device, tensor.data_ptr(), tensor.dtype, tensor.shape, tensor.stride())
-        if tensor.numel() and view in seen:
-            tied[name] = seen[view]
-            continue
-        seen[view] = name
-        storage = tensor.untyped_storage().data_ptr()
-        stored[name] = tensor.clone().contiguous() if storage in storages else tensor.contiguous()
-        storages.add(storage)
-    return _widest_first(stored), tied
+def refuse_unreadable(path: str | os.PathLike[str], state: Mapping[str, object]) -> None:
+    """Read one entry of each dtype back: an older library may not know all that the format has.
+
+    Raises:
+        TypeError: If the installed library cannot read the file of `state`; the key is named.
+    """
+    torch = any(map(is_tensor, state.values()))
+    for name, dtype in {
+        dtype_name(value): (name, dtype_name(value)) for name, value in state.items()
+    }.values():
+        try:
+            with _import().safe_open(path, framework="pt" if torch else "np") as opened:
+                if torch and name in opened.keys():  # noqa: SIM118 - no mapping; a tied tensor is not in there
+                    opened.get_tensor(name)
+        except (_import().SafetensorError, AttributeError, KeyError) as error:
+            raise TypeError(
+                f"state_dict()[{name!r}] has dtype {dtype}, which safetensors {_import().__version__} "
+                f"cannot read again: install a later version, or use another mode"
+            ) from error
 
 
-def _widest_first(stored: dict[str, Any]) -> dict[str, Any]:
-    """Sort by the size of the elements, so that each begins aligned."""
-    widths = {name: value.nbytes // max(1, math.prod(value.shape)) for name, value in stored.items()}
-    return dict(sorted(stored.items(), key=lambda item: -widths[item[0]]))
-
-
-def _arrays(state: Mapping[str, object]) -> tuple[dict[str, Any], dict[str, str]]:
-    numpy = import_numpy("mode SAFETENSORS without torch")
-    for name, value in state.items():
-        if not isinstance(value, numpy.ndarray):
-            raise _not_storable(name, value, "numpy.ndarray")
-    arrays: Mapping[str, Any] = state
-    native = {name: value.astype(value.dtype.newbyteorder("="), copy=False) for name, value in arrays.items()}
-    return _widest_first({name: numpy.asarray(value, order="C") for name, value in native.items()}), {}
-
-
-def _not_storable(name: str, value: object, wanted: str) -> TypeError:
-    return TypeError(
-        f"state_dict()[{name!r}] is a {type(value).__name__}, not a {wanted}, and safetensors files hold "
-        f"tensors of one kind alone: use mode=PolicyPersistence.Mode.POLICY_STATE_DICT or POLICY"
-    )
-
-
-def _library(kind: str) -> Any:
+def _import() -> Any:
     try:
-        return import_module(f"safetensors.{kind}")
+        return import_module("safetensors")
     except ModuleNotFoundError as error:
         if error.name != "safetensors":
             raise

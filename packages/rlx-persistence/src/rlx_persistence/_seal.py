@@ -30,7 +30,15 @@ class SealingFile:
 
     def __init__(self, file: BinaryIO) -> None:
         self._file = file
+        self._start = file.tell()
         self._digest = xxhash.xxh3_128()
+        self._head = b""
+
+    def restart(self) -> None:
+        """Forget what has been written, for a second attempt in another form."""
+        self._file.seek(self._start)
+        self._file.truncate()
+        self._digest.reset()
         self._head = b""
 
     def write(self, data: bytes | bytearray | memoryview) -> int:
