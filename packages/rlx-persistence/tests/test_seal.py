@@ -12,7 +12,7 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from rlx_persistence import DamagedFileError
-from rlx_persistence._safetensors import check_safetensors, write_safetensors
+from rlx_persistence._forms.safetensors import check_safetensors, write_safetensors
 from rlx_persistence._seal import MARK, SealingFile, check_seal
 
 RECORDS = st.dictionaries(st.text(max_size=8), st.integers() | st.text(max_size=8) | st.none(), max_size=4)

@@ -7,10 +7,10 @@ from typing import Any
 
 from rlx_persistence._atomic import replacing
 from rlx_persistence._errors import PolicyNotFoundError
+from rlx_persistence._forms.pickled import read_object
+from rlx_persistence._forms.safetensors import check_safetensors, refuse_unreadable, write_safetensors
 from rlx_persistence._optional import TDevice
-from rlx_persistence._pickled import read_object
 from rlx_persistence._record import PolicyInfo
-from rlx_persistence._safetensors import check_safetensors, refuse_unreadable, write_safetensors
 from rlx_persistence._seal import ZIP_HEAD, SealingFile, check_seal
 
 

@@ -7,15 +7,15 @@ from typing import Final
 
 from rlx_persistence._errors import PolicyNotFoundError, WrongModeError
 from rlx_persistence._files import read_info, write_sealed, write_tensors
+from rlx_persistence._forms.pickled import holds_mapping, read_object, write_object
+from rlx_persistence._forms.safetensors import read_safetensors
+from rlx_persistence._forms.state_dicts import read_state_dict, write_state_dict
 from rlx_persistence._in_place import copy_state
 from rlx_persistence._jax import is_tree
 from rlx_persistence._offers import state_dict_of
 from rlx_persistence._optional import TDevice, is_module, is_tensor
-from rlx_persistence._pickled import holds_mapping, read_object, write_object
 from rlx_persistence._record import PolicyInfo
 from rlx_persistence._restoring import load_state
-from rlx_persistence._safetensors import read_safetensors
-from rlx_persistence._state_dicts import read_state_dict, write_state_dict
 
 
 @dataclass(frozen=True)

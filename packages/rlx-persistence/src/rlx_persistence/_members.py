@@ -7,12 +7,12 @@ from typing import Any, Protocol
 from rlx_persistence._errors import PolicyNotFoundError
 from rlx_persistence._events import Persistence, PersistEvent, RestoreEvent
 from rlx_persistence._files import read_info, write_sealed
+from rlx_persistence._forms.pickled import read_object, write_object
+from rlx_persistence._forms.state_dicts import read_state_dict, write_state_dict
 from rlx_persistence._in_place import copy_state, refuse_immutable
 from rlx_persistence._optional import TDevice
-from rlx_persistence._pickled import read_object, write_object
 from rlx_persistence._record import PolicyInfo
 from rlx_persistence._seal import SealingFile
-from rlx_persistence._state_dicts import read_state_dict, write_state_dict
 from rlx_persistence._world import World
 
 

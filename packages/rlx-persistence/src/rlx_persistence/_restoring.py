@@ -6,11 +6,11 @@ from collections.abc import Mapping
 
 from rlx_persistence._arrays import dtype_name, in_the_kind_of
 from rlx_persistence._errors import DtypeWarning, PolicyMismatchError
+from rlx_persistence._forms.storable import view_of
 from rlx_persistence._in_place import copy_state
 from rlx_persistence._jax import load_tree
 from rlx_persistence._offers import load_state_dict_of, shape_of, state_dict_of
 from rlx_persistence._optional import is_tensor
-from rlx_persistence._storable import view_of
 
 
 def load_state(policy: object, state: Mapping[str, object], path: str | os.PathLike[str]) -> None:

@@ -18,8 +18,8 @@ import xxhash
 
 from rlx_persistence._arrays import bytes_of, dtype_name
 from rlx_persistence._errors import DamagedFileError, MissingLibraryError
+from rlx_persistence._forms.storable import DIGEST_KEY, DTYPES, RECORD_KEY, storable, stored_shape
 from rlx_persistence._optional import TDevice, import_numpy, is_tensor
-from rlx_persistence._storable import DIGEST_KEY, DTYPES, RECORD_KEY, storable, stored_shape
 
 _PLACEHOLDER: Final = b"0" * 32
 

@@ -6,9 +6,9 @@ from collections.abc import Mapping
 from typing import cast
 
 from rlx_persistence._errors import DamagedFileError, WrongModeError
+from rlx_persistence._forms.pickled import holds_mapping, is_archive, load_archive
+from rlx_persistence._forms.plain_states import plain_state
 from rlx_persistence._optional import TDevice, import_torch
-from rlx_persistence._pickled import holds_mapping, is_archive, load_archive
-from rlx_persistence._plain_states import plain_state
 from rlx_persistence._seal import SealingFile
 
 
