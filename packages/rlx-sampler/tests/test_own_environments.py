@@ -87,7 +87,7 @@ class TestLists:
         envs: Any = [lanes] if form == "list of lists" else tuple(lanes)
         sampler = make_local(agents, envs, worker_class=VecWorker, worker_args={"n_envs": 5})
         sampler.obtain_samples(0, 300, None)
-        counts: Any = collections.Counter(sampler.obtain_samples(1, 300, None).env_infos["number"].tolist())
+        counts = collections.Counter[int](sampler.obtain_samples(1, 300, None).env_infos["number"].tolist())
         assert set(counts) == {0, 1, 2, 3, 4}
 
     def test_of_policies_are_asked_for_several_lanes_at_once(self) -> None:

@@ -52,7 +52,7 @@ class Engine(Protocol):
         ...
 
     def broadcast(self, updates: Updates) -> None:
-        """Bring the updates to every worker."""
+        """Bring the updates to every worker; out of process, what cannot be sent is refused before anything is."""
         ...
 
     def collect(self, call: CallKey, ledger: Ledger) -> None:

@@ -44,12 +44,13 @@ class KeyedSampler(SamplerWorkers):
     default_worker: type[Worker] = DefaultWorker
 
     def __init__(self, factory: WorkerFactory, agents: Any, envs: Any, *, stream: int = TRAINING) -> None:
-        super().__init__(worker_factory(factory).with_default_worker(self.default_worker), agents, envs)
+        factory = worker_factory(factory).with_default_worker(self.default_worker)
         self._root = draw_root() if factory.seed is None else factory.seed
         self._stream = whole_number("stream", stream, at_least=0)
         self._call = 0
         self._total_env_steps = 0
         self._mean_length = 0.0
+        super().__init__(factory, agents, envs)
 
     @classmethod
     def from_worker_factory(cls, factory: WorkerFactory, agents: Any, envs: Any, **sampler_args: Any) -> Self:

@@ -73,8 +73,13 @@ class SamplerWorkers(ABC):
 
     def _update_each(self, agent_updates: Sequence[Any], env_updates: Sequence[Any]) -> None:
         setups = updated_each(self._setups, agent_updates, env_updates)
+        engine = self._open_engine()
         self._is_broadcasting = True
-        self._open_engine().broadcast(Updates(agent_updates, env_updates, setups))
+        try:
+            engine.broadcast(Updates(agent_updates, env_updates, setups))
+        except Exception:
+            self._is_broadcasting = engine.is_in_process  # others refuse an update before they send it
+            raise
         self._setups, self._is_broadcasting = setups, False
 
     def shutdown_worker(self) -> None:

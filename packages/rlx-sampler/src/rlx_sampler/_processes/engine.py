@@ -99,19 +99,24 @@ class ProcessEngine:
         self._pool.send_all([Live(state) for state in states])
 
     def broadcast(self, updates: Updates) -> None:
-        """Bring the updates to every worker: parameters for all through one shared block."""
+        """Bring the updates to every worker: parameters for all through one shared block.
+
+        What cannot be sent is refused before anything is.
+        """
         agents = list(updates.agents)
         layouts = self._write_parameters(agents)
         if layouts is not None:
             agents = [None] * len(agents)
+        pairs = list(zip(agents, updates.envs, strict=True))
+        has_any = any(update is not None for pair in pairs for update in pair)
+        changes = [Change(packed(pair, "update")) for pair in pairs] if has_any else []
         self._setups, self._rows = updates.setups, self.profile.inference_rows  # for those that are replaced
         for process, agent in zip(self._pool.processes, agents, strict=True):
             process.lacks_parameters = agent is None and (process.lacks_parameters or layouts is not None)
         if layouts:
             self._pool.send_all(layouts)
-        pairs = list(zip(agents, updates.envs, strict=True))
-        if any(update is not None for pair in pairs for update in pair):
-            self._pool.send_all([Change(packed(pair, "update")) for pair in pairs])
+        if changes:
+            self._pool.send_all(changes)
 
     def _write_parameters(self, agents: Sequence[Any]) -> Sequence[object] | None:
         """Put parameters that are for all workers into the shared block.
