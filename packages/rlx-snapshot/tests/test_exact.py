@@ -3,6 +3,7 @@
 import pickle
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -38,6 +39,18 @@ def run(path: Path, *arguments: str) -> str:
     """Run a script in a fresh interpreter and return what it prints."""
     command = [sys.executable, str(path), *arguments]
     return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
+
+
+def _geom(data: Any) -> Any:
+    return data.geom(0).xpos
+
+
+def _coordinates(data: Any) -> Any:
+    return data.geom_xpos[0, ::2]
+
+
+def _rows(data: Any) -> Any:
+    return data.geom_xmat[:]
 
 
 class TestMainModule:
@@ -153,6 +166,20 @@ class TestEnvironments:
         copy = exact_copy(environment)
         assert copy.obs_rms.mean.tolist() == environment.obs_rms.mean.tolist()
         assert copy.obs_rms.count == environment.obs_rms.count > 20
+
+    @pytest.mark.parametrize("shown", [_geom, _coordinates, _rows])
+    def test_array_that_shows_the_simulation_still_does(self, shown: Callable[[Any], Any]) -> None:
+        """A kept ``data.geom(0).xpos`` moves with the copy's own simulation."""
+        mujoco: Any = pytest.importorskip("mujoco", reason="needs mujoco")
+        environment = _simulation_that_starts_again(mujoco)
+        environment.shown = shown(environment.data)
+        environment.step([0.5])
+        copy = exact_copy(environment)
+        before = copy.shown.tolist()
+        for _ in range(3):
+            environment.step([0.5])
+            assert copy.step([0.5])
+        assert copy.shown.tolist() == environment.shown.tolist() != before
 
     def test_simulation_is_saved_whatever_the_environment_pickles(self) -> None:
         """One with a ``__getstate__`` that builds its simulator again is copied in mid-episode all the same."""

@@ -7,14 +7,8 @@ environment starts anew. Here the attributes themselves are written.
 from typing import Any, Final
 
 from rlx_snapshot._pickling.atari import emulator
-from rlx_snapshot._pickling.calls import (
-    Reduced,
-    Reducer,
-    RefusedError,
-    attributes_of,
-    class_of,
-    with_attributes,
-)
+from rlx_snapshot._pickling.calls import Reduced, Reducer, RefusedError, attributes_of, with_attributes
+from rlx_snapshot._pickling.simulations import simulations_in, with_views
 
 _WAYS: Final = frozenset({"__getstate__", "__reduce__", "__reduce_ex__"})
 
@@ -38,12 +32,12 @@ class EnvironmentReducers:
         attributes = dict(attributes_of(environment))
         if "_game" in attributes and "ale" in attributes:
             self._players[id(attributes["ale"])] = environment
-        return with_attributes(environment, attributes)
+        return with_attributes(environment, with_views(attributes))
 
     def _simulation(self, environment: Any) -> Reduced:
         """An environment with a way of its own, which builds a simulator again: the live one is written instead."""
         attributes = attributes_of(environment)
-        return self._environment(environment) if _holds_simulator(attributes) else NotImplemented
+        return self._environment(environment) if simulations_in(attributes) else NotImplemented
 
     def _emulator(self, ale: Any) -> Reduced:
         if id(ale) not in self._players:
@@ -66,8 +60,3 @@ def _own_way_of(cls: type) -> str | None:
 
 def _is_environment(cls: type) -> bool:
     return cls.__name__ == "Env" and cls.__module__.startswith(("gymnasium.", "gym."))
-
-
-def _holds_simulator(attributes: dict[str, Any]) -> bool:
-    """Whether there is a MuJoCo simulation among the attributes, which MuJoCo itself pickles whole."""
-    return any(class_of(value).__name__ == "MjData" for value in attributes.values())
