@@ -454,8 +454,16 @@ def changelog(package: str) -> str:
 
 @nox.session(python=PYTHONS[-1], venv_backend="uv", requires=["wheels"], default=False, tags=["ci"])
 def integration(session: nox.Session) -> None:
-    """All packages together, with every optional library except torch."""
-    uv(session, "pip", "install", "--no-sources", *everything(torch=False))
+    """All packages together, with every optional library except torch, and in notebooks."""
+    uv(
+        session,
+        "pip",
+        "install",
+        "--no-sources",
+        *everything(torch=False),
+        "nbconvert>=7.16",
+        "ipykernel>=6.29",
+    )
     run_pytest(session, "-m", "not slow", "--ignore", INTEGRATION / "clients", INTEGRATION, spread=True)
 
 

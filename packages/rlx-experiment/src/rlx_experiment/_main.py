@@ -7,12 +7,13 @@ import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
-from typing import Annotated, Any, Literal, NamedTuple, NoReturn
+from typing import Annotated, Any, Literal, NamedTuple
 
 from rlx_experiment._experiment import Experiment
 from rlx_experiment._flags import BUILT_IN, collector, experiment_flags, given_arguments
 from rlx_experiment._lock import RunLiveError
 from rlx_experiment._missing import require
+from rlx_experiment._notebook import shell
 from rlx_experiment._runs import record
 from rlx_experiment._runs.attempt import EXIT_STOPPED, LaunchError
 from rlx_experiment._runs.identity import check_same_experiment, holds_run_of, main_package
@@ -30,14 +31,26 @@ class _Recorded(NamedTuple):
     identity: Mapping[str, Any] = {}
 
 
-def main_and_exit(template: Experiment, argv: Sequence[str]) -> NoReturn:
-    """Run `template` as `argv` says and exit; an error shows where in the experiment it was, not how that was reached."""
+def main_and_exit(template: Experiment, argv: Sequence[str]) -> None:
+    """Run `template` as `argv` says and exit; an error shows where in the experiment it was, not how that was reached.
+
+    In a notebook or a shell of Python nothing exits: it returns, or raises a RuntimeError after a failure.
+    """
     try:
         code = main(template, argv)
     except Exception as error:
         error.__traceback__ = _from_outside(error.__traceback__)
         raise
-    sys.exit(code)
+    except SystemExit as end:  # the parser's: usage or help
+        if shell() is None:
+            raise
+        code = end.code if isinstance(end.code, int) else 1
+    if shell() is None:
+        sys.exit(code)
+    if code not in (0, EXIT_STOPPED):
+        raise RuntimeError(
+            f"main({shlex.join(argv)}) was refused, with exit code {code}; the message above says why"
+        )
 
 
 def main(template: Experiment, argv: Sequence[str]) -> int:
@@ -89,7 +102,12 @@ def launch_for_exit_code(
         return _complain(error, 2)
     if outcome.state == "finished":
         return 0
-    tell(f"stopped; to continue: {shlex.join([*again, str(outcome.path)])}")
+    hint = (
+        shlex.join([*again, str(outcome.path)])
+        if shell() is None
+        else f"Run.open({str(outcome.path)!r}).resume()"
+    )
+    tell(f"stopped; to continue: {hint}")
     return EXIT_STOPPED
 
 

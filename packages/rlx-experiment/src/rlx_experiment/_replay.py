@@ -5,20 +5,16 @@ arguments. The launcher is loaded without running its ``if __name__ == "__main__
 """
 
 import argparse
-import pickle
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from rlx_experiment._arguments.decode import from_json
-from rlx_experiment._arguments.signature import declared_types
-from rlx_experiment._experiment import Experiment
 from rlx_experiment._loading import load_experiment
 from rlx_experiment._main import launch_for_exit_code
 from rlx_experiment._runs import record
+from rlx_experiment._runs.resuming import recorded_arguments
 from rlx_experiment._runs.run import Run
-from rlx_experiment._secrets import SECRET_MARKER
 
 
 def main(argv: Sequence[str]) -> int:
@@ -39,7 +35,7 @@ def main(argv: Sequence[str]) -> int:
         _map_search_path(args.root, args.tree)
     try:
         template = load_experiment(identity, args.root, args.tree)
-        kwargs = recorded_arguments(args.run, arguments, template)
+        kwargs = recorded_arguments(args.run, arguments, template.wrapped)
     except (LookupError, ValueError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
@@ -67,26 +63,6 @@ def _launcher(run: Run, experiment: Path) -> Path | None:
     recorded = Path(run.source.get("root", ""), run.metadata.get("launcher", ""))
     found = [path for path in (recorded, experiment) if path.is_absolute() and path.is_file()]
     return found[0] if found else None
-
-
-def recorded_arguments(folder: Path, arguments: Mapping[str, Any], template: Experiment) -> dict[str, Any]:
-    """Return the recorded arguments as the values they were: from their pickle, or from JSON by declared type.
-
-    Raises:
-        ValueError: One cannot be built from its record, as a credential, which is not recorded.
-    """
-    secret = [name for name, value in arguments.items() if isinstance(value, dict) and SECRET_MARKER in value]
-    if secret:
-        raise ValueError(
-            f"argument {secret[0]!r} looked like a credential and was not recorded; start the script itself, with "
-            f"--resume --log-dir {folder}, and give it again"
-        )
-    pickled = folder / record.PICKLED_ARGUMENTS_FILE
-    if pickled.exists():
-        values: dict[str, Any] = pickle.loads(pickled.read_bytes())
-        return values
-    hints = declared_types(template.wrapped)
-    return {key: from_json(value, hints.get(key, Any)) for key, value in arguments.items()}
 
 
 def _map_search_path(root: Path, tree: Path) -> None:

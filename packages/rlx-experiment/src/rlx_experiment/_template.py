@@ -4,10 +4,11 @@ import sys
 from collections.abc import Iterable, Mapping, Sequence
 from functools import update_wrapper
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, NoReturn, cast, overload
+from typing import TYPE_CHECKING, Any, Literal, cast, overload
 
 from rlx_experiment._arguments.signature import Function
 from rlx_experiment._experiment import Experiment
+from rlx_experiment._notebook import shell
 from rlx_experiment._options import Options
 from rlx_experiment._pickling import dump
 from rlx_experiment._runs.identity import find, qualified_name
@@ -130,21 +131,24 @@ class ExperimentTemplate(Experiment):
         chosen = launcher or Local(jobs=jobs, gpus=gpus)
         return run_sweep(self, points, launcher=chosen, log_dir=log_dir, progress=progress)
 
-    def main(self, argv: Sequence[str] | None = None) -> NoReturn:
+    def main(self, argv: Sequence[str] | None = None) -> None:
         """Run the experiment from the command line and exit.
 
         The options are the function's parameters and ``--log-dir --snapshot-mode --snapshot-gap --resume``. Exit codes:
         0 finished, 1 error, 2 usage, 75 stopped and resumable, 130 or 143 after a second SIGINT or SIGTERM.
+        In a notebook's cell it returns instead of exiting.
 
         Args:
-            argv: The words after the program's name; ``sys.argv[1:]`` by default.
+            argv: The words after the program's name; ``sys.argv[1:]`` by default, none in a notebook.
 
         Raises:
+            RuntimeError: In a notebook, after the message that says why the words were refused.
             MissingExtraError: tyro is not installed: ``pip install 'rlx-experiment[cli]'``.
         """
         from rlx_experiment._main import main_and_exit
 
-        main_and_exit(self, sys.argv[1:] if argv is None else argv)
+        own = [] if shell() else sys.argv[1:]  # a kernel's words are not the experiment's
+        main_and_exit(self, own if argv is None else argv)
 
     def __reduce__(self) -> str | tuple[Any, ...]:
         if self.function is None:

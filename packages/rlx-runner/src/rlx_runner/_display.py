@@ -162,14 +162,56 @@ class RichDisplay:
             self._bar = None
 
 
+class NotebookDisplay:
+    """Shows a bar and a line in the output of a notebook's cell, replaced as epochs end."""
+
+    def __init__(self) -> None:
+        from IPython import display
+
+        self._display: Any = display
+        self._pace = Pace()
+        self._handle: Any = None
+
+    def start(self, progress: Progress, n_epochs: int) -> None:
+        """Show the bar."""
+        self._pace.start(progress)
+        self._handle = self._display.display(self._bar(progress, n_epochs), raw=True, display_id=True)
+
+    def update(self, progress: Progress, n_epochs: int) -> None:
+        """Move the bar."""
+        if self._handle is not None:
+            self._handle.update(self._bar(progress, n_epochs), raw=True)
+
+    def say(self, text: str) -> None:
+        """Write a line below the bar."""
+        print(text, file=sys.stderr, flush=True)
+
+    def close(self) -> None:
+        """Leave the bar as it is."""
+        self._handle = None
+
+    def _bar(self, progress: Progress, n_epochs: int) -> dict[str, str]:
+        line = summary(progress, n_epochs, self._pace)
+        bar = f'<progress max="{n_epochs}" value="{progress.epoch}" style="width: 16em"></progress>'
+        return {"text/html": f"<div>{bar} {line}</div>", "text/plain": line}
+
+
+def in_notebook() -> bool:
+    """Return whether a kernel of Jupyter runs this process; imports nothing to find out."""
+    ipython = sys.modules.get("IPython")
+    return ipython is not None and "ipykernel" in sys.modules and ipython.get_ipython() is not None
+
+
 def choose_display(wanted: bool | None) -> Display:
     """Return the display for `wanted`.
 
     Args:
-        wanted: False: silent; True or None: a bar at a terminal that has rich, else plain lines.
+        wanted: False: silent; True or None: a bar in a notebook and at a terminal that has rich, else plain lines.
     """
     if wanted is False:
         return SilentDisplay()
+    if in_notebook():
+        return NotebookDisplay()
     if sys.stderr.isatty():
         try:
             return RichDisplay()

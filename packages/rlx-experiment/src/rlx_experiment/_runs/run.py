@@ -7,6 +7,7 @@ from typing import Any, Self
 
 from rlx_experiment._runs import record
 from rlx_experiment._runs.files import read_object
+from rlx_experiment._runs.resuming import is_of_cells, resume_in_kernel
 from rlx_experiment._runs.rundir import local_path
 from rlx_experiment._runs.status import RunStatus, read_status
 from rlx_experiment._source.capture import SOURCE_FILE
@@ -76,11 +77,19 @@ class Run:
         return record.read_attempts(self.path)
 
     def resume(self) -> int:
-        """Go on with the run in a new process, with its recorded arguments and the code as it is now.
+        """Continue the run in a new process, with its recorded arguments and the code as it is now.
+
+        One whose experiment was typed into a notebook continues in this process, which must be the notebook's.
 
         Returns:
             The exit code: 0 finished, 75 stopped again, anything else an error.
+
+        Raises:
+            LookupError: The experiment was typed into a notebook, and its cell was not run here.
         """
+        recorded = record.read_arguments(self.path)
+        if recorded and is_of_cells(recorded[1]):
+            return resume_in_kernel(self.path)
         return self._replay("resume", str(self.path))
 
     def rerun(self, log_dir: str | Path | None = None, *, tree: str | Path | None = None) -> int:
