@@ -11,6 +11,8 @@ from rlx_runner._state import RunState
 
 NO_EXACT_STATE = "the snapshot records no random states or log positions (it was not made by this runner)"
 
+BUILT_AGAIN = "cannot be saved in mid-episode and is built again from its spec"
+
 
 def judge(state: RunState, libraries: Mapping[str, tuple[str, str]], *, allow_statistical: bool) -> Exactness:
     """Return how exactly `state` continues here.
@@ -28,6 +30,9 @@ def judge(state: RunState, libraries: Mapping[str, tuple[str, str]], *, allow_st
     exactness = judge_exact(state.exact, libraries)
     if state.setup_args.sampler_cls is not None and state.exact["sampler"] is None:
         exactness = exactness.lowered(Grade.STATISTICAL, "the sampler has no state to restore")
+    rebuilt = state.exact.get("rebuilt_env")
+    if state.setup_args.sampler_cls is None and rebuilt is not None:
+        exactness = exactness.lowered(Grade.STATISTICAL, f"{rebuilt} {BUILT_AGAIN}")
     said = state.exact.get("sampler_exactness")
     if said is not None and Grade(said[0]) is not Grade.BITWISE:
         exactness = exactness.lowered(Grade(said[0]), said[1])

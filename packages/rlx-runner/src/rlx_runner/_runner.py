@@ -11,6 +11,7 @@ from rlx_runner._budget import Budget
 from rlx_runner._checks import check_kind
 from rlx_runner._commit import rewind_logs
 from rlx_runner._display import choose_display
+from rlx_runner._environments import copy_of
 from rlx_runner._errors import NotSetupError, TrainingStopped
 from rlx_runner._evaluation import Evaluation
 from rlx_runner._exactness import match_process
@@ -26,7 +27,6 @@ from rlx_runner._setup import SamplerChoice, set_up
 from rlx_runner._snapshots import BEGINS_ANEW, Snapshots
 from rlx_runner._state import RunState
 from rlx_runner._stop import StopSwitch, stop_message
-from rlx_snapshot import exact_copy
 
 
 class Changes(TypedDict, total=False):
@@ -294,10 +294,12 @@ class LocalRunner(EpochLoop):
     def get_env_copy(self) -> Any:
         """Return a copy of the environment in exactly its present state, in mid-episode too.
 
+        One that cannot be copied, such as those of Box2D, is built again from its spec.
+
         Raises:
             NotSetupError: If nothing was set up.
         """
-        return exact_copy(self._ready.first_env)
+        return copy_of(self._ready.first_env)
 
     def _take_over(
         self, state: RunState, from_dir: str, changes: SamplerChoice, allow_statistical: bool

@@ -2,9 +2,11 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from typing import Any
 
 from rlx_runner._commit import gather
+from rlx_runner._environments import Savable, copy_of, savable
 from rlx_runner._evaluation import Evaluation, Evaluator
 from rlx_runner._plan import plan_sampling
 from rlx_runner._process.switches import read_modes
@@ -12,7 +14,6 @@ from rlx_runner._progress import Progress
 from rlx_runner._records import ExperimentStats, SetupArgs, TrainArgs
 from rlx_runner._sampling import Sampling
 from rlx_runner._state import RunState
-from rlx_snapshot import exact_copy
 
 
 @dataclass(frozen=True)
@@ -65,19 +66,24 @@ class Setup:
                 "average_return": progress.average_return,
                 "parent": self.parent,
                 "modes": self.modes,
+                "rebuilt_env": self._savable.rebuilt,
             },
         )
         return RunState(
             setup_args=SetupArgs(choice.sampler_cls, choice.sampler_args, self.seed),
             train_args=train_args,
             stats=ExperimentStats(epoch, progress.itr, progress.env_steps, last_episode),
-            env=self.env,
+            env=self._savable.env,
             algo=self.algo,
             n_workers=choice.n_workers,
             worker_class=choice.worker_class,
             worker_args=choice.worker_args,
             exact=exact,
         )
+
+    @cached_property
+    def _savable(self) -> Savable:
+        return savable(self.env)
 
     @property
     def first_env(self) -> Any:
@@ -122,7 +128,7 @@ def set_up(
     if evaluation is not None:
         if choice.sampler_cls is None:
             raise ValueError("an evaluation needs a sampler: pass sampler_cls to setup().")
-        stage = exact_copy(first_of(env)) if evaluation.env is None else evaluation.env
+        stage = copy_of(first_of(env)) if evaluation.env is None else evaluation.env
         evaluator = Evaluator(
             evaluation,
             algo,

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from rlx_runner._environments import copy_of
 from rlx_runner._offers import evaluation_policy_of, method, offered
 from rlx_runner._plot.acting import actor
 from rlx_runner._random import undisturbed_random
@@ -111,7 +112,7 @@ def _renderable(env: Any) -> Any:
     """Return a copy of `env` that renders to arrays."""
     spec = offered(env, "spec")
     if offered(env, "render_mode") == "rgb_array" or spec is None:
-        return exact_copy(env)
+        return copy_of(env)
     import gymnasium
 
     try:
