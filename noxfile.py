@@ -40,6 +40,8 @@ TORCH_PYTHON = "3.11"
 TORCH = os.environ.get("RLX_TORCH", "torch==2.13.0+cpu")
 CI = "CI" in os.environ
 INTEGRATION = ROOT / "tests-integration"
+ELSEWHERE = ("--ignore", INTEGRATION / "clients", "--ignore", INTEGRATION / "test_slurm.py")
+"""Tests that have sessions of their own."""
 WHEELS = ROOT / ".nox" / "wheels"
 
 nox.needs_version = ">=2026.10"
@@ -464,7 +466,7 @@ def integration(session: nox.Session) -> None:
         "nbconvert>=7.16",
         "ipykernel>=6.29",
     )
-    run_pytest(session, "-m", "not slow", "--ignore", INTEGRATION / "clients", INTEGRATION, spread=True)
+    run_pytest(session, "-m", "not slow", *ELSEWHERE, INTEGRATION, spread=True)
 
 
 @nox.session(python=TORCH_PYTHON, venv_backend="uv", requires=["wheels"], default=False, tags=["ci"])
@@ -478,9 +480,7 @@ def torch(session: nox.Session) -> None:
         for path in ROOT.glob("packages/*/tests/**/test_*.py")
         if re.search(r"\btorch\b", path.read_text())
     ]
-    run_pytest(
-        session, "-m", "not slow", "--ignore", INTEGRATION / "clients", *files, INTEGRATION, spread=True
-    )
+    run_pytest(session, "-m", "not slow", *ELSEWHERE, *files, INTEGRATION, spread=True)
 
 
 @nox.session(
@@ -516,6 +516,17 @@ def stores(session: nox.Session) -> None:
     install_package(session, "rlx-snapshot", "highest", groups=("test",))
     uv(session, "pip", "install", "fsspec", "s3fs", "moto[server]", "paramiko")
     run_pytest(session, ROOT / "packages" / "rlx-snapshot" / "tests" / "test_places.py")
+
+
+@nox.session(python=PYTHONS[0], venv_backend="uv", requires=["wheels"], default=False, tags=["ci"])
+def cluster(session: nox.Session) -> None:
+    """Sweeps and runs on a real Slurm of two nodes, which is started for it by root."""
+    missing = [program for program in ("slurmctld", "slurmd", "munged") if shutil.which(program) is None]
+    if missing or os.geteuid() != 0:
+        why = f"not installed: {', '.join(missing)} (slurm-wlm, munge)" if missing else "root starts a Slurm"
+        (session.error if CI else session.skip)(why)
+    uv(session, "pip", "install", "--no-sources", *everything(torch=False))
+    run_pytest(session, "-m", "not slow", INTEGRATION / "test_slurm.py")
 
 
 @nox.session(python=TORCH_PYTHON, venv_backend="uv", requires=["wheels"], default=False, tags=["ci"])

@@ -330,13 +330,6 @@ if __name__ == "__main__":
 """
 
 
-@wrap_experiment
-def preempted(ctxt: ExperimentContext, seed: int) -> None:
-    """Lose the node in the first attempt, by the signal that submitit has the cluster send."""
-    if not ctxt.resuming:
-        os.kill(os.getpid(), signal.SIGUSR2)
-
-
 class TestSlurm:
     """Submitit's local executor runs the jobs as a cluster would."""
 
@@ -351,19 +344,6 @@ class TestSlurm:
         """Each point is a job."""
         results = job.sweep(grid(seed=range(2)), launcher=self.launcher, progress=False)
         assert [(result.state, result.tries) for result in results] == [("finished", 1)] * 2
-
-    def test_a_preempted_job_is_queued_again_and_goes_on(self) -> None:
-        """The next attempt is in the same folder; in between the run counts as stopped, not as failed."""
-        (result,) = preempted.sweep([{"seed": 1}], launcher=self.launcher, log_dir="s", progress=False)
-        assert (result.state, result.path) == ("finished", Path("s/seed=1").absolute())
-        events = [(event["event"], event.get("state")) for event in Run.open(result.path).attempts]
-        assert events == [
-            ("start", "starting"),
-            ("end", "stopped"),
-            ("start", "starting"),
-            ("end", "finished"),
-        ]
-        assert read_status(result.path).state == "finished"
 
     @pytest.mark.skipif(os.name == "nt", reason="POSIX signals")
     def test_a_signal_cancels_the_jobs(self) -> None:

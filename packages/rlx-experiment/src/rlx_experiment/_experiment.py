@@ -47,7 +47,7 @@ class Experiment:
         again: Sequence[str] = (),
         launcher: Path | None = None,
         source_from: Path | None = None,
-        console: bool = False,
+        in_sweep: bool = False,
     ) -> Outcome:
         """Run the experiment with `kwargs` in a folder as `options` say; return its value, state and folder.
 
@@ -57,11 +57,13 @@ class Experiment:
             again: Command that, with the run's folder appended, continues the run; empty unless a command line launches.
             launcher: Main script of the program that asks for the run, where that is not this one.
             source_from: Run folder whose source this run shares, instead of capturing its own.
-            console: Whether what the run prints goes to ``console.log`` in its folder.
+            in_sweep: Whether this is a job of a sweep: what it prints goes to ``console.log`` in its folder, and a run that
+                has finished is left as it is.
 
         Raises:
             TypeError, ValueError: `kwargs` do not fit the function; nothing was written.
             RunLiveError: The folder to be reused belongs to a running process.
+            RunFinishedError: In a sweep, the run has finished already.
             ForeignRunError: From the command line, it holds a run that is not of this experiment.
         """
         function = options.function or self.wrapped
@@ -84,7 +86,7 @@ class Experiment:
             again=again,
             launcher=launcher,
             source_from=source_from,
-            console=console,
+            in_sweep=in_sweep,
         )
         return run_attempt(plan, lambda context: parameters.call(function, context, given))
 

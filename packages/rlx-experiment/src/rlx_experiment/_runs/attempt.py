@@ -20,7 +20,7 @@ from rlx_experiment._runs.identity import Origin, check_same_experiment, holds_r
 from rlx_experiment._runs.run import Run
 from rlx_experiment._runs.rundir import make_folder, make_run_dir, remove_folder
 from rlx_experiment._runs.signals import StopRequest
-from rlx_experiment._runs.status import now, where, write_status
+from rlx_experiment._runs.status import now, read_record, where, write_status
 from rlx_experiment._source import git
 from rlx_experiment._source.capture import capture_source, share_source
 from rlx_experiment._terminal import tell
@@ -31,6 +31,15 @@ EXIT_STOPPED: Final = 75
 
 class LaunchError(RuntimeError):
     """A run that a command line asked for could not be recorded, so it was not started."""
+
+
+class RunFinishedError(RuntimeError):
+    """The run that a job of a sweep was started for has finished already."""
+
+    def __init__(self, path: Path) -> None:
+        """Say which run it is."""
+        super().__init__(f"the run in {path} has finished already; it is left as it is")
+        self.path = path
 
 
 class RunPlan(NamedTuple):
@@ -60,8 +69,8 @@ class RunPlan(NamedTuple):
     source_from: Path | None = None
     """Run folder whose source this run shares, instead of capturing its own."""
 
-    console: bool = False
-    """Whether what the run prints goes to ``console.log`` in its folder, as in a sweep."""
+    in_sweep: bool = False
+    """Whether this is a job of a sweep: what it prints goes to ``console.log``, and a finished run stays as it is."""
 
     @property
     def identity(self) -> dict[str, object]:
@@ -159,6 +168,8 @@ class _Attempt:
         lock = RunLock(plan.folder)
         try:
             attempt = cls(plan, plan.folder, lock, resuming=_is_same_run(plan), created=created)
+            if plan.in_sweep and attempt.resuming and _has_finished(plan.folder):
+                raise RunFinishedError(plan.folder)
             if attempt.resuming:
                 write_status(attempt.folder, attempt._status)
             record.write_arguments(plan.folder, plan.arguments, plan.identity)
@@ -178,7 +189,7 @@ class _Attempt:
                 record.write_cells(self.folder, self.plan.origin.cells, self._number)
             record.append_attempt(self.folder, self._start_event())
             self._write_status("running")
-            if self.plan.console:
+            if self.plan.in_sweep:
                 _print_to(self.folder / "console.log")
             logging.getLogger("rlx_experiment").info("attempt %d at %s", self._number, self.folder)
             if self.plan.again:
@@ -287,6 +298,10 @@ def _print_to(path: Path) -> None:
     os.dup2(descriptor, 1)
     os.dup2(descriptor, 2)
     os.close(descriptor)
+
+
+def _has_finished(folder: Path) -> bool:
+    return (read_record(folder) or {}).get("state") == "finished"
 
 
 def _is_same_run(plan: RunPlan) -> bool:

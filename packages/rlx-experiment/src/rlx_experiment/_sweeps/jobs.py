@@ -13,6 +13,7 @@ from rlx_experiment._loading import load_experiment
 from rlx_experiment._lock import RunLiveError
 from rlx_experiment._options import Options
 from rlx_experiment._pickling import dump
+from rlx_experiment._runs.attempt import RunFinishedError
 from rlx_experiment._runs.identity import is_importable
 from rlx_experiment._runs.metadata import main_script
 from rlx_experiment._sweeps.retrying import may_pass
@@ -96,10 +97,12 @@ def run_job(packed: bytes, template: Experiment | None = None) -> int:
     template = template or Experiment(Options(function=function, **options), origin=origin)
     try:
         outcome = template.launch(
-            template.options.updated(options), arguments, launcher=launcher, console=True
+            template.options.updated(options), arguments, launcher=launcher, in_sweep=True
         )
     except RunLiveError:
         return LIVE
+    except RunFinishedError:
+        return FINISHED
     except Exception as error:  # noqa: BLE001 - the end of the job, which its exit code tells
         traceback.print_exc()
         return FAILED if may_pass(error) else RAISED

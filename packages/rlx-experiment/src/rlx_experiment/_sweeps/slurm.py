@@ -1,103 +1,164 @@
 """Sweeps on a Slurm cluster, through submitit."""
 
-import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Final
 
 from rlx_experiment._experiment import Experiment
 from rlx_experiment._missing import require
-from rlx_experiment._runs.signals import StopRequest, request_stop
-from rlx_experiment._runs.status import read_status
-from rlx_experiment._sweeps.jobs import FINISHED, STOPPED, Job, OnEnd, pack_job, run_job
+from rlx_experiment._runs.signals import StopRequest
+from rlx_experiment._sweeps import slurm_commands
+from rlx_experiment._sweeps.jobs import Job, OnEnd, pack_job
+from rlx_experiment._sweeps.slurm_job import SlurmJob
+from rlx_experiment._sweeps.slurm_queue import LocalQueue, SlurmQueue, Submitted
+from rlx_experiment._sweeps.slurm_watch import Watch
+from rlx_experiment._terminal import tell
 
-
-class SlurmJob:
-    """One job as submitit takes it; a job that is preempted is queued again and goes on from its last snapshot."""
-
-    def __init__(self, packed: bytes) -> None:
-        self._packed = packed
-
-    def __call__(self) -> int:
-        """Run the job on the node."""
-        return run_job(self._packed)
-
-    def checkpoint(self) -> Any:
-        """Return what submitit queues again when the cluster takes the node away; until then the run is stopped."""
-        request_stop()
-        return require("submitit", "slurm", "a Slurm job").helpers.DelayedSubmission(self)
+_TIMEOUT_MIN: Final = 240
+_WARNING_S: Final = 120
+"""Seconds before its time limit at which a job is asked to stop; Slurm looks every 30 s and sends it up to 60 s early."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Slurm:
     """Runs jobs as a Slurm job array.
 
-    SIGTERM and SIGINT cancel the jobs: those that wait never start, those that run are signalled by the cluster, stop at
-    their next good moment, and are killed if that does not come in time (Slurm's KillWait). A sweep that is killed leaves
-    its jobs to themselves: ``scancel`` ends them, and a sweep launched again takes no run that is live.
+    A job that is preempted, loses its node or runs out of time is queued again and continues in its run folder. SIGTERM
+    and SIGINT to the sweep cancel the jobs: those that wait never start, those that run are asked to stop and are killed
+    if they do not in time (Slurm's KillWait). A sweep that is killed leaves its jobs to the cluster; launched again, it
+    waits for those that are still there and submits what is missing.
+
+    Neither sacct nor a database is needed: what a job did is read from its run folder, whether it is there from squeue.
 
     Args:
-        folder: Where submitit keeps its files; ``%j`` stands for the job's number.
+        folder: Where submitit keeps its files, on a file system that all nodes see; ``%j`` stands for the job's number.
         cluster: None for what is found, 'slurm', or 'local' to run the jobs on this machine.
-        parameters: Parameters of ``submitit.AutoExecutor``: ``timeout_min``, ``gpus_per_node``, ``slurm_partition`` …
+        parameters: Parameters of ``submitit.AutoExecutor``: ``timeout_min`` (a job's minutes from start to being queued
+            again; 240 by default), ``mem_gb``, ``cpus_per_task``, ``gpus_per_node``, ``slurm_partition``,
+            ``slurm_account``, ``slurm_qos``, ``slurm_constraint``, ``slurm_array_parallelism`` (jobs at once; 256 by
+            default), ``slurm_signal_delay_s`` (seconds before the limit at which a run is asked to stop; 120 by default,
+            a quarter of a shorter limit), ``slurm_setup`` (commands before the job), ``slurm_additional_parameters``.
         poll: Seconds from one look at the jobs to the next.
+        requeues: How often a job may be queued again.
+        retries: How often a job that died is submitted again.
+        outage: Seconds for which a scheduler that does not answer is waited for.
 
     Raises:
         MissingExtraError: submitit is not installed: ``pip install 'rlx-experiment[slurm]'``.
+        SlurmUnavailableError: The scheduler did not answer for `outage` seconds; what was submitted goes on, and a sweep
+            launched again joins it.
+        ValueError: The parameters cannot work: several tasks a job, an unknown partition, too little time.
     """
 
     folder: str = "data/local/.slurm/%j"
     cluster: str | None = None
     parameters: Mapping[str, Any] = field(default_factory=dict[str, Any])
     poll: float = 5.0
+    requeues: int = 100
+    retries: int = 1
+    outage: float = 600.0
+
+    def __post_init__(self) -> None:
+        if self.requeues < 0 or self.retries < 0:
+            raise ValueError(
+                f"requeues and retries should be at least 0, not {self.requeues!r} and {self.retries!r}"
+            )
+        check_tasks(self.parameters)
 
     def run(self, template: Experiment, jobs: Sequence[Job], on_end: OnEnd) -> None:
-        """Submit `jobs` and wait for all of them."""
+        """Submit `jobs`, but for those that are on the cluster already, and wait for all of them."""
         submitit = require("submitit", "slurm", "the Slurm launcher")
-        executor = submitit.AutoExecutor(folder=self.folder, cluster=self.cluster)
-        executor.update_parameters(**self.parameters)
+        executor = submitit.AutoExecutor(
+            folder=self.folder, cluster=self.cluster, slurm_max_num_timeout=max(self.requeues, 1)
+        )
+        local = executor.cluster != "slurm"
+        executor.update_parameters(**(self.parameters if local else with_defaults(self.parameters)))
+        queue = LocalQueue() if local else SlurmQueue(submitit.core.utils.JobPaths, self.folder)
+        calls = [SlurmJob(pack_job(template, job), self.requeues) for job in jobs]
+        submit = _submitter(executor, calls, local=local)
+        at_once = len(jobs)
+        if not local:
+            check_limits(self.parameters, slurm_commands.partition_limits())
+            at_once = int(slurm_commands.read_configuration().get("MaxArraySize", "1001"))
         with StopRequest() as stop:
-            with executor.batch():
-                submitted = [executor.submit(SlurmJob(pack_job(template, job))) for job in jobs]
-            waiting = self._wait(dict(enumerate(submitted)), stop, on_end)
-            self._cancel(waiting)
-        for index in waiting:
-            code = _code_of_cancelled(jobs[index])
-            if code is not None:
-                on_end(index, code, 1)
-
-    def _wait(self, waiting: dict[int, Any], stop: StopRequest, on_end: OnEnd) -> dict[int, Any]:
-        """Wait for jobs, by their indices, until all have ended; return those that have not at a request to stop."""
-        while waiting and not stop.requested:
-            for index in [index for index, job in waiting.items() if job.done()]:
-                on_end(index, _code(waiting.pop(index)), 1)
-            if waiting and not stop.requested:
-                time.sleep(self.poll)
-        return waiting
-
-    def _cancel(self, jobs: Mapping[int, Any]) -> None:
-        """Cancel `jobs` and wait for their ends; another signal ends the waiting."""
-        for job in jobs.values():
-            job.cancel(check=False)
-        live = list(jobs.values())
-        while live:
-            live[0].done(force_check=True)  # asks the cluster once, about all jobs
-            live = [job for job in live if not job.done()]
-            if live:
-                time.sleep(self.poll)
+            watch = Watch(jobs, queue, submit, on_end, retries=self.retries, outage=self.outage)
+            watch.start(at_once)
+            watch.wait(stop, self.poll)
 
 
-def _code(job: Any) -> int:
-    """Return the exit code of a submitit job that is done; 1 if it died without one."""
-    if job.exception() is not None:
-        return 1
-    return int(job.result())
+def _submitter(
+    executor: Any, calls: Sequence[SlurmJob], *, local: bool
+) -> Callable[[Sequence[int]], list[Submitted]]:
+    """Return a function that submits the jobs of some indices, as one array."""
+
+    def submit(indices: Sequence[int]) -> list[Submitted]:
+        with executor.batch():
+            submitted = [executor.submit(calls[index]) for index in indices]
+        return [
+            Submitted(str(job.job_id), job.paths.result_pickle, job if local else None) for job in submitted
+        ]
+
+    return submit
 
 
-def _code_of_cancelled(job: Job) -> int | None:
-    """Return the exit code of a job that was cancelled, by what its run recorded; None if it never started."""
-    try:
-        state = read_status(job.folder).state
-    except FileNotFoundError:
-        return None
-    return {"finished": FINISHED, "failed": 1}.get(state, STOPPED)
+def with_defaults(parameters: Mapping[str, Any]) -> dict[str, Any]:
+    """Return parameters of submitit, completed by ours; a default time limit is said."""
+    chosen = dict(parameters)
+    if "timeout_min" not in chosen and "slurm_time" not in chosen:
+        tell(
+            f"each job may run for {_TIMEOUT_MIN} minutes at a time, then continues in a new one; "
+            f"parameters={{'timeout_min': ...}} sets another limit"
+        )
+        chosen["timeout_min"] = _TIMEOUT_MIN
+    limit = _limit_of(chosen)
+    if limit is not None:
+        chosen.setdefault("slurm_signal_delay_s", min(_WARNING_S, int(limit * 15)))
+    additional: Mapping[str, Any] = chosen.get("slurm_additional_parameters") or {}
+    chosen["slurm_additional_parameters"] = {"requeue": True, **additional}
+    return chosen
+
+
+def check_tasks(parameters: Mapping[str, Any]) -> None:
+    """Refuse parameters that would start the same run several times over.
+
+    Raises:
+        ValueError: They ask for several tasks a job.
+    """
+    for name in ("tasks_per_node", "slurm_ntasks_per_node", "nodes", "slurm_nodes"):
+        count = parameters.get(name, 1)
+        if count != 1 and ("nodes" not in name or parameters.get("slurm_use_srun", True)):
+            raise ValueError(
+                f"{name} should be 1, not {count!r}: each task of a job would start the same run; a run that wants "
+                "several processes starts them itself, with cpus_per_task and gpus_per_node for all of them"
+            )
+
+
+def check_limits(parameters: Mapping[str, Any], partitions: Mapping[str, float]) -> None:
+    """Refuse what would wait in the queue for ever, or be stopped as soon as it runs.
+
+    Raises:
+        ValueError: A partition is not known, or the time limit is above its own or below the warning's time.
+    """
+    named = str(parameters.get("slurm_partition") or "")
+    unknown = [name for name in named.split(",") if name and name not in partitions]
+    if unknown:
+        raise ValueError(
+            f"slurm_partition {unknown[0]!r} is not known; this cluster has {', '.join(partitions)}"
+        )
+    limit = _limit_of(parameters)
+    if limit is None:
+        return
+    longest = max((partitions[name] for name in named.split(",") if name), default=float("inf"))
+    if limit > longest:
+        raise ValueError(f"timeout_min is {limit:g}, and partition {named} allows {longest:g} minutes")
+    warning = parameters.get("slurm_signal_delay_s", 0)
+    if limit < 1 or limit * 60 <= warning:
+        raise ValueError(
+            f"timeout_min should leave time before the request to stop, {warning} s before its end, not {limit:g} minutes"
+        )
+
+
+def _limit_of(parameters: Mapping[str, Any]) -> float | None:
+    """Return the time limit in minutes; None where Slurm's own form is used (``2-00:00``)."""
+    given = parameters.get("slurm_time", parameters.get("timeout_min", _TIMEOUT_MIN))
+    return float(given) if isinstance(given, int | float) else None

@@ -1,0 +1,85 @@
+"""A training that takes as long as one likes and is exact: a random walk whose every epoch is logged.
+
+``slow_walk.py sweep FOLDER RESULT POINTS OPTIONS`` runs a sweep on Slurm; all but FOLDER are JSON. ``slow_walk.py --log-dir ...`` is one
+run.
+"""
+
+import json
+import os
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import gymnasium
+import numpy as np
+
+from rlx_experiment import ExperimentContext, Slurm, wrap_experiment
+from rlx_runner import LocalRunner, set_seed
+
+
+class Walk:
+    """Draws from two generators and logs the sums, after a pause."""
+
+    max_episode_length = 10
+
+    def __init__(self, seed: int, pace: float) -> None:
+        self._rng = np.random.default_rng(seed)
+        self._sum = 0.0
+        self._pace = pace
+
+    def train(self, loop: LocalRunner, /) -> float:
+        """Walk."""
+        for _epoch in loop.step_epochs():
+            self._sum += float(self._rng.standard_normal()) + float(np.random.random())
+            loop.log({"Sum": self._sum})
+            time.sleep(self._pace)
+        return self._sum
+
+
+@wrap_experiment(archive_launch_repo=False)
+def walk(
+    ctxt: ExperimentContext,
+    *,
+    seed: int = 1,
+    n_epochs: int = 10,
+    pace: float = 0.0,
+    deaf: bool = False,
+    fail: bool = False,
+) -> object:
+    """Walk for `n_epochs`; a deaf run does not hear requests to stop."""
+    with Path(ctxt.snapshot_dir, "calls").open("a") as file:
+        file.write(f"{os.environ.get('SLURM_JOB_ID')}\n")
+    if fail:
+        raise ValueError("this point fails")
+    runner = LocalRunner(
+        ctxt,
+        logger=ctxt.logger("csv"),
+        progress=False,
+        stop_requested=(lambda: False) if deaf else None,
+    )
+    if ctxt.resuming and runner.try_restore(ctxt.snapshot_dir):
+        return runner.resume(n_epochs=n_epochs)
+    set_seed(seed)
+    runner.setup(Walk(seed, pace), gymnasium.make("CartPole-v1"))
+    return runner.train(n_epochs=n_epochs, batch_size=1)
+
+
+def sweep(folder: str, result: str, points: str, options: str) -> None:
+    """Run a sweep on Slurm and leave what it returned in a file."""
+    chosen: dict[str, Any] = {
+        "cluster": "slurm",
+        "folder": folder + ".slurm/%j",
+        "poll": 0.5,
+        **json.loads(options),
+    }
+    chosen["parameters"] = {"cpus_per_task": 1, **chosen.get("parameters", {})}
+    results = walk.sweep(json.loads(points), log_dir=folder, launcher=Slurm(**chosen))
+    Path(result).write_text(json.dumps([[r.state, r.tries, str(r.path)] for r in results]))
+
+
+if __name__ == "__main__":
+    if sys.argv[1] == "sweep":
+        sweep(*sys.argv[2:])
+    else:
+        raise SystemExit(walk.main())
