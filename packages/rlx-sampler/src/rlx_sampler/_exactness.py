@@ -60,12 +60,13 @@ def histories_of(environment: Any) -> tuple[str, ...]:
     """
     return tuple(
         type(layer).__name__
-        for layer in _layers(environment)
+        for layer in layers(environment)
         if type(layer).__name__ in KEEP_HISTORY or keeps_history(layer)
     )
 
 
-def _layers(environment: Any) -> Iterator[Any]:
+def layers(environment: Any) -> Iterator[Any]:
+    """Yield `environment` and, from the outside in, what it wraps."""
     while environment is not None:
         yield environment
         environment = wrapped(environment)

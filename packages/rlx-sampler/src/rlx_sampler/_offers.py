@@ -155,6 +155,14 @@ def wrapped(environment: Any) -> Any:
     return several[0] if is_list(several) and several else own.get("env", own.get("venv"))
 
 
+def all_attributes(value: Any) -> dict[str, Any]:
+    """Return the attributes of `value` and of all its classes, without asking what it wraps."""
+    attributes: dict[str, Any] = {}
+    for holder in (*reversed(value.__class__.__mro__), value):
+        attributes.update(_attributes(holder))
+    return attributes
+
+
 def _own_attributes(value: Any) -> dict[str, Any]:
     """Return the attributes of `value` and its class, without asking what it wraps."""
     return {**_attributes(value.__class__), **_attributes(value)}

@@ -45,11 +45,6 @@ class Actor(Protocol):
         """Rows of the stack of observations; those from `n_lanes` on are padding."""
         ...
 
-    @property
-    def draws_globally(self) -> bool:
-        """Whether the noise comes from global generators."""
-        ...
-
     def use(self, lane: int, key: EpisodeKey) -> None:
         """Draw the noise of `lane` for `key` from now on, from its first step."""
         ...
@@ -80,7 +75,6 @@ class BatchedActor:
     def __init__(self, policy: Any, n_lanes: int, block: int, may_merge: Merging) -> None:
         self._policy = policy
         self._block = block
-        self.draws_globally = False
         self._may_merge = may_merge
         self._reset = offered(policy, "reset")
         self._remembers = self._reset is not None and takes_argument(self._reset)
@@ -147,7 +141,6 @@ class SingleActor:
         self.n_rows = 1
         self._policy = policy
         self._acting = acting
-        self.draws_globally = acting in (Acting.GLOBAL, Acting.GLOBAL_BATCHED)
         self._rng = CallKey(0, 0, 0).episode(0).streams().rng
 
     def use(self, lane: int, key: EpisodeKey) -> None:

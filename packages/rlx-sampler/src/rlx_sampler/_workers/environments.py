@@ -155,6 +155,10 @@ class Environments:
             self._copy_repeated()
         return self._all[:count]
 
+    def all(self) -> list[Any]:
+        """Return those that have been built so far."""
+        return list(self._all)
+
     def __len__(self) -> int:
         """Return how many have been built so far."""
         return len(self._all)

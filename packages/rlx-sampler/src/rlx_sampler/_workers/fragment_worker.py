@@ -6,13 +6,14 @@ from typing import Any
 import numpy as np
 
 from rlx_sampler._batches.recorded import Harvest
+from rlx_sampler._errors import EpisodeError
 from rlx_sampler._exactness import WorkerProfile, load_exactly, save_exactly
-from rlx_sampler._global_generators import seeded_globally
 from rlx_sampler._keys import EpisodeKey
-from rlx_sampler._offers import draws_globally
 from rlx_sampler._policies.acting import build_actor
 from rlx_sampler._workers.lane_worker import VecWorker
 from rlx_sampler._workers.lanes import Lanes, LiveEpisode
+from rlx_sampler._workers.spaces import Spaces
+from rlx_sampler._workers.stray_draws import Watch, all_kept, seed_all
 from rlx_sampler._workers.worker import Lease
 
 
@@ -88,20 +89,26 @@ class FragmentWorker(VecWorker):
     def _ready_groups(self, key: EpisodeKey) -> list[Lanes]:
         """Return the lanes: all environments together, or one by one where the policy wants it so."""
         if not self._groups:
-            policy, rows = self.policy, self.rows_needed(key)
-            together = build_actor(policy, self.n_lanes, rows, self.may_merge).n_lanes
-            environments = self.environments.take(self.n_lanes)
-            self._groups = [
-                Lanes(
-                    build_actor(policy, together, rows, self.may_merge),
-                    environments[at : at + together],
-                    self.max_episode_length,
-                    tell_totals=True,
-                )
-                for at in range(0, self.n_lanes, together)
-            ]
+            with self.built_alike():
+                self._groups = self._built_groups(key)
+                self.spaces = Spaces(self.environments.all())
             self._go_on(key)
         return self._groups
+
+    def _built_groups(self, key: EpisodeKey) -> list[Lanes]:
+        policy, rows = self.policy, self.rows_needed(key)
+        n_lanes = 1 if self.is_one_by_one else self.n_lanes
+        together = build_actor(policy, n_lanes, rows, self.may_merge).n_lanes
+        environments = self.environments.take(self.n_lanes)
+        return [
+            Lanes(
+                build_actor(policy, together, rows, self.may_merge),
+                environments[at : at + together],
+                self.max_episode_length,
+                tell_totals=True,
+            )
+            for at in range(0, self.n_lanes, together)
+        ]
 
     def _lane(self, number: int) -> tuple[Lanes, int]:
         size = -(-self.n_lanes // len(self._groups))
@@ -120,19 +127,44 @@ class FragmentWorker(VecWorker):
 
     def _advance(self, keys: list[EpisodeKey], lease: Lease) -> list[Harvest]:
         groups = self._ready_groups(keys[0])
-        size = -(-self.n_lanes // len(groups))
-        advanced: list[Harvest] = []
-        for group, at in zip(groups, range(0, self.n_lanes, size), strict=True):
-            part = keys[at : at + size]
-            try:
-                if draws_globally(self.policy):
-                    with seeded_globally(part[0].streams().global_seed):
-                        advanced += self._advance_group(group, part, lease)
-                else:
-                    advanced += self._advance_group(group, part, lease)
-            except BaseException:
-                self.forget_lanes()
+        if self.is_one_by_one:
+            return self._advance_one_by_one(groups, keys, lease)
+        is_beginning = all(each is None for _, each in self._under_way())
+        watch = Watch(self.spaces)
+        try:
+            advanced = self._advance_together(groups, keys, lease)
+        except EpisodeError:
+            if not (is_beginning and watch.has_seen_draw()):
                 raise
+            advanced = []
+        if not watch.has_seen_draw():
+            return advanced
+        watch.put_back()
+        self.has_strays = True
+        if not is_beginning:
+            self._rebuild_lanes()
+            return advanced
+        self.forget_lanes()
+        return self._advance(keys, lease)
+
+    def _advance_one_by_one(self, groups: list[Lanes], keys: list[EpisodeKey], lease: Lease) -> list[Harvest]:
+        advanced: list[Harvest] = []
+        for lanes, environment, key in zip(groups, self.environments.all(), keys, strict=True):
+            spaces = Spaces([environment])
+            with all_kept(spaces):
+                seed_all(spaces, key.streams())
+                advanced += self._advance_together([lanes], [key], lease)
+        return advanced
+
+    def _advance_together(self, groups: list[Lanes], keys: list[EpisodeKey], lease: Lease) -> list[Harvest]:
+        size = -(-len(keys) // len(groups))
+        advanced: list[Harvest] = []
+        try:
+            for group, at in zip(groups, range(0, len(keys), size), strict=True):
+                advanced += self._advance_group(group, keys[at : at + size], lease)
+        except BaseException:
+            self.forget_lanes()
+            raise
         return advanced
 
     def _advance_group(self, lanes: Lanes, keys: list[EpisodeKey], lease: Lease) -> list[Harvest]:

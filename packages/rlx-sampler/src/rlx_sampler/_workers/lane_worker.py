@@ -2,12 +2,15 @@
 
 import itertools
 from collections.abc import Iterator
+from contextlib import AbstractContextManager
+from functools import partial
 from operator import itemgetter
 from typing import Any, ClassVar, Final
 
 from rlx_sampler._batches.episodes import EpisodeBatch
 from rlx_sampler._batches.recorded import Harvest, assemble
 from rlx_sampler._checks import whole_number
+from rlx_sampler._errors import EpisodeError
 from rlx_sampler._exactness import WorkerProfile
 from rlx_sampler._global_generators import seeded_globally
 from rlx_sampler._keys import EpisodeKey
@@ -16,6 +19,8 @@ from rlx_sampler._policies.acting import build_actor
 from rlx_sampler._policies.inference import BlockMerging, probe_block
 from rlx_sampler._workers.environments import Environments
 from rlx_sampler._workers.lanes import Lanes
+from rlx_sampler._workers.spaces import Spaces
+from rlx_sampler._workers.stray_draws import RepeatableLease, StrayDrawError, Watch, all_kept, seed_all
 from rlx_sampler._workers.vector_lanes import lanes_of
 from rlx_sampler._workers.worker import Lease, Worker
 
@@ -70,6 +75,10 @@ class VecWorker(Worker):
         self._policy: Any = None
         self.environments = Environments()
         self._lanes: Lanes | None = None
+        self.spaces = Spaces([])
+        """Of the environments of all lanes."""
+        self.has_strays = False
+        """Whether policy or environments have drawn from generators that belong to no episode."""
 
     @property
     def policy(self) -> Any:
@@ -152,9 +161,20 @@ class VecWorker(Worker):
 
     def _ready_lanes(self, key: EpisodeKey) -> Lanes:
         if self._lanes is None:
-            actor = build_actor(self.policy, self.n_lanes, self.rows_needed(key), self.may_merge)
-            self._lanes = lanes_of(actor, self.environments, self.max_episode_length)
+            with self.built_alike():
+                actor = build_actor(self.policy, self.n_lanes, self.rows_needed(key), self.may_merge)
+                self._lanes = lanes_of(actor, self.environments, self.max_episode_length)
+                self.spaces = Spaces(self.environments.all())
         return self._lanes
+
+    def built_alike(self) -> AbstractContextManager[None]:
+        """Seed the global generators meanwhile, so that every worker builds the same environments."""
+        return seeded_globally(self._root & 0xFFFFFFFF)
+
+    @property
+    def is_one_by_one(self) -> bool:
+        """Whether episodes run one at a time, with the generators that belong to none seeded for each."""
+        return self.has_strays or draws_globally(self.policy)
 
     def rows_needed(self, key: EpisodeKey) -> int:
         """Return the rows of every call of the policy; `key` names an episode to try it with."""
@@ -210,22 +230,54 @@ class VecWorker(Worker):
         They are handed over many at a time, but every few steps once there are lanes without an
         episode: whoever gives them out may be waiting to know how long these were.
         """
-        if self._policy is not None and draws_globally(self._policy):
-            yield from self._run_seeded(lease)
+        repeatable = RepeatableLease(lease)
+        if not self.is_one_by_one:
+            try:
+                yield from self._run_side_by_side(repeatable)
+                return
+            except StrayDrawError:
+                self.has_strays = True
+                repeatable.take_back()
+        yield from self._run_seeded(repeatable)
+
+    def _run_side_by_side(self, lease: RepeatableLease) -> Iterator[Harvest]:
+        """Run episodes beside each other.
+
+        Raises:
+            StrayDrawError: If that takes numbers from generators that belong to no episode.
+        """
+        if (first := lease.next_key()) is None:
             return
+        self._ready_lanes(first)
+        lease.take_back()
         self._abandon()  # so that lanes fill up in the same order in every call
+        watch = Watch(self.spaces)
         try:
             for n_steps in itertools.count():
                 is_full = self._fill(lease)
                 n_ended = 0 if self._lanes is None else self._lanes.n_ended
                 is_time = not is_full and n_steps % STEPS_BETWEEN_HARVESTS == 0
                 if n_ended >= self.n_lanes or is_time or self.is_idle:
-                    yield from self._harvest()
+                    yield from self._hand_over(lease, watch)
                 if self.is_idle or lease.is_over():
                     return
                 self.step_episode()
+        except EpisodeError as error:
+            if watch.has_seen_draw():
+                raise StrayDrawError from error
+            raise
         finally:
             self._abandon()
+            if watch.has_seen_draw():
+                watch.put_back()
+
+    def _hand_over(self, lease: RepeatableLease, watch: Watch) -> Iterator[Harvest]:
+        harvests = self._harvest()
+        if harvests and watch.has_seen_draw():
+            raise StrayDrawError
+        for harvest in harvests:
+            lease.hand_over(harvest.indices)
+            yield harvest
 
     def _fill(self, lease: Lease) -> bool:
         """Start what there is room for; return whether every lane has an episode."""
@@ -237,10 +289,13 @@ class VecWorker(Worker):
         return True
 
     def _run_seeded(self, lease: Lease) -> Iterator[Harvest]:
-        """Run one episode at a time with the global generators seeded for it."""
+        """Run one episode at a time, with the generators that belong to none seeded for it."""
         while (key := lease.next_key()) is not None:
+            lanes, streams = self._ready_lanes(key), key.streams()
+            lanes.seed = partial(seed_all, self.spaces)
             try:
-                with seeded_globally(key.streams().global_seed):
+                with all_kept(self.spaces):
+                    seed_all(self.spaces, streams)
                     self.begin(key)
                     self.start_episode()
                     while not self.step_episode():

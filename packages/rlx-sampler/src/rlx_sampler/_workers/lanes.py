@@ -1,6 +1,6 @@
 """Episodes side by side: the one loop that steps environments and records what happens."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Final, NamedTuple, Self
 
@@ -11,7 +11,6 @@ from rlx_sampler._batches.successes import any_success
 from rlx_sampler._batches.tensors import is_tensor
 from rlx_sampler._batches.trees import Array, ArrayTree, flat, is_array, rows
 from rlx_sampler._errors import EpisodeError
-from rlx_sampler._global_generators import seed_globally
 from rlx_sampler._keys import EpisodeKey, EpisodeStreams
 from rlx_sampler._policies.acting import Actor, Answer
 from rlx_sampler._workers.pieces import Piece
@@ -102,6 +101,8 @@ class Lanes:
         self._stack: ObservationStack | None = None
         self._recording = Recording(len(self._environments))
         self._ended: list[Piece] = []
+        self.seed: Callable[[EpisodeStreams], object] | None = None
+        """Seeds, where one episode runs at a time, the generators that belong to none."""
 
     @property
     def has_room(self) -> bool:
@@ -132,8 +133,8 @@ class Lanes:
         self._recording = Recording(len(self._environments))
         for key in keys:
             streams = key.streams()
-            if self._actor.draws_globally:
-                seed_globally(streams.global_seed)
+            if self.seed is not None:
+                self.seed(streams)
             self.start(key, streams)
 
     def start(self, key: EpisodeKey, streams: EpisodeStreams) -> None:

@@ -7,6 +7,7 @@ from typing import Any, NoReturn, Protocol
 from rlx_sampler._batches.episodes import EpisodeBatch
 from rlx_sampler._batches.recorded import Harvest, as_recorded
 from rlx_sampler._exactness import WorkerProfile
+from rlx_sampler._global_generators import seeded_globally
 from rlx_sampler._keys import TRAINING, EpisodeKey, draw_root
 
 
@@ -113,10 +114,14 @@ class Worker(ABC):
         return self.collect_episode()
 
     def run(self, lease: Lease) -> Iterator[Harvest]:
-        """Run the episodes that `lease` names until it names none; yield them as they end."""
+        """Run the episodes that `lease` names until it names none; yield them as they end.
+
+        The global generators of Python, NumPy and torch are seeded for each of them.
+        """
         while (key := lease.next_key()) is not None:
-            self.begin(key)
-            batch = self.rollout()
+            with seeded_globally(key.streams().global_seed):
+                self.begin(key)
+                batch = self.rollout()
             yield Harvest([key.episode], [batch.n_episodes], as_recorded(batch))
 
     def __getstate__(self) -> NoReturn:
