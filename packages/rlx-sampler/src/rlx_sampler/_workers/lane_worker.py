@@ -1,16 +1,13 @@
 """The workers that come with rlx: one environment, or several with one call of the policy."""
 
-import itertools
 from collections.abc import Iterator
 from contextlib import AbstractContextManager
-from functools import partial
 from operator import itemgetter
-from typing import Any, ClassVar, Final
+from typing import Any, ClassVar
 
 from rlx_sampler._batches.episodes import EpisodeBatch
 from rlx_sampler._batches.recorded import Harvest, assemble
 from rlx_sampler._checks import whole_number
-from rlx_sampler._errors import EpisodeError
 from rlx_sampler._exactness import WorkerProfile
 from rlx_sampler._global_generators import seeded_globally
 from rlx_sampler._keys import EpisodeKey
@@ -19,13 +16,11 @@ from rlx_sampler._policies.acting import build_actor
 from rlx_sampler._policies.inference import BlockMerging, probe_block
 from rlx_sampler._workers.environments import Environments
 from rlx_sampler._workers.lanes import Lanes
+from rlx_sampler._workers.running import run_one_by_one, run_side_by_side
 from rlx_sampler._workers.spaces import Spaces
-from rlx_sampler._workers.stray_draws import RepeatableLease, StrayDrawError, Watch, all_kept, seed_all
+from rlx_sampler._workers.stray_draws import RepeatableLease, StrayDrawError
 from rlx_sampler._workers.vector_lanes import lanes_of
 from rlx_sampler._workers.worker import Lease, Worker
-
-STEPS_BETWEEN_HARVESTS: Final = 16
-"""Steps of all lanes for which ended episodes wait at most while some lanes have none."""
 
 
 class VecWorker(Worker):
@@ -121,7 +116,7 @@ class VecWorker(Worker):
 
     def prepare(self, key: EpisodeKey) -> None:
         """Build the environments and find how many rows the policy needs."""
-        self._ready_lanes(key)
+        self.ready_lanes(key)
 
     def use_inference_rows(self, inference_rows: int | None) -> None:
         """Call the policy with so many rows from now on; None changes nothing."""
@@ -159,7 +154,8 @@ class VecWorker(Worker):
             env_update, self.n_envs, may_be_vector=self._takes_vectors
         )
 
-    def _ready_lanes(self, key: EpisodeKey) -> Lanes:
+    def ready_lanes(self, key: EpisodeKey) -> Lanes:
+        """Return the lanes, which are built where there are none; `key` names an episode to try things with."""
         if self._lanes is None:
             with self.built_alike():
                 actor = build_actor(self.policy, self.n_lanes, self.rows_needed(key), self.may_merge)
@@ -184,6 +180,11 @@ class VecWorker(Worker):
         return self.inference_rows
 
     @property
+    def n_ended(self) -> int:
+        """Number of episodes that have ended since the last harvest."""
+        return 0 if self._lanes is None else self._lanes.n_ended
+
+    @property
     def has_room(self) -> bool:
         """Whether another episode can start beside those under way."""
         return self._lanes is None or self._lanes.has_room
@@ -196,7 +197,7 @@ class VecWorker(Worker):
     def start_episode(self) -> None:
         """Begin one episode in a free environment."""
         key = self.next_key()
-        self._ready_lanes(key).start(key, key.streams())
+        self.ready_lanes(key).start(key, key.streams())
 
     def step_episode(self) -> bool:
         """Take one step in every environment; return whether an episode has ended."""
@@ -207,13 +208,14 @@ class VecWorker(Worker):
 
     def collect_episode(self) -> EpisodeBatch:
         """Return the episodes that have ended, in the order of their keys."""
-        ended = self._harvest()
+        ended = self.harvest()
         if not ended:
             raise RuntimeError("no episode has ended: call step_episode() until it returns True.")
         numbered = [pair for each in ended for pair in zip(each.indices, each.parts(), strict=True)]
         return assemble([part for _, part in sorted(numbered, key=itemgetter(0))])
 
-    def _harvest(self) -> list[Harvest]:
+    def harvest(self) -> list[Harvest]:
+        """Return the episodes that have ended since the last call."""
         return [] if self._lanes is None else self._lanes.harvest()
 
     def rollout(self) -> EpisodeBatch:
@@ -233,80 +235,15 @@ class VecWorker(Worker):
         repeatable = RepeatableLease(lease)
         if not self.is_one_by_one:
             try:
-                yield from self._run_side_by_side(repeatable)
+                yield from run_side_by_side(self, repeatable)
                 return
             except StrayDrawError:
                 self.has_strays = True
                 repeatable.take_back()
-        yield from self._run_seeded(repeatable)
+        yield from run_one_by_one(self, repeatable)
 
-    def _run_side_by_side(self, lease: RepeatableLease) -> Iterator[Harvest]:
-        """Run episodes beside each other.
-
-        Raises:
-            StrayDrawError: If that takes numbers from generators that belong to no episode.
-        """
-        if (first := lease.next_key()) is None:
-            return
-        self._ready_lanes(first)
-        lease.take_back()
-        self._abandon()  # so that lanes fill up in the same order in every call
-        watch = Watch(self.spaces)
-        try:
-            for n_steps in itertools.count():
-                is_full = self._fill(lease)
-                n_ended = 0 if self._lanes is None else self._lanes.n_ended
-                is_time = not is_full and n_steps % STEPS_BETWEEN_HARVESTS == 0
-                if n_ended >= self.n_lanes or is_time or self.is_idle:
-                    yield from self._hand_over(lease, watch)
-                if self.is_idle or lease.is_over():
-                    return
-                self.step_episode()
-        except EpisodeError as error:
-            if watch.has_seen_draw():
-                raise StrayDrawError from error
-            raise
-        finally:
-            self._abandon()
-            if watch.has_seen_draw():
-                watch.put_back()
-
-    def _hand_over(self, lease: RepeatableLease, watch: Watch) -> Iterator[Harvest]:
-        harvests = self._harvest()
-        if harvests and watch.has_seen_draw():
-            raise StrayDrawError
-        for harvest in harvests:
-            lease.hand_over(harvest.indices)
-            yield harvest
-
-    def _fill(self, lease: Lease) -> bool:
-        """Start what there is room for; return whether every lane has an episode."""
-        while self.has_room:
-            if (key := lease.next_key()) is None:
-                return False
-            self.begin(key)
-            self.start_episode()
-        return True
-
-    def _run_seeded(self, lease: Lease) -> Iterator[Harvest]:
-        """Run one episode at a time, with the generators that belong to none seeded for it."""
-        while (key := lease.next_key()) is not None:
-            lanes, streams = self._ready_lanes(key), key.streams()
-            lanes.seed = partial(seed_all, self.spaces)
-            try:
-                with all_kept(self.spaces):
-                    seed_all(self.spaces, streams)
-                    self.begin(key)
-                    self.start_episode()
-                    while not self.step_episode():
-                        if lease.is_over():
-                            return
-                ended = self._harvest()
-            finally:
-                self._abandon()
-            yield from ended
-
-    def _abandon(self) -> None:
+    def abandon(self) -> None:
+        """Drop the episodes that are under way, and those that have ended."""
         if self._lanes is not None:
             self._lanes.abandon()
 
