@@ -38,6 +38,8 @@ WITHOUT_OLD_WHEELS = {"3.14", "3.15"}
 TORCH_PYTHON = "3.11"
 # The local label makes an installer stop where this build is missing, instead of fetching gigabytes of CUDA.
 TORCH = os.environ.get("RLX_TORCH", "torch==2.13.0+cpu")
+# Extras that bring a hundred libraries; a session of their own tests what they are for.
+TRACKERS = ["mlflow", "trackio"]
 CI = "CI" in os.environ
 INTEGRATION = ROOT / "tests-integration"
 ELSEWHERE = ("--ignore", INTEGRATION / "clients", "--ignore", INTEGRATION / "test_slurm.py")
@@ -197,13 +199,17 @@ def install_beside_torch(session: nox.Session, *args: object) -> None:
 
 
 def everything(*, torch: bool, tests: bool = True, editable: bool = False) -> list[str]:
-    """Installer arguments for all packages with their extras and test groups."""
+    """Installer arguments for all packages with their extras, but for trackers, and test groups."""
     args = [] if editable else ["-c", str(fresh_wheels() / "siblings.txt")]
     for package in PACKAGES:
         extras: dict[str, list[str]] = nox.project.load_toml(pyproject(package))["project"].get(
             "optional-dependencies", {}
         )
-        chosen = [name for name, needs in extras.items() if torch or not any(map(needs_torch, needs))]
+        chosen = [
+            name
+            for name, needs in extras.items()
+            if name not in TRACKERS and (torch or not any(map(needs_torch, needs)))
+        ]
         listed = f"[{','.join(chosen)}]" if chosen else ""
         args += ["-e", f"{pyproject(package).parent}{listed}"] if editable else [f"{package}{listed}"]
         args += ["--group", f"{pyproject(package)}:test"] if tests else []
@@ -527,6 +533,15 @@ def cluster(session: nox.Session) -> None:
         (session.error if CI else session.skip)(why)
     uv(session, "pip", "install", "--no-sources", *everything(torch=False))
     run_pytest(session, "-m", "not slow", INTEGRATION / "test_slurm.py")
+
+
+@nox.session(python=PYTHONS[0], venv_backend="uv", requires=["wheels"], default=False, tags=["ci"])
+def trackers(session: nox.Session) -> None:
+    """Logs in trackers of experiments: MLflow on its SQLite file, and Trackio."""
+    install_package(session, "rlx-logging", "highest", groups=("test",))
+    extras = nox.project.load_toml(pyproject("rlx-logging"))["project"]["optional-dependencies"]
+    uv(session, "pip", "install", *(need for name in TRACKERS for need in extras[name]))
+    run_pytest(session, ROOT / "packages" / "rlx-logging" / "tests" / "test_trackers.py")
 
 
 @nox.session(python=TORCH_PYTHON, venv_backend="uv", requires=["wheels"], default=False, tags=["ci"])

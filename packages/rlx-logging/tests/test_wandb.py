@@ -16,7 +16,7 @@ import numpy as np
 import pytest
 
 from rlx_logging import DroppedRowsWarning, RunLogger, WandbLogger, make_logger, read_metrics
-from rlx_logging._wandb.sender import Sender, WandbError
+from rlx_logging._sending.sender import Sender, SendError
 
 wandb: Any = pytest.importorskip("wandb", reason="needs wandb")
 Rows: TypeAlias = Callable[[Path], list[dict[str, Any]]]
@@ -137,11 +137,11 @@ def test_a_run_that_cannot_start_keeps_no_rows_in_memory() -> None:
         def __call__(self, run: object) -> None:
             """Do nothing."""
 
-    sender = Sender(_refuse, finish=lambda run: None, server=lambda: None, masked=str)
+    sender = Sender(_refuse, name="W&B", kept="nowhere", finish=lambda run: None)
     sender.run(30)
     job = Row()
     kept = weakref.ref(job)
-    with pytest.raises(WandbError, match="no run could be started"):
+    with pytest.raises(SendError, match="no run could be started"):
         sender.put(job)
     del job
     gc.collect()

@@ -22,6 +22,7 @@ if TYPE_CHECKING:  # types are never lazy
     from rlx_logging._clients.summary_writer import SummaryWriter
     from rlx_logging._files.folder import LogFolder
     from rlx_logging._journal.backend import JournalLogger
+    from rlx_logging._journal.tail import read_rows
     from rlx_logging._logger_backend import LoggerBackend
     from rlx_logging._metrics.metrics import Metrics, Series
     from rlx_logging._processors.rows import AddPrefix, AtMostEvery, KeepKeys
@@ -75,6 +76,7 @@ __all__ = [
     "make_logger",
     "rank_zero",
     "read_metrics",
+    "read_rows",
     "sb3_writer",
 ]
 
@@ -105,6 +107,7 @@ _LAZY: Final = {
     "make_logger": "_registry",
     "rank_zero": "_rank_zero",
     "read_metrics": "_read",
+    "read_rows": "_journal.tail",
     "sb3_writer": "_clients.sb3",
 }
 

@@ -20,7 +20,7 @@ class Backend(ABC):
     """
 
     name: str = "backend"
-    keeps_rows: bool = True  # False where rows are shown and forgotten, as on a console
+    may_lack_rows: bool = True  # False where rows are shown and forgotten, or taken from the journal
 
     @abstractmethod
     def write(self, row: Row) -> None:

@@ -15,7 +15,7 @@ def warn_of_gaps(guards: Iterable[Guard[Backend]], state: Mapping[str, Any]) -> 
     """Warn of every backend that keeps rows and was not there when those before `state` were logged."""
     for guard in guards:
         known = state.get("backends", (guard.name,))
-        if guard.target.keeps_rows and state.get("files") and guard.name not in known:
+        if guard.target.may_lack_rows and state.get("files") and guard.name not in known:
             warn(
                 f"{guard.name} was not among the backends that logged the rows before this snapshot, and does "
                 "not get them now; the journal has them (read_metrics, rlx-logging export).",

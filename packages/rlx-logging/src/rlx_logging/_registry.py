@@ -28,6 +28,8 @@ _OWN: Final[Mapping[str, str]] = {
     "jsonl": "rlx_logging._tables.jsonl:JsonLinesBackend",
     "console": "rlx_logging._tables.console:make_console",
     "tensorboard": "rlx_logging._tensorboard.backend:TensorboardBackend",
+    "mlflow": "rlx_logging._trackers.mlflow:make_mlflow",
+    "trackio": "rlx_logging._trackers.trackio:make_trackio",
     "wandb": "rlx_logging._wandb.backend:make_wandb",
 }
 
@@ -43,8 +45,8 @@ def make_logger(
 
     Args:
         name_or_names: One name, several with commas between them, or a sequence: ``"csv"``,
-            ``"jsonl"``, ``"console"``, ``"tensorboard"``, ``"wandb"``, ``"journal"`` or a registered
-            one. ``"none"`` alone gives a :class:`LazyLogger`.
+            ``"jsonl"``, ``"console"``, ``"tensorboard"``, ``"wandb"``, ``"mlflow"``, ``"trackio"``, ``"journal"`` or
+            a registered one. ``"none"`` alone gives a :class:`LazyLogger`.
         more: Further names.
         log_dir: The folder of the run.
         options: Those of :class:`RunLogger`; every other one goes to the backends that know it.

@@ -90,7 +90,7 @@ class RunLogger(BaseLogger):
         self._record = TrainerRecord(self.folder, self._guards)
         self._process = Chain(processors, reraise=on_failure == "raise")
         self._left_out = LeftOut()
-        self._rows = RowBuilder(exclude_arrays=exclude_arrays, left_out=self._left_out.note)
+        self._rows = RowBuilder(exclude_arrays, self._left_out.note, self._record.count_rows)
 
     def add_backend(self, backend: Backend | LoggerLike) -> None:
         """Hand every further row to one more backend, or logger of any library with tianshou's methods."""
@@ -146,6 +146,7 @@ class RunLogger(BaseLogger):
         processed = self._process(row)
         if processed is None:
             return
+        self._rows.number += 1
         for guard in self._guards:
             try:
                 guard.target.write(processed)
@@ -226,8 +227,7 @@ class RunLogger(BaseLogger):
         logger of tianshou or torch left in the folder. ``(0, 0, 0)`` if those hold nothing either.
         """
         saved = self._record.restore()
-        if saved is None:
-            return 0, 0, 0
+        self._rows.restart()
         self.gates = saved["gates"]
         self.last_save_step = saved["last_save_step"]
         return saved["epoch"], saved["env_step"], saved["gradient_step"]
@@ -256,6 +256,7 @@ class RunLogger(BaseLogger):
             "format": FORMAT,
             "gates": self.gates,
             "last_save_step": self.last_save_step,
+            "rows": self._rows.number,
             "files": positions,
             "ends": self.folder.ends(positions),
             "saved": read_sidecar(self.folder.path),
@@ -281,6 +282,7 @@ class RunLogger(BaseLogger):
             self.folder.cut(state.get("files", {}), state.get("ends"))
         self.gates = state.get("gates", {})
         self.last_save_step = state.get("last_save_step", -1)
+        self._rows.restart(state.get("rows", -1))
         replace_sidecar(self.folder.path, state.get("saved"))
         parts = state.get("backends", {})
         self._guards.each_named(

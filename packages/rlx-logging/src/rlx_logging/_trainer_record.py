@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Final
 
 from rlx_logging._backend import Backend
 from rlx_logging._files.folder import LogFolder
 from rlx_logging._files.sidecar import read_sidecar, write_sidecar
 from rlx_logging._foreign_record import read_foreign_record
 from rlx_logging._guard import Guards
+
+_BEGINNING: Final[dict[str, Any]] = {
+    "epoch": 0, "env_step": 0, "gradient_step": 0, "gates": {}, "last_save_step": -1
+}  # fmt: skip
 
 
 class TrainerRecord:
@@ -30,12 +34,19 @@ class TrainerRecord:
         whole = {**record, "backends": backends}
         self._guards.on_disk("record where training stood", lambda: write_sidecar(self._folder.path, whole))
 
-    def restore(self) -> dict[str, Any] | None:
+    def restore(self) -> dict[str, Any]:
         """Let the backends continue from the record, and return it.
 
-        Where there is none, it is made of the event files of another library's logger; None without those.
+        Where there is none, it is made of the event files of another library's logger; without those it is that of
+        a beginning.
         """
-        saved = read_sidecar(self._folder.path) or read_foreign_record(self._folder)
-        records: dict[str, Any] = {} if saved is None else saved.get("backends", {})
+        saved = read_sidecar(self._folder.path) or read_foreign_record(self._folder) or _BEGINNING
+        records: dict[str, Any] = saved.get("backends", {})
         self._guards.each("continue", lambda backend: backend.restore(records.get(backend.name, {})))
         return saved
+
+    def count_rows(self) -> int:
+        """Return how many rows the folder's journal has."""
+        from rlx_logging._journal.reader import count_rows
+
+        return count_rows(self._folder.path, 0)

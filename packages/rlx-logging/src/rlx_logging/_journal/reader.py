@@ -61,22 +61,23 @@ def count_rows(folder: Path, start: int) -> int:
         return sum(len(starts) for starts in scan_journal(file.read()).rows.values())
 
 
-def rows_in_order(scan: JournalScan) -> list[Row]:
-    """Return the rows that were found, one object each, in the order of the file."""
-    places = [
-        (start, scan.layouts[key])
-        for key, starts in scan.rows.items()
+def rows_in_order(scan: JournalScan, first: int = 0) -> list[Row]:
+    """Return the rows that were found, one object each, in the order of the file; `first` is the number of the first.
+
+    One whose names are damaged is left out, and has a number.
+    """
+    places = sorted((start, key) for key, starts in scan.rows.items() for start in starts)
+    return [
+        _row(scan.data, start, scan.layouts[key], number)
+        for number, (start, key) in enumerate(places, first)
         if key in scan.layouts
-        for start in starts
     ]
-    places.sort(key=lambda place: place[0])
-    return [_row(scan.data, start, layout) for start, layout in places]
 
 
-def _row(data: bytes, start: int, layout: Layout) -> Row:
+def _row(data: bytes, start: int, layout: Layout, number: int) -> Row:
     _, step, time = ROW_START.unpack_from(data, start + HEAD.size)
     values = struct.unpack_from(f"<{len(layout.keys)}d", data, start + HEAD.size + ROW_START.size)
-    return Row(layout, step, time, values, {})
+    return Row(layout, step, time, values, {}, number)
 
 
 def scan_journal(data: bytes, layouts: Mapping[bytes, Layout] | None = None) -> JournalScan:

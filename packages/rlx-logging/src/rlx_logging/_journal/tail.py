@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 from rlx_logging._journal.format import FILE_NAME
@@ -31,6 +32,7 @@ class JournalTail:
         if not wait and not self.path.is_file():
             raise FileNotFoundError(f"there is no journal ({FILE_NAME}) in {run}.")
         self._position = 0
+        self._count = 0
         self._layouts: dict[bytes, Layout] = {}
 
     def new_rows(self) -> list[Row]:
@@ -44,4 +46,19 @@ class JournalTail:
             scan = scan_journal(file.read(), self._layouts)
         self._layouts = scan.layouts
         self._position += scan.end
-        return rows_in_order(scan)
+        first, self._count = self._count, self._count + sum(map(len, scan.rows.values()))
+        return rows_in_order(scan, first)
+
+
+def read_rows(path: str | os.PathLike[str], start: int = 0) -> list[Row]:
+    """Return the rows of a journal from number `start` on, in order; a row's arrays are in :class:`Metrics`.
+
+    Args:
+        path: The run folder, or its journal.
+        start: How many rows to pass over.
+
+    Raises:
+        FileNotFoundError: If there is no journal.
+        ValueError: If `path` is a file of another kind.
+    """
+    return [row for row in JournalTail(Path(path), wait=False).new_rows() if row.number >= start]

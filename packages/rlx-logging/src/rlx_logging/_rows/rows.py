@@ -50,7 +50,7 @@ class Row(NamedTuple):
         time: When it was logged, in seconds since the epoch.
         values: Plain numbers, in the order of `layout.keys`.
         arrays: Arrays by their full names.
-        number: How many rows of the run came before; -1 where nobody counted.
+        number: How many rows of the run came before: its number in the journal where there is one.
     """
 
     layout: Layout
@@ -58,7 +58,7 @@ class Row(NamedTuple):
     time: float
     values: tuple[float, ...]
     arrays: Mapping[str, NDArray[Any]]
-    number: int = -1
+    number: int
 
     @property
     def step_type(self) -> str:
@@ -83,14 +83,20 @@ class RowBuilder:
     Args:
         exclude_arrays: Take an array of one element for the number it holds.
         left_out: Hears of every value that is neither a number nor an array.
+        count: Returns how many rows there are already; asked at the first row.
+
+    Attributes:
+        number: That of the next row, for whoever writes rows to count on; negative before the first.
     """
 
     def __init__(
         self,
-        *,
         exclude_arrays: bool = True,
         left_out: Callable[[str, object], None] = lambda _key, _value: None,
+        count: Callable[[], int] = lambda: 0,
     ) -> None:
+        self.number = -1
+        self._count = count
         self._layouts: dict[tuple[str, tuple[str, ...]], Layout] = {}
         self._casts: dict[type, Callable[[Any], Any]] = {float: float, bool: bool, int: as_number}
         self._exclude_arrays = exclude_arrays
@@ -118,7 +124,12 @@ class RowBuilder:
                 values = tuple([casts[type(value)](value) for value in values])
             except Exception:  # noqa: BLE001 - not seen before, or a foreign number
                 return self._build_with_care(step_type, step, data)
-        return Row(layout, step, time.time(), values, {})
+        return Row(layout, step, time.time(), values, {}, self.number)
+
+    def restart(self, number: int = -1) -> None:
+        """Give the next row a number; by default one that is counted when it comes."""
+        self.number = number
+        self._layouts.clear()
 
     def _build_with_care(self, step_type: str, step: int, data: Mapping[str, Any]) -> Row:
         parsed = StepType.parse(step_type)
@@ -138,7 +149,9 @@ class RowBuilder:
         _refuse_other_step(parsed, step, scalars)
         layout = self._layout(step_type, parsed, tuple(scalars))
         scalars.pop(parsed.name, None)
-        return Row(layout, step, time.time(), tuple(scalars.values()), arrays)
+        if self.number < 0:
+            self.number = self._count()
+        return Row(layout, step, time.time(), tuple(scalars.values()), arrays, self.number)
 
     def _layout(self, step_type: str, parsed: StepType, keys: tuple[str, ...]) -> Layout:
         layout = self._layouts.get((step_type, keys))

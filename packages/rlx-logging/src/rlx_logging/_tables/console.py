@@ -28,7 +28,7 @@ class ConsoleBackend(Backend):
     """
 
     name = "console"
-    keeps_rows = False
+    may_lack_rows = False
 
     def __init__(self, stream: TextIO | None = None) -> None:
         self._stream = stream

@@ -16,9 +16,9 @@ from rlx_logging._rows.arrays import Histogram
 from rlx_logging._rows.media import Image, Media, Text, Video
 from rlx_logging._rows.pictures import gif
 from rlx_logging._rows.rows import Row
+from rlx_logging._sending.sender import Job, Sender
 from rlx_logging._wandb.connection import Connection
 from rlx_logging._wandb.outbox import Outbox
-from rlx_logging._wandb.sender import Job, Sender
 
 FINISH_SECONDS: Final = 30.0
 
@@ -73,6 +73,8 @@ class WandbBackend(Backend):
             connection = self._connection
             self._sender = Sender(
                 connection.start,
+                name="W&B",
+                kept="what it has is in its own folder (wandb sync)",
                 finish=lambda run: connection.finish(run, failed=self._failed),
                 server=connection.server,
                 masked=connection.masked,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Iterator
 
-from rlx_logging._wandb.sender import Job
+from rlx_logging._sending.sender import Job
 
 
 class Outbox:

@@ -1,4 +1,4 @@
-"""Talks to W&B in a thread of its own, so that a slow or dead server never holds up training."""
+"""Talks to a service in a thread of its own, so that a slow or dead one never holds up training."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ from collections.abc import Callable, Iterable
 from queue import SimpleQueue
 from typing import Any, Final, TypeAlias
 
-from rlx_logging._wandb.reach import Knock
+from rlx_logging._sending.reach import Knock
 
 Job: TypeAlias = Callable[[Any], object]
 _PATIENCE: Final = 1.0  # seconds for a server to answer in
 
 
-class WandbError(RuntimeError):
-    """W&B could not take something; the message holds no key."""
+class SendError(RuntimeError):
+    """A service could not take something; the message holds no key."""
 
 
 class Sender:
@@ -23,6 +23,8 @@ class Sender:
 
     Args:
         start: Makes the run.
+        name: What errors call the service.
+        kept: Where errors say that what did not go out is.
         finish: Called with the run when the sender is closed.
         server: Returns the address of the server; None where none is needed.
         masked: Takes keys out of a text.
@@ -32,10 +34,14 @@ class Sender:
         self,
         start: Callable[[], Any],
         *,
+        name: str,
+        kept: str,
         finish: Callable[[Any], object],
-        server: Callable[[], str | None],
-        masked: Callable[[str], str],
+        server: Callable[[], str | None] = lambda: None,
+        masked: Callable[[str], str] = str,
     ) -> None:
+        self._name = name
+        self._kept = kept
         self._start = start
         self._finish = finish
         self._server = server
@@ -45,14 +51,14 @@ class Sender:
         self._started = threading.Event()
         self._run: Any = None
         self._refused: Exception | None = None
-        self._thread = threading.Thread(target=self._work, name="rlx-logging to W&B", daemon=True)
+        self._thread = threading.Thread(target=self._work, name=f"rlx-logging to {name}", daemon=True)
         self._thread.start()
 
     def put(self, job: Job) -> None:
         """Queue a job.
 
         Raises:
-            WandbError: If the run could not be started, or if an earlier job failed, which is said once.
+            SendError: If the run could not be started, or if an earlier job failed, which is said once.
         """
         if self._refused is None:  # else nobody would ever take it
             self._jobs.put(job)
@@ -60,12 +66,12 @@ class Sender:
 
     def _raise_first_error(self) -> None:
         if self._refused is not None:
-            raise WandbError(
+            raise SendError(
                 self._masked(f"no run could be started ({type(self._refused).__name__}: {self._refused})")
             )
         if not self._errors.empty():
             error = self._errors.get()
-            raise WandbError(self._masked(f"{type(error).__name__}: {error}"))  # a cause would tell the key
+            raise SendError(self._masked(f"{type(error).__name__}: {error}"))  # a cause would tell the key
 
     def run(self, seconds: float) -> Any:
         """Return the run; wait for it to start, None if that takes longer or fails."""
@@ -78,8 +84,8 @@ class Sender:
         A server that cannot be reached is waited for no longer than a second.
 
         Raises:
-            TimeoutError: If W&B takes longer than `seconds`, or its server cannot be reached.
-            WandbError: If something failed and was not raised yet.
+            TimeoutError: If the service takes longer than `seconds`, or its server cannot be reached.
+            SendError: If something failed and was not raised yet.
         """
         for job in last:
             self._jobs.put(job)
@@ -87,7 +93,7 @@ class Sender:
         reached = self._join(seconds)
         if self._thread.is_alive():
             what = f"did not finish within {seconds:.0f} s" if reached else "cannot be reached"
-            raise TimeoutError(f"W&B {what}; what it has is in its own folder (wandb sync)")
+            raise TimeoutError(f"{self._name} {what}; {self._kept}")
         self._raise_first_error()
 
     def _join(self, seconds: float) -> bool:

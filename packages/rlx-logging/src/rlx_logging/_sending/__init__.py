@@ -1,0 +1,1 @@
+"""Sends in a thread of its own, so that nothing slow or dead holds up training."""
