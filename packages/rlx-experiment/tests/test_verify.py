@@ -8,7 +8,9 @@ import pytest
 
 from rlx_experiment import Run
 from rlx_experiment._cli import main
-from rlx_experiment._reports.verify import ScriptFailedError, compare_logs, compare_snapshots, verify_resume
+from rlx_experiment._reports.ignoring import Ignored
+from rlx_experiment._reports.snapshot_parts import Comparison, compare_snapshots
+from rlx_experiment._reports.verify import ScriptFailedError, compare_logs, verify_resume
 
 pytestmark = pytest.mark.processes
 
@@ -69,53 +71,95 @@ def test_the_kills_are_those_that_were_made() -> None:
         verify_resume(script("value"), [], Path("others"), kills=0)
 
 
-@pytest.mark.parametrize("found", [True, False])
-def test_snapshots_are_compared_part_by_part(monkeypatch: pytest.MonkeyPatch, found: bool) -> None:
-    """A part that differs is named, parts of the process do not count, and what is not compared is said."""
+def compared(old: object, new: object, *ignore: str) -> Comparison:
+    """Compare two runs that saved these states."""
     pytest.importorskip("rlx_snapshot", reason="rlx-snapshot is not installed")
-    for name, state in (("a", {"w": 1.0, "elapsed": 5}), ("b", {"w": 1.0 + found, "elapsed": 6})):
+    for name, state in (("a", old), ("b", new)):
         Path(name).mkdir()
         Path(name, "params.pkl").write_bytes(pickle.dumps(state))
-    (comparison,) = compare_snapshots(Path("a"), Path("b"))
-    assert comparison.compared.startswith("2 of 3 parts of params.pkl, but not .elapsed (process,")
-    assert comparison.difference == ("params.pkl: .w" if found else None)
+    (comparison,) = compare_snapshots(Path("a"), Path("b"), Ignored(ignore))
+    return comparison
+
+
+def test_every_part_that_differs_is_named() -> None:
+    """With both contents; what is equal and what only took another time is not."""
+    found = compared(
+        {"w": 1.0, "n": 1, "same": 3, "elapsed": 5.5}, {"w": 2.0, "n": 2, "same": 3, "elapsed": 6.5}
+    )
+    assert found.differences == [
+        "params.pkl: .w is 1.0 in the unbroken run, 2.0 in the broken one",
+        "params.pkl: .n is 1 in the unbroken run, 2 in the broken one",
+    ]
+    assert found.compared.startswith("4 of 5 parts of params.pkl, but not .elapsed (clocks,")
+
+
+def test_without_the_snapshot_package_the_way_out_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The comparison needs an extra."""
     monkeypatch.setenv("PYTHONPATH", str(Path("empty").absolute()))
     Path("empty").mkdir()
     Path("empty/rlx_snapshot.py").write_text("raise ModuleNotFoundError('No module named rlx_snapshot')")
-    (comparison,) = compare_snapshots(Path("a"), Path("b"))
-    assert comparison == (
+    assert compared(1, 2) == (
         "not params.pkl, which differs in some bytes: to see in which parts, pip install 'rlx-experiment[snapshot]'",
-        None,
+        (),
     )
 
 
-def test_skipped_parts_of_snapshots_are_named() -> None:
-    """Each part that is left out is named; of very many the first are, and the rest counted."""
-    pytest.importorskip("rlx_snapshot", reason="rlx-snapshot is not installed")
-    for name, value in (("a", 0), ("b", 1)):
-        Path(name).mkdir()
-        few = {"elapsed": value, "versions": {"numpy": value, "torch": 7}}
-        many = {"threads": {f"pool{i}": value for i in range(10)}}
-        Path(name, "few.pkl").write_bytes(pickle.dumps(few))
-        Path(name, "many.pkl").write_bytes(pickle.dumps(many))
-        Path(name, "none.pkl").write_bytes(pickle.dumps({"w": value}))
-    few_found, many_found, none_found = compare_snapshots(Path("a"), Path("b"))
-    assert "of few.pkl, but not .elapsed, .versions.numpy (process," in few_found.compared
-    assert ".threads.pool7, 2 more (process," in many_found.compared
-    assert none_found.compared.endswith("parts of none.pkl")
+@pytest.mark.parametrize(
+    "key", ["threads", "logger", "versions", "start_epoch", "elapsed_steps", "time_queue", "t"]
+)
+def test_no_name_alone_excuses_a_difference(key: str) -> None:
+    """A state of the user's own counts under any name that parts of the process have elsewhere."""
+    assert len(compared({key: {"x": 1}}, {key: {"x": 2}}).differences) == 1
 
 
-def test_each_process_has_its_own_hash_seed() -> None:
-    """A snapshot that records the seed of hashing is exact where only that seed differs: each process is given another."""
-    pytest.importorskip("rlx_snapshot", reason="rlx-snapshot is not installed")
-    for name, seed, flags in (("a", "1", None), ("b", "2", None), ("c", "1", "--fast")):
-        Path(name).mkdir()
-        process = {"$PYTHONHASHSEED": seed, "$XLA_FLAGS": flags}
-        Path(name, "params.pkl").write_bytes(pickle.dumps({"process": process}))
-    (seeds,) = compare_snapshots(Path("a"), Path("b"))
-    (flags_differ,) = compare_snapshots(Path("a"), Path("c"))
-    assert seeds.difference is None
-    assert flags_differ.difference == "params.pkl: .process['$XLA_FLAGS']"
+@pytest.mark.parametrize(
+    ("record", "other"),
+    [
+        ({"return_queue": [], "length_queue": [], "time_queue": [0.1]}, {"time_queue": [0.2, 0.3]}),
+        ({"return_queue": [], "length_queue": [], "episode_start_time": 1.5}, {"episode_start_time": 2.5}),
+        ({"episode_returns": [], "episode_lengths": [], "t_start": 1.5}, {"t_start": 2.5}),
+        ({"r": 3.0, "l": 5, "t": 0.1}, {"t": 0.2}),
+        ({"gates": {}, "last_save_step": -1, "files": {"a.csv": 7}}, {"files": {"a.csv": 8, "b": 1}}),
+        ({"rows": 3, "sent": 2, "run_id": "abc"}, {"run_id": "xyz"}),
+        ({"n_epochs": 3, "pause_for_plot": False, "start_epoch": 0}, {"start_epoch": 2}),
+        ({"$PYTHONHASHSEED": "1"}, {"$PYTHONHASHSEED": "2"}),
+    ],
+)
+def test_what_belongs_to_the_process_is_known_by_what_stands_beside_it(
+    record: dict[str, object], other: dict[str, object]
+) -> None:
+    """Clocks and positions do not count, under whatever key their object lies, and are said."""
+    (changed,) = other
+    found = compared({"mine": [record]}, {"mine": [{**record, **other}]})
+    assert found.differences == []
+    assert changed in found.compared
+    rest = {name: 9 for name in record if name not in other} or {"$XLA_FLAGS": 9}
+    Path("b/params.pkl").write_bytes(pickle.dumps({"mine": [{**record, **other, **rest}]}))
+    assert compare_snapshots(Path("a"), Path("b"))[0].differences
+
+
+def test_missing_parts_count() -> None:
+    """A key that only one of the runs has is a difference; one object that another run has twice is none."""
+    shared = [1, 2]
+    assert compared({"a": shared, "b": shared}, {"a": [1, 2], "b": [1, 2]}).differences == []
+    Path("b/params.pkl").write_bytes(pickle.dumps({"a": [1, 2], "b": [1, 3]}))
+    (one,) = compare_snapshots(Path("a"), Path("b"))[0].differences
+    assert one == "params.pkl: .b[1] is 2 in the unbroken run, 3 in the broken one"
+    Path("b/params.pkl").write_bytes(pickle.dumps({"a": shared}))
+    assert any(".b is" in each for each in compare_snapshots(Path("a"), Path("b"))[0].differences)
+
+
+def test_ignored_parts_are_said() -> None:
+    """A pattern covers a part and all in it; one that covers nothing is said too."""
+    ignored = Ignored([".clock", ".x?", ".none"])
+    compared({"clock": {"a": 1.0}, "x1": 1, "w": 1}, {"clock": {"a": 2.0}, "x1": 2, "w": 2})
+    (found,) = compare_snapshots(Path("a"), Path("b"), ignored)
+    assert found.differences == ["params.pkl: .w is 1 in the unbroken run, 2 in the broken one"]
+    assert ignored.in_words() == [
+        ".clock.a (--ignore '.clock')",
+        ".x1 (--ignore '.x?')",
+        "nothing: no difference is named '.none'",
+    ]
 
 
 def test_only_times_are_left_out() -> None:
@@ -126,7 +170,10 @@ def test_only_times_are_left_out() -> None:
             f"epoch,total_timesteps,EpochTime,steps_per_second\n0,{count},{count},{count}"
         )
     found = compare_logs(Path("a"), Path("b"))
-    assert str(found.difference).startswith("total_timesteps differs first at step 0")
+    assert [each.partition(":")[0] for each in found.differences] == [
+        "total_timesteps differs first at step 0"
+    ]
+    assert compare_logs(Path("a"), Path("b"), Ignored(["total_*"])).differences == []
     assert found.compared == "2 logged values, bit by bit, but not EpochTime, steps_per_second"
 
 
@@ -137,21 +184,29 @@ def test_equal_and_missing_snapshots() -> None:
         Path(name, "params.pkl").write_bytes(b"same")
     Path("b/itr_1.pkl").touch()
     first, second = compare_snapshots(Path("a"), Path("b"))
-    assert first.difference == "itr_1.pkl was saved by the broken run only"
-    assert second == ("params.pkl, byte by byte", None)
+    assert first.differences == ["itr_1.pkl was saved by the broken run only"]
+    assert second == ("params.pkl, byte by byte", ())
 
 
-def test_the_first_difference_is_named(capsys: pytest.CaptureFixture[str]) -> None:
-    """A script that loses a few bits of its state is found out, with tag and step."""
-    assert main(["verify-resume", "--kills", "2", str(script("round(value, 12)"))]) == 1
-    assert "not exact: AverageReturn differs first at step" in capsys.readouterr().out
+def test_all_differences_are_named(capsys: pytest.CaptureFixture[str]) -> None:
+    """A script that loses a few bits of its state is found out, with tag and step and in its snapshot."""
+    command = ["verify-resume", "--kills", "2"]
+    assert main([*command, str(script("round(value, 12)"))]) == 1
+    said = capsys.readouterr().out
+    assert "not exact: AverageReturn differs first at step" in said
+    assert "not exact: params.pkl: [1] is " in said
+    assert (
+        main([*command, "--ignore", "AverageReturn", "--ignore", "[[]1]", str(script("round(value, 12)"))])
+        == 0
+    )
+    assert "ignored: AverageReturn (--ignore 'AverageReturn')" in capsys.readouterr().out
 
 
 def test_a_script_that_ends_too_soon_is_not_verified() -> None:
     """Without a kill there is no verdict."""
     found = verify_resume(script("value"), ["--n-epochs", "0"], Path("runs"))
     assert found.kills == 0
-    assert "nothing was verified" in str(found.difference)
+    assert "nothing was verified" in found.differences[0]
 
 
 def test_a_script_that_fails_says_so() -> None:

@@ -59,6 +59,13 @@ def _add_running(commands: "Commands") -> None:
         "verify-resume", help="kill and resume a script; say whether it continues exactly"
     )
     command.add_argument("--kills", type=int, default=3, help="interruptions (3)")
+    command.add_argument(
+        "--ignore",
+        action="append",
+        default=[],
+        metavar="PATTERN",
+        help="tag of the logs, or part of the snapshots, that does not count, such as '.env.clock*'; may be repeated",
+    )
     command.add_argument("--folder", type=Path, help="where to keep both runs; a temporary folder by default")
     command.add_argument("script", type=Path)
     command.add_argument("arguments", nargs=argparse.REMAINDER, help="arguments of the script")
@@ -79,11 +86,14 @@ def _verify(args: argparse.Namespace) -> int:
 
     with tempfile.TemporaryDirectory(prefix="rlx-verify-") as temporary:
         folder = args.folder or Path(temporary)
-        found = verify_resume(args.script, args.arguments, folder, kills=args.kills)
+        found = verify_resume(args.script, args.arguments, folder, kills=args.kills, ignore=args.ignore)
     for compared in found.compared:
         print(f"compared: {compared}")
-    if found.difference:
-        print(f"not exact: {found.difference}")
+    for ignored in found.ignored:
+        print(f"ignored: {ignored}")
+    for difference in found.differences:
+        print(f"not exact: {difference}")
+    if found.differences:
         return 1
     print(
         f"exact: what was compared is as in a run that was never interrupted, after {_kills(found.kills, args.kills)}"
