@@ -1,7 +1,7 @@
 """``wrap_experiment``: a function becomes an experiment whose every call is a recorded run."""
 
 import sys
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import update_wrapper
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, cast, overload
@@ -12,9 +12,12 @@ from rlx_experiment._notebook import shell
 from rlx_experiment._options import Options
 from rlx_experiment._pickling import dump
 from rlx_experiment._runs.identity import find, qualified_name
+from rlx_experiment._runs.rundir import local_path
 
 if TYPE_CHECKING:
     import inspect
+
+    import optuna
 
     from rlx_experiment._sweeps.jobs import JobResult
     from rlx_experiment._sweeps.sweep import Launcher
@@ -130,6 +133,55 @@ class ExperimentTemplate(Experiment):
 
         chosen = launcher or Local(jobs=jobs, gpus=gpus)
         return run_sweep(self, points, launcher=chosen, log_dir=log_dir, progress=progress)
+
+    def search(
+        self,
+        study: "optuna.Study",
+        space: "Callable[[Any], Mapping[str, Any]]",
+        *,
+        n_trials: int,
+        metric: str | None = None,
+        jobs: int | Literal["auto"] = "auto",
+        launcher: "Launcher | None" = None,
+        log_dir: str | Path | None = None,
+        progress: bool = True,
+    ) -> "list[JobResult]":
+        """Run trials of a study of Optuna, each in a process and folder of its own, and tell it their scores.
+
+        Launched again on a study in a storage, a search continues: runs that were killed resume, and no point is asked
+        twice. A run that the study's pruner gives up is stopped, by the rows that it logs.
+
+        Args:
+            study: Made by ``optuna.create_study(direction="maximize", ...)``; its storage makes it last.
+            space: Makes the arguments of a run: ``lambda trial: {"lr": trial.suggest_float("lr", 1e-5, 1e-2)}``.
+            n_trials: Trials that the study shall have in the end, those of earlier searches included.
+            metric: Tag of the score, or its end; a return by default. A run's score is the mean of its last ten values.
+            jobs: Runs at once, of the local launcher.
+            launcher: Where the runs go, instead of ``Local(jobs=jobs)``; other launchers get all trials at once.
+            log_dir: Folder of the runs and of the sampler's state; ``data/local/<prefix>/<name>_search`` by default.
+            progress: Whether to show on standard error how far the search is.
+
+        Returns:
+            A result for each run of this search.
+
+        Raises:
+            MissingExtraError: optuna is not installed: ``pip install 'rlx-experiment[search]'``.
+        """
+        from rlx_experiment._sweeps.pool import Local
+        from rlx_experiment._sweeps.search import run_search
+
+        named = self.options.updated({"log_dir": None, "name_parameters": None})
+        folder = local_path(log_dir) if log_dir else self.folder(named, {}, {})
+        return run_search(
+            self,
+            study,
+            space,
+            n_trials=n_trials,
+            metric=metric,
+            launcher=launcher or Local(jobs=jobs),
+            folder=folder if log_dir else folder.with_name(f"{folder.name}_search"),
+            progress=progress,
+        )
 
     def main(self, argv: Sequence[str] | None = None) -> None:
         """Run the experiment from the command line and exit.

@@ -20,6 +20,12 @@ LAST: Final = 10
 Read = Callable[[RunSummary], Mapping[str, Curve]]
 
 
+def final_score(curve: Curve) -> float:
+    """Return the mean of the last values of a curve; not a number where one of them is none, or there are none."""
+    values = curve[1][-LAST:]
+    return float(np.mean(values)) if len(values) and np.isfinite(values).all() else float("nan")
+
+
 class Member(NamedTuple):
     """A run in a group."""
 
@@ -30,8 +36,7 @@ class Member(NamedTuple):
 
     def score(self, metric: str) -> float:
         """Return the mean of the last values of `metric`; not a number where one of them is none, or there are none."""
-        values = self.curves[metric][1][-LAST:] if metric in self.curves else np.array([])
-        return float(np.mean(values)) if len(values) and np.isfinite(values).all() else float("nan")
+        return final_score(self.curves[metric]) if metric in self.curves else float("nan")
 
     def why_no_score(self, metric: str) -> str:
         """Return why the run has no score; empty if it has one."""

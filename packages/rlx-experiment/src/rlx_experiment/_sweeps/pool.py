@@ -2,7 +2,7 @@
 
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, NamedTuple
@@ -41,11 +41,11 @@ class Local:
         if self.retries < 0:
             raise ValueError(f"retries should be at least 0, not {self.retries!r}")
 
-    def run(self, template: Experiment, jobs: Sequence[Job], on_end: OnEnd) -> None:
-        """Run `jobs` of `template` to their ends."""
+    def run(self, template: Experiment, jobs: Iterable[Job], on_end: OnEnd) -> None:
+        """Run `jobs` of `template` to their ends; each is asked for when there is a free place for it."""
         gpus = visible_gpus() if self.gpus == "auto" else [str(gpu) for gpu in self.gpus]
         places = (len(gpus) or os.cpu_count() or 1) if self.jobs == "auto" else self.jobs
-        packed = [pack_job(template, job) for job in jobs]
+        packed = (pack_job(template, job) for job in jobs)
         with StopRequest() as stop, ForkServer() if self.fork else Spawner() as server:
             _Schedule(packed, places, gpus, self.retries, server, on_end).run(stop)
 
@@ -70,18 +70,19 @@ class _Schedule:
 
     def __init__(
         self,
-        packed: Sequence[bytes],
+        packed: Iterator[bytes],
         places: int,
         gpus: Sequence[str],
         retries: int,
         server: "ForkServer | Spawner",
         on_end: OnEnd,
     ) -> None:
-        self._packed = packed
-        self._waiting = list(reversed(range(len(packed))))
+        self._more = enumerate(packed)
+        self._packed: dict[int, bytes] = {}
+        self._again: list[int] = []
         self._free = [_Place(i, gpus[i % len(gpus)] if gpus else None) for i in reversed(range(places))]
         self._running: dict[int, _Place] = {}
-        self._tries = [0] * len(packed)
+        self._tries: dict[int, int] = {}
         self._retries = retries
         self._server = server
         self._on_end = on_end
@@ -89,25 +90,37 @@ class _Schedule:
     def run(self, stop: StopRequest) -> None:
         """Run until every job has ended, or those under way have, after a request to stop."""
         told = False
-        while self._running or (self._waiting and not stop.requested):
+        while True:
             if stop.requested and not told:
                 self._server.stop_jobs()
                 told = True
-            while self._waiting and self._free and not stop.requested:
-                self._start(self._waiting.pop())
+            while self._free and not stop.requested and (index := self._next()) is not None:
+                self._start(index)
+            if not self._running:
+                return
             ended = self._server.next_end(timeout=0.2)
             if ended is not None:
                 self._end(*ended)
 
+    def _next(self) -> int | None:
+        """Return a job to start: one that is tried again, or the next one; None if there is none."""
+        if self._again:
+            return self._again.pop()
+        for index, packed in self._more:
+            self._packed[index] = packed
+            return index
+        return None
+
     def _start(self, index: int) -> None:
         place = self._running[index] = self._free.pop()
-        self._tries[index] += 1
+        self._tries[index] = self._tries.get(index, 0) + 1
         environment = {} if place.gpu is None else {"CUDA_VISIBLE_DEVICES": place.gpu}
         self._server.start(index, self._packed[index], environment)
 
     def _end(self, index: int, code: int) -> None:
         self._free.append(self._running.pop(index))
         if code not in (FINISHED, STOPPED, LIVE, RAISED) and self._tries[index] <= self._retries:
-            self._waiting.append(index)
+            self._again.append(index)
         else:
+            del self._packed[index]
             self._on_end(index, code, self._tries[index])
