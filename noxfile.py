@@ -40,7 +40,9 @@ TORCH_PYTHON = "3.11"
 TORCH = os.environ.get("RLX_TORCH", "torch==2.13.0+cpu")
 # Extras that bring a hundred libraries; a session of their own tests what they are for.
 TRACKERS = ["mlflow", "trackio"]
+CLIENTS = ["sb3"]
 CI = "CI" in os.environ
+SB3 = "stable-baselines3==2.9.2"
 INTEGRATION = ROOT / "tests-integration"
 ELSEWHERE = ("--ignore", INTEGRATION / "clients", "--ignore", INTEGRATION / "test_slurm.py")
 """Tests that have sessions of their own."""
@@ -208,7 +210,7 @@ def everything(*, torch: bool, tests: bool = True, editable: bool = False) -> li
         chosen = [
             name
             for name, needs in extras.items()
-            if name not in TRACKERS and (torch or not any(map(needs_torch, needs)))
+            if name not in {*TRACKERS, *CLIENTS} and (torch or not any(map(needs_torch, needs)))
         ]
         listed = f"[{','.join(chosen)}]" if chosen else ""
         args += ["-e", f"{pyproject(package).parent}{listed}"] if editable else [f"{package}{listed}"]
@@ -360,6 +362,7 @@ def types(session: nox.Session) -> None:
         "pyright[nodejs]==1.1.414",
         "types-psutil",
         "nox",
+        SB3,
         *everything(torch=True, editable=True),
     )
     python = str(pathlib.Path(session.bin) / "python")
@@ -547,8 +550,8 @@ def trackers(session: nox.Session) -> None:
 @nox.session(python=TORCH_PYTHON, venv_backend="uv", requires=["wheels"], default=False, tags=["ci"])
 def sb3(session: nox.Session) -> None:
     """Our parts in the hands of Stable-Baselines3."""
-    check_client(session, "stable-baselines3==2.9.2", "test_sb3_*.py")
-    run_pytest(session, "-k", "coming-from-stable", INTEGRATION / "test_docs.py")
+    check_client(session, SB3, "test_sb3_*.py")
+    run_pytest(session, "-k", "stable-baselines3", INTEGRATION / "test_docs.py")
 
 
 @nox.session(python=TORCH_PYTHON, venv_backend="uv", requires=["wheels"], default=False, tags=["ci"])

@@ -4,6 +4,7 @@ Usage: mutants.py NAME SCRIPT [ARGUMENT...]
 """
 
 import copy
+import importlib
 import os
 import runpy
 import signal
@@ -196,6 +197,31 @@ def buffer_pointer_lost() -> None:
     original = replace(InPlace, "write", write)
 
 
+def attribute_lost(name: str) -> Callable[[], None]:
+    """Objects with an attribute of this name keep the value that they have where the run continues."""
+
+    def mutate() -> None:
+        def write(self: Any) -> None:
+            found = [pair for pair in self._pairs if name in getattr(pair[2], "__dict__", {})]
+            for _, live, saved in found:
+                saved.__dict__[name] = getattr(live, name)
+            original(self)
+
+        original = replace(InPlace, "write", write)
+
+    return mutate
+
+
+def sb3_state_lost(module: str, owner: str, method: str) -> Callable[[], None]:
+    """A part of a run of Stable-Baselines3 is not given back."""
+
+    def mutate() -> None:
+        loaded = importlib.import_module(f"rlx_runner.sb3.{module}")
+        replace(vars(loaded)[owner], method, nothing)
+
+    return mutate
+
+
 MUTANTS: Final[Mapping[str, Callable[[], None]]] = {
     "seed-reset-at-restore": seed_reset_at_restore,
     "no-python-random-state": without_random_state("python"),
@@ -211,6 +237,12 @@ MUTANTS: Final[Mapping[str, Callable[[], None]]] = {
     "parts-not-written": parts_not_written,
     "no-generators-of-environments": without_pairs(np.random.BitGenerator),
     "buffer-pointer-lost": buffer_pointer_lost,
+    "sb3-buffer-pointer-lost": attribute_lost("pos"),
+    "sb3-normalizer-lost": attribute_lost("returns"),
+    "sb3-best-lost": attribute_lost("best_mean_reward"),
+    "sb3-texts-lost": sb3_state_lost("_texts", "TextLogs", "load"),
+    "sb3-events-not-cut": sb3_state_lost("_events", "EventFiles", "load"),
+    "sb3-workers-lost": sb3_state_lost("_workers", "Workers", "load_state_dict"),
 }
 
 if __name__ == "__main__":

@@ -18,6 +18,7 @@ PACKAGES: Final = (
     "rlx_experiment",
     "rlx_sampler",
     "rlx_runner",
+    "rlx_runner.sb3",
     "rlx_persistence",
     "rlx_logging",
 )
@@ -27,7 +28,10 @@ PLAIN: Final = (bool, int, float, str, bytes, type(None), tuple)
 def lines() -> Iterator[str]:
     """Describe every name that a package exports and whose libraries are here."""
     for package in PACKAGES:
-        module = importlib.import_module(package)
+        try:
+            module = importlib.import_module(package)
+        except ModuleNotFoundError:
+            continue
         for name in sorted(module.__all__):
             try:
                 thing = getattr(module, name)

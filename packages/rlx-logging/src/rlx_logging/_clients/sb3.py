@@ -22,7 +22,7 @@ def sb3_writer(logger: BaseLogger) -> Any:
     Tags are SB3's: at every dump the keys of one scope (``train``, ``rollout`` ...) are one row over
     ``<scope>/timesteps``; a key without a slash is in the scope ``info``. Texts, pictures, figures, films
     and arguments are logged as such. Values recorded with ``exclude="rlx"`` are left out. Closing SB3's
-    logger finalizes `logger`.
+    logger finalizes `logger`, whose state the format offers too, for a resume.
 
     Args:
         logger: Where rows go.
@@ -53,6 +53,10 @@ def sb3_writer(logger: BaseLogger) -> Any:
         def close(self) -> None:
             """Finalize the logger."""
             logger.finalize()
+
+        def __getattr__(self, name: str) -> Any:
+            """Offer what the logger offers: its state, for one."""
+            return getattr(logger, name)
 
     return Writer()
 

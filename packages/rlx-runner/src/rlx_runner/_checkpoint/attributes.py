@@ -5,6 +5,8 @@ from collections.abc import Iterator
 from typing import Any, TypeGuard
 
 _WORD = object.__basicsize__ // 2
+_GONE_ROUND = ("EzPickle", "VecNormalize", "HerReplayBuffer")
+"""Classes that leave state out of their pickles: a snapshot has all of it, whatever they say."""
 _CODE = (
     type,
     types.FunctionType,
@@ -61,7 +63,7 @@ def is_pickled_whole(cls: type) -> bool:
         if base in (object, types.SimpleNamespace):
             return True
         if "__getstate__" in own:
-            return base.__name__ == "EzPickle"  # a snapshot goes round that one
+            return base.__name__ in _GONE_ROUND
         if "__reduce__" in own or "__reduce_ex__" in own:
             return False
     return True

@@ -3,7 +3,7 @@
 import inspect
 from collections.abc import Callable, Generator, Iterator, Mapping
 from os import PathLike
-from typing import Any, TypeVar
+from typing import Any, NoReturn, TypeVar
 
 from rlx_protocols import Logger, SnapshotConfigLike, SnapshotStore
 from rlx_runner._checkpoint.content import Content
@@ -71,6 +71,7 @@ class Checkpoint:
         self._restored: Mapping[str, Any] | None = None
         self._carried: Any = None
         self._looked = False
+        self._loaded: tuple[int | str, Any] | None = None
         self._steps_done = 0
         self._random: Mapping[str, Any] | None = None
         self._exactness = Exactness()
@@ -117,15 +118,25 @@ class Checkpoint:
         """
         self._looked = True
         directory = self._snapshots.directory
-        try:
-            saved = self._snapshots.load(directory, step)
-        except self._snapshots.absent:
-            if step not in ("last", "first"):
-                raise
+        saved, self._loaded = self._load(step), None
+        if saved is None:
             rewind_logs(self._logger, {}, from_dir=directory, own_dir=directory)
             return None
         self._take_over(saved, directory, allow_statistical=allow_statistical)
         return self._steps_done
+
+    def peek(self, part: str, step: int | str = "last") -> Any:
+        """Return one part as a snapshot has it, and change nothing; None where there is no snapshot yet.
+
+        Args:
+            part: Its name.
+            step: "last", "first" or how many steps were done.
+        """
+        saved = self._load(step)
+        if saved is None or part not in saved["parts"]:
+            return None
+        held = saved["parts"][part]
+        return held.get("object", held.get("state_dict"))
 
     def steps(self, n: int, *, every: int = 1, check: int = 0, ignore: tuple[str, ...] = ()) -> Iterator[int]:
         """Yield the number of each step that is still to be done, and save after every `every`-th and the last.
@@ -154,6 +165,7 @@ class Checkpoint:
     def save(self, steps_done: int) -> None:
         """Save the run as it stands after `steps_done` steps, if the snapshot mode keeps that number."""
         self._look()
+        self._loaded = None
         self._steps_done = steps_done
         if self._snapshots.wanted(steps_done):
             self._snapshots.save(steps_done, self._content.state(steps_done))
@@ -177,7 +189,7 @@ class Checkpoint:
                     first = twice.stop
                 for step in range(first, n):
                     if stop.requested:
-                        self._end_early(step, n)
+                        self.stop(step, n)
                     yield step
                     if (step + 1) % every == 0:
                         self.save(step + 1)
@@ -197,8 +209,14 @@ class Checkpoint:
         if self._snapshots.newest != steps_done:
             self.save(steps_done)
 
-    def _end_early(self, step: int, n: int) -> None:
+    def stop(self, step: int, n: int) -> NoReturn:
+        """End the run before step `step` of `n`, as it was asked to: save it, and say where it continues.
+
+        Raises:
+            TrainingStopped: Always.
+        """
         self._save_once(step)
+        self.wait()
         message = f"Stopped after {step} of {n} steps. " + (
             f"It resumes there from {self._snapshots.directory}."
             if self._snapshots.newest == step
@@ -211,20 +229,34 @@ class Checkpoint:
         if not self._looked:
             self.restore()
 
-    def _take_over(self, saved: Any, directory: str, *, allow_statistical: bool) -> None:
+    def _load(self, step: int | str) -> Any:
+        """Return the content of a snapshot, None where there is none; what was only looked at is kept for a restore."""
+        if self._loaded is not None and self._loaded[0] == step:
+            return self._loaded[1]
+        directory = self._snapshots.directory
+        try:
+            saved = self._snapshots.load(directory, step)
+        except self._snapshots.absent:
+            if step not in ("last", "first"):
+                raise
+            return None
         if not isinstance(saved, Mapping) or "parts" not in saved:
             raise ValueError(
                 f"the snapshot in {directory} was not made by a Checkpoint; LocalRunner.restore() and "
                 "Snapshotter.load() read others."
             )
-        exact: Any = known(saved["exact"])  # pyright: ignore[reportUnknownArgumentType]
+        self._loaded = step, saved  # pyright: ignore[reportUnknownMemberType]
+        return saved  # pyright: ignore[reportUnknownVariableType]
+
+    def _take_over(self, saved: Any, directory: str, *, allow_statistical: bool) -> None:
+        exact: Any = known(saved["exact"])
         exactness = judge_exact(exact, self._snapshots.changed_libraries)
         for reason in exact["reasons"]:
             exactness = exactness.lowered(Grade(reason[0]), reason[1])
         require_allowed(exactness, allow_statistical=allow_statistical)
         exactness, changed = match_process(exactness, exact)
-        carried = self._content.parts.give_back(saved["parts"], saved["variables"], strict=True)  # pyright: ignore[reportUnknownArgumentType]
-        done = int(saved["steps_done"])  # pyright: ignore[reportUnknownArgumentType]
+        carried = self._content.parts.give_back(saved["parts"], saved["variables"], strict=True)
+        done = int(saved["steps_done"])
         self._exactness = rewind_to(
             exact, done, exactness, self._logger, self._snapshots, directory, exact["seed"]
         )

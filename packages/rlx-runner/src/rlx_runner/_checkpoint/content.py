@@ -7,7 +7,7 @@ from rlx_runner._checkpoint.parts import Parts
 from rlx_runner._checkpoint.variables import Variables
 from rlx_runner._commit import gather, rewind_logs
 from rlx_runner._exactness import Grade
-from rlx_runner._offers import stateful
+from rlx_runner._offers import graded, stateful
 from rlx_runner._random import get_seed, restore_random
 
 NO_POSITION = "the logger has no position to go back to: rows after the snapshot are written twice"
@@ -68,6 +68,10 @@ class Content:
         return whole, [*self.parts, self._logger]
 
     def _reasons(self) -> list[tuple[str, str]]:
+        known = [part for part in self.parts if stateful(part) is not None and graded(part) is not None]
+        reasons = [
+            (part.exactness.grade.value, reason) for part in known for reason in part.exactness.reasons
+        ]
         if self._logger is None or stateful(self._logger) is not None:
-            return []
-        return [(Grade.SAME_STREAMS.value, NO_POSITION)]
+            return reasons
+        return [*reasons, (Grade.SAME_STREAMS.value, NO_POSITION)]

@@ -6,7 +6,7 @@ from typing import Any
 from rlx_runner._checkpoint.inplace import InPlace
 from rlx_runner._checkpoint.kinds import is_frozen, kind_of
 from rlx_runner._checkpoint.structure import disagreements
-from rlx_runner._offers import is_saved_whole, stateful, unwrapped
+from rlx_runner._offers import is_saved_whole, method, stateful, unwrapped
 from rlx_runner._state import by_name
 
 
@@ -71,6 +71,9 @@ class Parts:
         elif "object" in saved:
             for path, live, other in places.pair(name, part, saved["object"]):
                 yield from disagreements(path, live, other)
+        else:
+            objections = method(part, "disagreements")
+            yield from () if objections is None else objections(saved["state_dict"])
 
     def _missing(self, saved: Mapping[str, Any]) -> Iterator[str]:
         yield from (f"{name} is not in the snapshot" for name in self._parts if name not in saved)
