@@ -221,7 +221,7 @@ class TestErrors:
         """An error in the vector environment names all that ran side by side; another one goes on."""
         sampler = sample(lambda: build(Falling), Zero())
         with pytest.raises(
-            EpisodeError, match=r"the vector environment's step raised .*the counter fell"
+            EpisodeError, match=r"the vector environment's step 1 raised .*the counter fell"
         ) as caught:
             sampler.obtain_samples(0, 9, None)
         assert len(caught.value.keys) == N_ENVS

@@ -9,7 +9,7 @@ from rlx_sampler._exactness import WorkerProfile
 from rlx_sampler._keys import CallKey, EpisodeKey
 from rlx_sampler._ledger import Ledger
 from rlx_sampler._workers.setups import Setup
-from rlx_sampler._workers.worker import Worker
+from rlx_sampler._workers.worker import Wanted, Worker
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +72,14 @@ class LedgerLease:
     call: CallKey
     worker: int
 
+    def take_all(self) -> Wanted | None:
+        """Take the whole call, where the ledger has one worker."""
+        return self.ledger.take_all(self.call)
+
+    def next_indices(self, count: int) -> range | None:
+        """Take the next `count` episodes at once, where the ledger has one worker."""
+        return self.ledger.lease_range(count)
+
     def next_key(self) -> EpisodeKey | None:
         """Return the next key that the ledger wants from the worker."""
         index = self.ledger.lease(self.worker)
@@ -87,6 +95,12 @@ class OneEpisode:
     """A lease that ends with the keys it was given."""
 
     keys: list[EpisodeKey]
+
+    def take_all(self) -> None:
+        """Take no whole call: there are only these keys."""
+
+    def next_indices(self, count: int) -> None:
+        """Take no several episodes at once."""
 
     def next_key(self) -> EpisodeKey | None:
         """Return the next key, and forget it."""

@@ -8,6 +8,8 @@ from typing import Final
 
 from rlx_sampler._batches.recorded import Harvest, Part
 from rlx_sampler._errors import EpisodeError
+from rlx_sampler._keys import CallKey
+from rlx_sampler._workers.worker import Wanted
 
 EPISODES_AT_FIRST: Final = 4
 """Episodes a worker that are started while nothing is known of their length."""
@@ -41,6 +43,10 @@ class Ledger:
     _out: set[int] = field(default_factory=set[int])
     _done: dict[int, Part] = field(default_factory=dict[int, Part])
     _failed: dict[int, EpisodeError] = field(default_factory=dict[int, EpisodeError])
+    _kept: list[Part] = field(default_factory=list[Part])
+    """The prefix."""
+    is_taken_whole: bool = False
+    """Whether one worker finds out by itself what is enough."""
     _prefix: int = 0
     _prefix_steps: int = 0
     _done_steps: int = 0
@@ -74,8 +80,9 @@ class Ledger:
         """Return a guess at the length of an episode; by the first one, few episodes are enough."""
         if self.mean_length:
             return self.mean_length
-        if self._done:
-            return self._done_steps / len(self._done)
+        n_done = self._prefix + len(self._done)
+        if n_done:
+            return self._done_steps / n_done
         return n_steps / (EPISODES_AT_FIRST * self.n_sharing)
 
     def lease(self, worker: int = 0) -> int | None:
@@ -117,6 +124,33 @@ class Ledger:
         usual = len(self._out) * self._usual_length(n_steps)
         return self._done_steps + max(usual, sum(self._under_way.values()) + usual / 2)
 
+    def take_all(self, call: CallKey) -> Wanted | None:
+        """Lease the whole call, where only one worker has a part in it and nothing is out."""
+        if self.n_workers not in (None, 1) or self._next or self._back:
+            return None
+        self.is_taken_whole = True
+        return Wanted(call, self.n_steps, self.n_episodes, self.mean_length)
+
+    def lease_range(self, count: int) -> range | None:
+        """Return the next `count` indices, where only one worker has a part in the call and all are wanted."""
+        first = self._next.get(0, 0)
+        is_wanted = self.n_episodes is not None and first + count <= self.n_episodes
+        if self.n_workers not in (None, 1) or self._back or not is_wanted:
+            return None
+        self._next[0] = first + count
+        indices = range(first, first + count)
+        self._out.update(indices)
+        return indices
+
+    def _add_next(self, harvest: Harvest) -> None:
+        """Take back the episodes that follow on the prefix, all at once."""
+        whole = Part.of_all(harvest.recorded)
+        self._kept.append(whole)
+        self._prefix += len(harvest.indices)
+        self._prefix_steps += whole.n_steps
+        self._done_steps += whole.n_steps
+        self._out.difference_update(harvest.indices)
+
     def add(self, index: int, episode: Part) -> None:
         """Take back a finished episode.
 
@@ -135,6 +169,9 @@ class Ledger:
             EpisodeError: If the prefix now reaches an episode that failed.
         """
         self._under_way[worker] = harvest.under_way
+        if isinstance(harvest.indices, range) and harvest.indices.start == self._prefix:
+            self._add_next(harvest)
+            return
         for index, part in zip(harvest.indices, harvest.parts(), strict=True):
             self.add(index, part)
 
@@ -150,7 +187,8 @@ class Ledger:
 
     def _advance(self) -> None:
         while not self.is_enough and self._prefix in self._done:
-            self._prefix_steps += self._done[self._prefix].n_steps
+            self._kept.append(self._done.pop(self._prefix))
+            self._prefix_steps += self._kept[-1].n_steps
             self._prefix += 1
         if not self.is_enough and self._prefix in self._failed:
             raise self._failed[self._prefix]
@@ -164,4 +202,4 @@ class Ledger:
 
     def kept(self) -> list[Part]:
         """Return the episodes of the prefix, in order."""
-        return [self._done[index] for index in range(self._prefix)]
+        return self._kept

@@ -82,6 +82,8 @@ class LocalEngine:
             for harvest in self._worker(number).run(LedgerLease(ledger, call, number)):
                 ledger.add_all(harvest, number)
         except EpisodeError as error:
+            if ledger.is_taken_whole:
+                raise
             ledger.fail(error.keys[0].episode, error)
             ledger.give_back()
 

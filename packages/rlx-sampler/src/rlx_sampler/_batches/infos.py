@@ -48,6 +48,19 @@ def _copy(value: Any) -> Any:
     return copy.deepcopy(value)
 
 
+def freeze_values(values: Array) -> Array:
+    """Return the values of several lanes, copied where they are objects, which may be changed later."""
+    if not values.dtype.hasobject:
+        return values
+    flat: list[Any] = list(values.flat)
+    return _objects([value if isinstance(value, IMMUTABLE) else _copy(value) for value in flat])
+
+
+def column_of(values: Array, present: Array | None) -> InfoColumn:
+    """Return a column of values that were recorded as an array, as numbers where objects are numbers."""
+    return InfoColumn(_to_array(list(values)) if values.dtype.hasobject else values, present)
+
+
 def to_columns(infos: Sequence[Info]) -> Columns:
     """Turn one info dict a step into one column a name."""
     if not any(infos):

@@ -57,8 +57,24 @@ class Actor(Protocol):
         """Let the policy forget what it remembers of `lane`: an episode begins there."""
         ...
 
+    def use_many(self, lanes: Array, call: CallKey, episodes: Array) -> None:
+        """Draw the noise of `lanes` for episodes of `call` from now on, from their first steps."""
+        ...
+
+    def rest_many(self, lanes: Array) -> None:
+        """Draw no noise for `lanes` until they are used again."""
+        ...
+
+    def forget_many(self, lanes: Array) -> None:
+        """Let the policy forget what it remembers of `lanes`."""
+        ...
+
     def act(self, observations: ArrayTree, n_lanes: int) -> Answer:
         """Choose actions for a stack of observations, (n_rows, ...): for the first `n_lanes` at least."""
+        ...
+
+    def act_for(self, observations: ArrayTree, lanes: Array) -> tuple[Answer, Array | None]:
+        """Choose actions for some lanes; see :meth:`BatchedActor.act_for`."""
         ...
 
 
@@ -105,6 +121,47 @@ class BatchedActor:
         else:
             self._reset()
 
+    def use_many(self, lanes: Array, call: CallKey, episodes: Array) -> None:
+        """Let the row of each lane draw the noise of its episode of `call`."""
+        self._noise.begin_many(lanes, call, episodes)
+
+    def forget_many(self, lanes: Array) -> None:
+        """Let a policy with memory forget the rows of these lanes; reset one without."""
+        if self._reset is None:
+            return
+        if self._remembers:
+            begins = np.zeros(self.n_rows, bool)
+            begins[lanes] = True
+            self._reset(begins)
+        else:
+            self._reset()
+
+    def rest_many(self, lanes: Array) -> None:
+        """Draw no noise for the rows of these lanes."""
+        self._noise.rest(lanes)
+
+    def act_for(self, observations: ArrayTree, lanes: Array) -> tuple[Answer, Array | None]:
+        """Choose actions for some lanes, in as few rows as keep all bits.
+
+        Returns:
+            The answer, and the lane of each of its first rows; None where row i is lane i.
+        """
+        n_rows = self._block
+        while n_rows < len(lanes):
+            n_rows *= 2  # few sizes, since each is tried out once
+        if self._remembers or n_rows >= self.n_lanes:
+            return self.act(observations, self.n_lanes), None
+        padded = np.full(n_rows, lanes[-1])
+        padded[: len(lanes)] = lanes
+        seen = rows(observations, padded)
+        if n_rows == self._block or self._may_merge(self._policy, seen, self._block):
+            parts = [slice(0, n_rows)]
+        else:
+            parts = [slice(at, at + self._block) for at in range(0, n_rows, self._block)]
+        answers = [ask_many(self._policy, rows(seen, part), self._noise.part(padded[part])) for part in parts]
+        self._noise.advance()
+        return _joined(answers), lanes
+
     def act(self, observations: ArrayTree, n_lanes: int) -> Answer:
         """Run the policy on copies that it may keep or change, in as few calls as keep all bits."""
         parts = [
@@ -112,11 +169,7 @@ class BatchedActor:
             for part in self._calls(observations, n_lanes)
         ]
         self._noise.advance()
-        if len(parts) == 1:
-            return parts[0]
-        return Answer(
-            concatenate([part.actions for part in parts]), concatenate([part.infos for part in parts])
-        )
+        return _joined(parts)
 
     def _calls(self, observations: ArrayTree, n_lanes: int) -> list[slice]:
         """Return which rows go into each call of the policy."""
@@ -124,6 +177,12 @@ class BatchedActor:
         if n_blocks > 1 and self._merges is None:
             self._merges = self._may_merge(self._policy, observations, self._block)
         return [self._all] if n_blocks > 1 and self._merges else self._blocks[:n_blocks]
+
+
+def _joined(parts: Sequence[Answer]) -> Answer:
+    if len(parts) == 1:
+        return parts[0]
+    return Answer(concatenate([part.actions for part in parts]), concatenate([part.infos for part in parts]))
 
 
 def _copied(observations: ArrayTree, part: slice) -> ArrayTree:
@@ -148,8 +207,25 @@ class SingleActor:
         del lane
         self._rng = key.streams().rng
 
+    def use_many(self, lanes: Array, call: CallKey, episodes: Array) -> None:
+        """Take the generator of the episode; there is one lane."""
+        for lane, episode in zip(lanes.tolist(), episodes.tolist(), strict=True):
+            self.use(lane, call.episode(episode))
+
     def rest(self, lane: int) -> None:
         """Do nothing: one lane needs no noise in advance."""
+
+    def rest_many(self, lanes: Array) -> None:
+        """Do nothing, as :meth:`rest`."""
+
+    def forget_many(self, lanes: Array) -> None:
+        """Reset the policy; there is one lane."""
+        for lane in lanes.tolist():
+            self.forget(lane)
+
+    def act_for(self, observations: ArrayTree, lanes: Array) -> tuple[Answer, Array | None]:
+        """Ask for the action of the one row."""
+        return self.act(observations, len(lanes)), None
 
     def forget(self, lane: int) -> None:
         """Reset the policy; there is one lane."""

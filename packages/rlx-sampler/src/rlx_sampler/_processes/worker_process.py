@@ -173,6 +173,12 @@ class _Service:
             if not self._is_over:
                 send_object(self._connection, describe(self._round_number, error))
 
+    def take_all(self) -> None:
+        """Take no whole call: other workers have a part in it."""
+
+    def next_indices(self, count: int) -> None:
+        """Take no several episodes at once."""
+
     def next_key(self) -> EpisodeKey | None:
         """Return the key of the next episode to run, or None while there is none."""
         if not self._queue:

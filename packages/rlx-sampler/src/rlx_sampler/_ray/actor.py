@@ -37,6 +37,12 @@ class _Stoppable:
     is_stopped: bool = False
     steps: int = 0
 
+    def take_all(self) -> None:
+        """Take no whole call: other workers have a part in it."""
+
+    def next_indices(self, count: int) -> None:
+        """Take no several episodes at once."""
+
     def next_key(self) -> EpisodeKey | None:
         """Return the next key."""
         if self.is_stopped or not self.indices:

@@ -12,14 +12,14 @@ from rlx_sampler._exactness import WorkerProfile
 from rlx_sampler._global_generators import seeded_globally
 from rlx_sampler._keys import EpisodeKey
 from rlx_sampler._offers import draws_globally, is_policy, no_policy
-from rlx_sampler._policies.acting import build_actor
+from rlx_sampler._policies.acting import Actor, build_actor
 from rlx_sampler._policies.inference import BlockMerging, probe_block
 from rlx_sampler._workers.environments import Environments
 from rlx_sampler._workers.lanes import Lanes
-from rlx_sampler._workers.running import run_one_by_one, run_side_by_side
+from rlx_sampler._workers.running import run_one_by_one, run_side_by_side, run_whole_call
 from rlx_sampler._workers.spaces import Spaces
 from rlx_sampler._workers.stray_draws import RepeatableLease, StrayDrawError
-from rlx_sampler._workers.vector_lanes import lanes_of
+from rlx_sampler._workers.vector_episodes import VectorEpisodes
 from rlx_sampler._workers.worker import Lease, Worker
 
 
@@ -69,7 +69,7 @@ class VecWorker(Worker):
         self.may_merge = BlockMerging()
         self._policy: Any = None
         self.environments = Environments()
-        self._lanes: Lanes | None = None
+        self._lanes: Lanes | VectorEpisodes | None = None
         self.spaces = Spaces([])
         """Of the environments of all lanes."""
         self.has_strays = False
@@ -154,14 +154,20 @@ class VecWorker(Worker):
             env_update, self.n_envs, may_be_vector=self._takes_vectors
         )
 
-    def ready_lanes(self, key: EpisodeKey) -> Lanes:
+    def ready_lanes(self, key: EpisodeKey) -> Lanes | VectorEpisodes:
         """Return the lanes, which are built where there are none; `key` names an episode to try things with."""
         if self._lanes is None:
             with self.built_alike():
                 actor = build_actor(self.policy, self.n_lanes, self.rows_needed(key), self.may_merge)
-                self._lanes = lanes_of(actor, self.environments, self.max_episode_length)
+                self._lanes = self._lanes_for(actor)
                 self.spaces = Spaces(self.environments.all())
         return self._lanes
+
+    def _lanes_for(self, actor: Actor) -> Lanes | VectorEpisodes:
+        vector = self.environments.vector()
+        if vector is None:
+            return Lanes(actor, self.environments.take(actor.n_lanes), self.max_episode_length)
+        return VectorEpisodes(actor, vector, self.max_episode_length)
 
     def built_alike(self) -> AbstractContextManager[None]:
         """Seed the global generators meanwhile, so that every worker builds the same environments."""
@@ -235,12 +241,20 @@ class VecWorker(Worker):
         repeatable = RepeatableLease(lease)
         if not self.is_one_by_one:
             try:
-                yield from run_side_by_side(self, repeatable)
+                yield from self._run_together(lease, repeatable)
                 return
             except StrayDrawError:
                 self.has_strays = True
                 repeatable.take_back()
         yield from run_one_by_one(self, repeatable)
+
+    def _run_together(self, lease: Lease, repeatable: RepeatableLease) -> Iterator[Harvest]:
+        is_vector = self.environments.vector() is not None
+        wanted = lease.take_all() if is_vector else None
+        if wanted is None:
+            yield from run_side_by_side(self, repeatable)
+        else:
+            yield run_whole_call(self, wanted)
 
     def abandon(self) -> None:
         """Drop the episodes that are under way, and those that have ended."""

@@ -1,4 +1,4 @@
-"""The two ways in which a worker runs episodes: side by side, and one at a time with all generators seeded."""
+"""How a worker runs episodes: side by side, a whole call at once, or one at a time with all generators seeded."""
 
 import itertools
 from collections.abc import Iterator
@@ -11,6 +11,8 @@ from rlx_sampler._keys import EpisodeKey
 from rlx_sampler._workers.lanes import Lanes
 from rlx_sampler._workers.spaces import Spaces
 from rlx_sampler._workers.stray_draws import RepeatableLease, StrayDrawError, Watch, all_kept, seed_all
+from rlx_sampler._workers.vector_episodes import VectorEpisodes
+from rlx_sampler._workers.worker import Wanted
 
 STEPS_BETWEEN_HARVESTS: Final = 16
 """Steps of all lanes for which ended episodes wait at most while some lanes have none."""
@@ -37,7 +39,7 @@ class Runnable(Protocol):
         """Number of episodes that have ended since the last harvest."""
         ...
 
-    def ready_lanes(self, key: EpisodeKey) -> Lanes:
+    def ready_lanes(self, key: EpisodeKey) -> Lanes | VectorEpisodes:
         """Return the lanes, which are built where there are none."""
         ...
 
@@ -94,6 +96,33 @@ def run_side_by_side(worker: Runnable, lease: RepeatableLease) -> Iterator[Harve
             watch.put_back()
 
 
+def run_whole_call(worker: Runnable, wanted: Wanted) -> Harvest:
+    """Run all that a call wants in the lanes of a vector environment.
+
+    Raises:
+        StrayDrawError: If that takes numbers from generators that belong to no episode.
+        EpisodeError: If the environment or the policy raises.
+        TypeError: If the worker has no vector environment.
+    """
+    lanes = worker.ready_lanes(wanted.call.episode(0))
+    if not isinstance(lanes, VectorEpisodes):
+        raise TypeError("only a vector environment runs a whole call by itself.")
+    watch = Watch(worker.spaces)
+    try:
+        harvest = lanes.run_all(wanted)
+    except EpisodeError as error:
+        if watch.has_seen_draw():
+            watch.put_back()
+            raise StrayDrawError from error
+        raise
+    finally:
+        worker.abandon()
+    if watch.has_seen_draw():
+        watch.put_back()
+        raise StrayDrawError
+    return harvest
+
+
 def _fill(worker: Runnable, lease: RepeatableLease) -> bool:
     """Start what there is room for; return whether every lane has an episode."""
     while worker.has_room:
@@ -120,7 +149,9 @@ def run_one_by_one(worker: Runnable, lease: RepeatableLease) -> Iterator[Harvest
         EpisodeError: If an environment or the policy raises.
     """
     while (key := lease.next_key()) is not None:
-        worker.ready_lanes(key).seed = partial(seed_all, worker.spaces)
+        lanes = worker.ready_lanes(key)
+        if isinstance(lanes, Lanes):
+            lanes.seed = partial(seed_all, worker.spaces)
         try:
             with all_kept(worker.spaces):
                 seed_all(worker.spaces, key.streams())

@@ -6,6 +6,7 @@ from typing import Any, Final
 import numpy as np
 
 from rlx_sampler._batches.trees import Array
+from rlx_sampler._workers.vector_infos import columns_of
 
 LAST_OBSERVATION: Final = "terminal_observation"
 TRUNCATED: Final = "TimeLimit.truncated"
@@ -32,11 +33,13 @@ class Sb3VectorEnvironment:
         observations, rewards, ended, infos = self._environment.step(actions)
         ended = np.asarray(ended, bool)
         if not ended.any():
-            return observations, rewards, ended, np.zeros_like(ended), columns_of(infos)
+            return observations, rewards, ended, np.zeros_like(ended), columns_of([*map(_kept, infos)])
         truncated = np.array([bool(info.get(TRUNCATED)) for info in infos]) & ended
         begun: Sequence[Mapping[str, Any]] = self._environment.reset_infos
-        present = [begun[lane] if over else infos[lane] for lane, over in enumerate(ended)]
-        final: list[Mapping[str, Any]] = [infos[lane] if over else {} for lane, over in enumerate(ended)]
+        present = [begun[lane] if over else _kept(infos[lane]) for lane, over in enumerate(ended)]
+        final: list[Mapping[str, Any]] = [
+            _kept(infos[lane]) if over else {} for lane, over in enumerate(ended)
+        ]
         last = np.full(len(ended), None, object)
         for lane in np.flatnonzero(ended).tolist():
             last[lane] = infos[lane][LAST_OBSERVATION]
@@ -44,13 +47,5 @@ class Sb3VectorEnvironment:
         return observations, rewards, ended & ~truncated, truncated, columns_of(present) | ends
 
 
-def columns_of(infos: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
-    """Return one info dict a lane as one array a name, with the mask of the lanes that have it."""
-    columns: dict[str, Any] = {}
-    for name in {name: None for info in infos for name in info if name not in (LAST_OBSERVATION, TRUNCATED)}:
-        has_it = np.array([name in info for info in infos])
-        values = np.full(len(infos), None, object)
-        for lane in np.flatnonzero(has_it).tolist():
-            values[lane] = infos[lane][name]
-        columns[name], columns[f"_{name}"] = values, has_it
-    return columns
+def _kept(info: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in info.items() if name not in (LAST_OBSERVATION, TRUNCATED)}

@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 
+from rlx_sampler._batches.layouts import fill, layout_of
 from rlx_sampler._batches.tensors import to_array
 from rlx_sampler._batches.trees import (
     Array,
@@ -40,16 +41,43 @@ class ObservationStack:
             self.tree = _place(self.tree, lane, observation)
             self._plain = _plain(self.tree)
 
-    def place_all(self, observations: ArrayTree) -> None:
-        """Copy one observation a lane, from lane 0 on."""
-        arrays = [to_array(leaf) for leaf in flat_as(self.tree, observations)]
+    def place_all(self, observations: ArrayTree, n_lanes: int) -> None:
+        """Copy one observation a lane.
+
+        Raises:
+            ValueError: If there are not `n_lanes`, or they have another shape than the first one had.
+        """
+        for array, own in zip(self._checked(observations, n_lanes), self.arrays(), strict=True):
+            own[:n_lanes] = array
+
+    def place_some(self, observations: ArrayTree, lanes: Array) -> None:
+        """Copy those of `lanes` out of one observation a lane.
+
+        Raises:
+            ValueError: If they have another shape than the first one had.
+        """
+        n_lanes = len(to_array(flat_as(self.tree, observations)[0]))
+        for array, own in zip(self._checked(observations, n_lanes), self.arrays(), strict=True):
+            own[lanes] = array[lanes]
+
+    def _checked(self, observations: ArrayTree, n_lanes: int) -> list[Array]:
+        """Return the arrays of one observation a lane, widening the own dtypes rather than losing bits."""
+        arrays = [words_as_objects(to_array(leaf)) for leaf in flat_as(self.tree, observations)]
         own = self.arrays()
-        if any(array.dtype != each.dtype for array, each in zip(arrays, own, strict=True)):
-            for lane in range(len(arrays[0])):
-                self.place(lane, rows(observations, lane))
-            return
         for array, each in zip(arrays, own, strict=True):
-            each[: len(array)] = array
+            if array.shape != (n_lanes, *each.shape[1:]):
+                raise ValueError(
+                    f"the environment gave observations of shape {array.shape}; it must be "
+                    f"{(n_lanes, *each.shape[1:])}, one row a lane and all rows of one shape."
+                )
+        if any(array.dtype != each.dtype for array, each in zip(arrays, own, strict=True)):
+            widened = [
+                each.astype(np.result_type(each.dtype, array.dtype))
+                for array, each in zip(arrays, own, strict=True)
+            ]
+            self.tree = fill(layout_of(self.tree), widened)
+            self._plain = _plain(self.tree)
+        return arrays
 
     def row(self, lane: int) -> ArrayTree:
         """Return a copy of row `lane`."""

@@ -6,13 +6,12 @@ from typing import Any, Final, NamedTuple
 
 import numpy as np
 
-from rlx_sampler._batches.trees import Array, ArrayTree, is_array, is_mapping, map_leaves, rows
+from rlx_sampler._batches.tensors import to_array
+from rlx_sampler._batches.trees import Array, ArrayTree
 from rlx_sampler._offers import autoreset_mode, declares, offered
 from rlx_sampler._workers.sb3_environments import Sb3VectorEnvironment
 
 IDLE_SEED: Final = 0
-FINAL_OBSERVATION: Final = ("final_obs", "final_observation")
-FINAL_INFO: Final = "final_info"
 SB3: Final = "env_is_wrapped"
 """What the vector environments of Stable-Baselines3 have, and gymnasium's have not."""
 FOREIGN: Final = "env_num"
@@ -124,6 +123,8 @@ class VectorEnvironment:
         self._environment: Any = Sb3VectorEnvironment(environment) if is_sb3 else environment
         self.n_lanes = n_lanes
         self.name = type(inner).__name__
+        self.keeps_other_lanes = bool(mode) and not is_sb3 and inner is inner.unwrapped
+        """Whether a reset of some lanes gives the present observations of the others, if it keeps to its mask."""
         self.resets_itself = "disabled" not in mode
         """Whether an ended lane begins a new episode without being told."""
         self.has_seeded_lanes = bool(mode) and not is_sb3 and _seeds_lanes(inner, mode)
@@ -144,8 +145,22 @@ class VectorEnvironment:
         return observations, infos
 
     def step(self, actions: ArrayTree) -> VectorStep:
-        """Take one step in every lane."""
-        return VectorStep(*self._environment.step(actions))
+        """Take one step in every lane.
+
+        Raises:
+            ValueError: If rewards or flags are not one a lane.
+        """
+        observations, rewards, terminated, truncated, infos = self._environment.step(actions)
+        flat = (
+            np.asarray(to_array(rewards), np.float64),
+            *(to_array(each) for each in (terminated, truncated)),
+        )
+        for name, each in zip(("rewards", "terminated", "truncated"), flat, strict=True):
+            if each.shape != (self.n_lanes,):
+                raise ValueError(
+                    f"{self.name} gave {name} of shape {each.shape}; it must be ({self.n_lanes},), one a lane."
+                )
+        return VectorStep(observations, flat[0], flat[1].astype(bool), flat[2].astype(bool), infos or {})
 
 
 def _seeds_lanes(environment: Any, mode: str) -> bool:
@@ -164,33 +179,3 @@ def _seeds_lanes(environment: Any, mode: str) -> bool:
             "again in its first step: use shared_memory=True, or another autoreset_mode."
         )
     return True
-
-
-def final_observation(step: VectorStep, lane: int) -> ArrayTree | None:
-    """Return the true last observation of `lane`, where it has begun another episode in the same step."""
-    for name in FINAL_OBSERVATION:
-        mask = step.infos.get(f"_{name}")
-        if mask is not None and mask[lane]:
-            finals = step.infos[name]
-            final = finals[lane] if is_array(finals) else rows(finals, lane)
-            return map_leaves(_like, final, rows(step.observations, lane))
-    return None
-
-
-def _like(final: Any, observation: Any) -> Array:
-    return np.asarray(final, observation.dtype)
-
-
-def lane_info(infos: Mapping[str, Any], lane: int) -> dict[str, Any]:
-    """Return the part of `infos` that is about `lane`, as a single environment would say it."""
-    info: dict[str, Any] = {}
-    for name, value in infos.items():
-        mask = infos.get(f"_{name}")
-        is_mask = name.startswith("_") and name[1:] in infos
-        if is_mask or (mask is not None and not mask[lane]):
-            continue
-        if is_mapping(value):
-            info[name] = lane_info(value, lane)
-        else:
-            info[name] = value[lane] if is_array(value) and value.ndim else value
-    return info

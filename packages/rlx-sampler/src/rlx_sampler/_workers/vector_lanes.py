@@ -1,200 +1,271 @@
-"""Episodes side by side in an environment that steps all of them at once."""
+"""The lanes of an environment that steps all of them at once: one call of policy and environment a step."""
 
-from collections.abc import Iterable, Mapping
-from typing import Any, NamedTuple
+from collections.abc import Mapping
+from typing import Any, Final, NamedTuple
 
 import numpy as np
 
-from rlx_sampler._batches.infos import Info, freeze_info
-from rlx_sampler._batches.step_types import StepType
-from rlx_sampler._batches.trees import ArrayTree, rows
+from rlx_sampler._batches.trees import Array, ArrayTree, flat, map_leaves, rows
 from rlx_sampler._errors import EpisodeError
-from rlx_sampler._keys import EpisodeKey, EpisodeStreams
+from rlx_sampler._keys import CallKey, EpisodeKey
 from rlx_sampler._policies.acting import Actor
-from rlx_sampler._workers.environments import Environments
-from rlx_sampler._workers.lanes import Lanes, LiveEpisode, Running
-from rlx_sampler._workers.vector_environments import (
-    FINAL_INFO,
-    FINAL_OBSERVATION,
-    IDLE_SEED,
-    VectorEnvironment,
-    VectorStep,
-    final_observation,
-    lane_info,
-)
+from rlx_sampler._workers.rollout_buffer import RolloutBuffer
+from rlx_sampler._workers.stack import ObservationStack
+from rlx_sampler._workers.vector_environments import IDLE_SEED, VectorEnvironment, VectorStep
+from rlx_sampler._workers.vector_infos import LaneInfos, StepInfos, final_rows, lane_infos, split
+
+NOTHING_SAID: Final = StepInfos({}, {}, None, None)
 
 
-class _Waiting(NamedTuple):
-    """An episode that has a lane and has not begun."""
+class LaneStep(NamedTuple):
+    """What became of the lanes in one step; each array has one value a lane."""
 
-    key: EpisodeKey
-    env_seed: int
-
-
-class _Beginning(NamedTuple):
-    """How a lane stands at the beginning of an episode."""
-
-    observation: ArrayTree
-    info: Info
+    rewards: Array
+    over: Array
+    """Which the environment has ended."""
+    terminated: Array
+    was_reset: Array
+    """Which were reset in place of a step."""
+    infos: StepInfos
 
 
-class VectorLanes(Lanes):
-    """Runs one episode in each lane of a vector environment.
+class VectorLanes:
+    """Steps a vector environment, records every step, and knows which lanes are at the beginning of an episode.
 
-    Where lanes can be reset one by one, each episode gets its own seed and is the same as
-    a single environment gives. Elsewhere a lane's next episode begins when the environment
-    says so, and seeds are for all lanes together: whenever no episode is under way.
+    Whoever runs episodes says which lanes are live; the others are stepped too, and what they do
+    is never read.
 
     Args:
         actor: The policy, with as many lanes as the environment.
         environment: The vector environment.
-        max_episode_length: Steps after which an episode is cut off.
 
     Raises:
         TypeError: If the policy acts for fewer lanes than there are.
     """
 
-    def __init__(self, actor: Actor, environment: VectorEnvironment, max_episode_length: int) -> None:
-        if actor.n_lanes != environment.n_lanes:
+    def __init__(self, actor: Actor, environment: VectorEnvironment) -> None:
+        n_lanes = environment.n_lanes
+        if actor.n_lanes != n_lanes:
             raise TypeError(
-                f"the vector environment has {environment.n_lanes} lanes and the policy acts for "
+                f"the vector environment has {n_lanes} lanes and the policy acts for "
                 f"{actor.n_lanes}: it needs get_actions(observations, *, rngs), and inference_rows of at "
-                f"least {environment.n_lanes} where it remembers what it saw."
+                f"least {n_lanes} where it remembers what it saw."
             )
-        super().__init__(actor, range(actor.n_lanes), max_episode_length)
-        self._vector = environment
-        self._waiting: dict[int, _Waiting] = {}
-        self._beginnings: dict[int, _Beginning] = {}
-        """Lanes that are at the beginning of an episode by themselves."""
-        self._resetting: set[int] = set()
+        self.actor = actor
+        self.environment = environment
+        self.n_lanes = n_lanes
+        self.buffer = RolloutBuffer(n_lanes)
+        self.call = CallKey(0, 0, 0)
+        self.episodes = np.zeros(n_lanes, np.int64)
+        """Episode numbers of the keys that the lanes run, or ran last."""
+        self.live = np.zeros(n_lanes, bool)
+        """Lanes in which an episode is under way."""
+        self.begun = np.zeros(n_lanes, bool)
+        """Lanes at the beginning of an episode that nobody has taken up."""
+        self.beginning_infos: LaneInfos = {}
+        """What those were told."""
+        self.resetting = np.zeros(n_lanes, bool)
         """Lanes whose next step is a reset."""
-        self._standing: set[int] = set()
+        self.standing = np.zeros(n_lanes, bool)
         """Lanes that have ended and must be reset before the next step."""
         self._is_reset = False
+        self._stack: ObservationStack | None = None
+        self._actions: ArrayTree = None
 
     @property
-    def has_room(self) -> bool:
-        """Whether another episode can be taken up."""
-        return len(self._free) > len(self._waiting)
+    def observations(self) -> ObservationStack:
+        """The present observations.
 
-    @property
-    def is_idle(self) -> bool:
-        """Whether no episode is under way."""
-        return not self._running and not self._waiting
+        Raises:
+            RuntimeError: If the environment was never reset.
+        """
+        if self._stack is None:
+            raise RuntimeError("no episode is under way: call start() first.")
+        return self._stack
+
+    def keys(self) -> tuple[EpisodeKey, ...]:
+        """Return the keys of the episodes under way."""
+        return tuple(map(self.call.episode, self.episodes[self.live].tolist()))
 
     def abandon(self) -> None:
         """Drop the episodes that are under way; what comes next begins from a seed."""
-        super().abandon()
-        self._waiting.clear()
-        self._beginnings.clear()
+        self.actor.rest_many(np.arange(self.n_lanes))
+        self.live[:] = False
+        self.begun[:] = False
+        self.buffer.clear()
 
-    def start(self, key: EpisodeKey, streams: EpisodeStreams) -> None:
-        """Take up the episode `key` in a free lane, if possible one that is at a beginning."""
-        free = [lane for lane in reversed(self._free) if lane not in self._waiting]
-        lane = next((lane for lane in free if lane in self._beginnings), free[0])
-        self._actor.use(lane, key)
-        self._waiting[lane] = _Waiting(key, streams.env_seed)
+    def take_up(self, lanes: Array, episodes: Array) -> None:
+        """Begin the episodes of the present call in `lanes`, which are at a beginning."""
+        self.begun[lanes] = False
+        self.live[lanes] = True
+        self.hand_to(lanes, episodes)
+        self.actor.forget_many(lanes)
 
-    def step(self) -> None:
-        """Advance all lanes by one step and note the episodes that end.
+    def hand_to(self, lanes: Array, episodes: Array) -> None:
+        """Let what happens in `lanes` from now on belong to these episodes of the present call."""
+        self.episodes[lanes] = episodes
+        self.actor.use_many(lanes, self.call, episodes)
+
+    def end(self, lanes: Array) -> None:
+        """Let the episodes in `lanes` be over."""
+        self.live[lanes] = False
+        self.actor.rest_many(lanes)
+
+    def reset(self, seeds: Mapping[int, int | None]) -> None:
+        """Bring lanes to the beginning of an episode, and those that must be reset before a step.
+
+        Args:
+            seeds: The seed of each lane; empty, or None each, where lanes cannot be seeded one by one.
+
+        Raises:
+            EpisodeError: If the environment raises.
+        """
+        idle: Mapping[int, int | None] = dict.fromkeys(np.flatnonzero(self.standing).tolist(), IDLE_SEED)
+        wanted = {**idle, **seeds}
+        if not wanted:
+            return
+        if self._is_reset or not self.environment.has_seeded_lanes:
+            self._reset(list(wanted), lambda: self.environment.reset_lanes(wanted))
+        else:
+            all_seeds = [wanted.get(lane) or IDLE_SEED for lane in range(self.n_lanes)]
+            self._reset(list(wanted), lambda: self.environment.reset_all(all_seeds))
+
+    def reset_all(self, seed: int) -> None:
+        """Bring all lanes to the beginning of an episode, from one seed.
+
+        Raises:
+            EpisodeError: If the environment raises.
+        """
+        self._reset(range(self.n_lanes), lambda: self.environment.reset_all(seed))
+
+    def _reset(self, lanes: Any, reset: Any) -> None:
+        lanes = np.asarray(lanes, np.int64)
+        try:
+            observations, infos = reset()
+            self._place(observations, lanes)
+        except Exception as error:
+            self._is_reset = False
+            keys = self.keys() or (self.call.episode(int(self.episodes[0])),)
+            raise EpisodeError("the vector environment's reset", keys, repr(error)) from error
+        self._is_reset = True
+        self.begun[lanes] = True
+        self.resetting[lanes] = False
+        self.standing[lanes] = False
+        self.beginning_infos = lane_infos(infos, self.n_lanes)
+
+    def _place(self, observations: ArrayTree, lanes: Array) -> None:
+        """Take over the observations of `lanes`.
+
+        Raises:
+            ValueError: If there is not one a lane, or a lane that was not reset has another one than before.
+        """
+        if self._stack is None:
+            self._stack = ObservationStack(self.actor.n_rows, rows(observations, 0))
+            self._stack.place_all(observations, self.n_lanes)
+        elif len(lanes) == self.n_lanes:
+            self._stack.place_all(observations, self.n_lanes)
+        else:
+            if self.environment.keeps_other_lanes:
+                others = np.setdiff1d(np.arange(self.n_lanes), lanes)
+                _check_others(
+                    rows(observations, others), rows(self._stack.tree, others), self.environment.name
+                )
+            self._stack.place_some(observations, lanes)
+
+    def step(self, step_number: Any) -> LaneStep:
+        """Advance all lanes by one step, with the policy's actions for those that are live.
+
+        Args:
+            step_number: Returns what to call the step in an error.
 
         Raises:
             EpisodeError: If the environment or the policy raises.
         """
-        self._begin_waiting()
-        answer, rewards = self._act(self._vector.n_lanes)
-        step = self._step_environment(rows(answer.actions, slice(self._vector.n_lanes)))
-        rewards[:] = step.rewards
-        over = np.asarray(step.terminated) | np.asarray(step.truncated)
-        self._present().place_all(step.observations)
-        for lane, running in list(self._running.items()):
-            if step.infos:
-                self._note_info(lane, running, step)
-            if over[lane] or self._recording.now >= running.stop:
-                self.end(lane, StepType.TERMINAL if step.terminated[lane] else StepType.TIMEOUT)
-        self._find_beginnings(step, np.flatnonzero(over).tolist())
-
-    def _begin_waiting(self) -> None:
-        if not self._waiting and not self._standing:
-            return
+        actions = self._act()
         try:
-            self._reset()
+            step = self.environment.step(actions)
+            was_reset, over = self.resetting, step.terminated | step.truncated
+            infos = split(step.infos, over, was_reset) if step.infos else NOTHING_SAID
+            self.observations.place_all(step.observations, self.n_lanes)
+            self.buffer.write("rewards", step.rewards)
+            self.buffer.write_infos(infos.step)
         except Exception as error:
             self._is_reset = False
-            keys = tuple(waiting.key for waiting in self._waiting.values()) or self._under_way()
-            raise EpisodeError("the vector environment's reset", keys, repr(error)) from error
-        for lane in [lane for lane in self._waiting if lane in self._beginnings]:
-            observation, info = self._beginnings.pop(lane)
-            self._actor.forget(lane)
-            self.go_on(lane, self._waiting.pop(lane).key, LiveEpisode(observation, 0, info))
+            where = f"the vector environment's step {step_number()}"
+            raise EpisodeError(where, self.keys(), repr(error)) from error
+        self.buffer.advance()
+        self._find_beginnings(step, over, infos)
+        return LaneStep(step.rewards, over, step.terminated, was_reset, infos)
 
-    def _under_way(self) -> tuple[EpisodeKey, ...]:
-        return tuple(running.key for running in self._running.values())
-
-    def _reset(self) -> None:
-        """Bring lanes to the beginning that an episode waits for, as far as the environment lets us."""
-        if self._vector.has_seeded_lanes:
-            self._reset_each()
-            return
-        if self._standing:
-            lanes = sorted(self._standing)
-            self._note(lanes, *self._vector.reset_lanes(dict.fromkeys(lanes)))
-        if not self._running and not self._beginnings.keys() & self._waiting.keys():
-            first = min(self._waiting.values())
-            self._note(range(self._vector.n_lanes), *self._vector.reset_all(first.env_seed))
-
-    def _reset_each(self) -> None:
-        seeds: dict[int, int | None] = dict.fromkeys(sorted(self._standing), IDLE_SEED)
-        seeds |= {lane: waiting.env_seed for lane, waiting in self._waiting.items()}
-        if self._is_reset:
-            self._note(seeds, *self._vector.reset_lanes(seeds))
-        else:
-            lanes = range(self._vector.n_lanes)
-            self._note(lanes, *self._vector.reset_all([seeds.get(lane) or IDLE_SEED for lane in lanes]))
-
-    def _note(self, lanes: Iterable[int], observations: ArrayTree, infos: Mapping[str, Any]) -> None:
-        self._is_reset = True
-        for lane in lanes:
-            self._resetting.discard(lane)
-            self._standing.discard(lane)
-            self._beginnings[lane] = _Beginning(rows(observations, lane), freeze_info(lane_info(infos, lane)))
-
-    def _step_environment(self, actions: ArrayTree) -> VectorStep:
+    def _act(self) -> ArrayTree:
         try:
-            return self._vector.step(actions)
+            lanes = np.flatnonzero(self.live)
+            answer, lanes_of_rows = self.actor.act_for(self.observations.tree, lanes)
+            self._actions = actions = _of_all(answer.actions, lanes_of_rows, self._actions, self.n_lanes)
+            self.buffer.write("observations", self.observations.tree)
+            self.buffer.write("actions", actions)
+            self.buffer.write("agent infos", answer.infos, lanes_of_rows)
         except Exception as error:
-            self._is_reset = False
-            raise EpisodeError("the vector environment's step", self._under_way(), repr(error)) from error
+            raise EpisodeError("the policy", self.keys(), repr(error)) from error
+        return actions
 
-    def _note_info(self, lane: int, running: Running, step: VectorStep) -> None:
-        """Note the info of `lane`, and the true last observation of an episode that another has followed."""
-        info, final = lane_info(step.infos, lane), final_observation(step, lane)
-        if final is not None:
-            self._present().place(lane, final)
-            info = info.get(FINAL_INFO, {})
-        if info:
-            running.infos[self._recording.now - 1] = freeze_info(info)
-
-    def _find_beginnings(self, step: VectorStep, ended: list[int]) -> None:
+    def _find_beginnings(self, step: VectorStep, over: Array, infos: StepInfos) -> None:
         """Find the lanes that the environment has brought to the beginning of an episode."""
-        self._beginnings.clear()
-        begun, self._resetting = self._resetting, set()
-        at_once = [lane for lane in ended if final_observation(step, lane) is not None]
-        if not self._vector.resets_itself:
-            self._standing.update(ended)
-            return
-        self._resetting.update(set(ended) - set(at_once))
-        self._note([*begun, *at_once], step.observations, _without_ends(step.infos))
+        self.beginning_infos = infos.beginning
+        if not self.environment.resets_itself:
+            self.standing |= over
+            self.begun = np.zeros(self.n_lanes, bool)
+        elif infos.has_final is None:
+            self.begun, self.resetting = self.resetting, over
+        else:
+            self.begun = self.resetting | infos.has_final
+            self.resetting = over & ~infos.has_final
+
+    def last_observations(self, lanes: Array, step: LaneStep) -> ArrayTree:
+        """Return what followed the last step in `lanes`: not what has begun there since."""
+        last = rows(self.observations.tree, lanes)
+        if step.infos.has_final is None:
+            return last
+        is_final = step.infos.has_final[lanes]
+        if not is_final.any():
+            return last
+        finals = final_rows(step.infos, lanes[is_final], rows(last, is_final))
+
+        def replaced(leaf: Array, final: Array) -> Array:
+            leaf[is_final] = final
+            return leaf
+
+        return map_leaves(replaced, last, finals)
 
 
-def lanes_of(actor: Actor, environments: Environments, max_episode_length: int) -> Lanes:
-    """Return lanes for `actor` in what a worker has: single environments, or a vector environment."""
-    vector = environments.vector()
-    if vector is None:
-        return Lanes(actor, environments.take(actor.n_lanes), max_episode_length)
-    return VectorLanes(actor, vector, max_episode_length)
+def _check_others(given: ArrayTree, had: ArrayTree, name: str) -> None:
+    """Raise ValueError unless lanes that were not to be reset have the observations that they had."""
+    for each, before in zip(flat(given), flat(had), strict=True):
+        if not np.array_equal(each, before):
+            raise ValueError(
+                f"{name} ignores options['reset_mask']: lanes that were not to be reset have other "
+                f"observations now; let it reset its lanes by itself (NEXT_STEP or SAME_STEP)"
+            )
 
 
-def _without_ends(infos: Mapping[str, Any]) -> dict[str, Any]:
-    ends = (*FINAL_OBSERVATION, FINAL_INFO)
-    return {name: value for name, value in infos.items() if name.removeprefix("_") not in ends}
+def _of_all(given: ArrayTree, lanes: Array | None, before: ArrayTree, n_lanes: int) -> ArrayTree:
+    """Return an action for each lane: those that were given none repeat their last one.
+
+    Args:
+        given: Actions, one row for each of `lanes`, or for all where that is None; more rows are padding.
+        lanes: Lanes of the rows.
+        before: Actions of the step before; None at the first.
+        n_lanes: Number of lanes.
+    """
+    if lanes is None:
+        return rows(given, slice(n_lanes))
+
+    def renewed(now: Array, last: Array) -> Array:
+        actions = last.astype(np.result_type(last.dtype, now.dtype))
+        actions[lanes] = now[: len(lanes)]
+        return actions
+
+    def repeated(leaf: Array) -> Array:
+        return np.repeat(leaf[:1], n_lanes, axis=0)
+
+    return map_leaves(renewed, given, map_leaves(repeated, given) if before is None else before)

@@ -2,17 +2,38 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from typing import Any, NoReturn, Protocol
 
 from rlx_sampler._batches.episodes import EpisodeBatch
 from rlx_sampler._batches.recorded import Harvest, as_recorded
 from rlx_sampler._exactness import WorkerProfile
 from rlx_sampler._global_generators import seeded_globally
-from rlx_sampler._keys import TRAINING, EpisodeKey, draw_root
+from rlx_sampler._keys import TRAINING, CallKey, EpisodeKey, draw_root
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """A whole call: the fewest of its episodes 0, 1, 2, ... that are enough."""
+
+    call: CallKey
+    n_steps: int | None
+    """Steps that are enough; None where episodes are counted."""
+    n_episodes: int | None
+    mean_length: float
+    """Guess at the length of an episode, or 0 where there is none."""
 
 
 class Lease(Protocol):
     """Says which episodes a worker is to run."""
+
+    def take_all(self) -> Wanted | None:
+        """Take the whole call, where no other worker has a part in it; None where others do."""
+        ...
+
+    def next_indices(self, count: int) -> range | None:
+        """Take the next `count` episodes at once; None where they do not follow on each other."""
+        ...
 
     def next_key(self) -> EpisodeKey | None:
         """Return the key of the next episode to run, or None while there is none."""
