@@ -41,6 +41,7 @@ TORCH = os.environ.get("RLX_TORCH", "torch==2.13.0+cpu")
 # Extras that bring a hundred libraries; a session of their own tests what they are for.
 TRACKERS = ["mlflow", "trackio"]
 CLIENTS = ["sb3"]
+JAX = "jax>=0.6"
 CI = "CI" in os.environ
 SB3 = "stable-baselines3==2.9.2"
 INTEGRATION = ROOT / "tests-integration"
@@ -361,6 +362,7 @@ def types(session: nox.Session) -> None:
         "mypy>=2.4,<3",
         "pyright[nodejs]==1.1.414",
         "types-psutil",
+        JAX,
         "nox",
         SB3,
         *everything(torch=True, editable=True),
@@ -472,6 +474,7 @@ def integration(session: nox.Session) -> None:
         "install",
         "--no-sources",
         *everything(torch=False),
+        JAX,
         "nbconvert>=7.16",
         "ipykernel>=6.29",
     )
@@ -563,7 +566,7 @@ def jax(session: nox.Session) -> None:
         "-c",
         fresh_wheels() / "siblings.txt",
         "rlx-persistence[cloudpickle,numpy,safetensors]",
-        "jax>=0.6",
+        JAX,
         "equinox>=0.13",
         "flax>=0.12",
         "pytest>=8",

@@ -1,38 +1,26 @@
 """Cross-entropy method on CartPole-v1, with NumPy alone: one file from the policy to the command line.
 
-Start a run, kill it whenever you like, and go on where it was::
+Start a run, kill it whenever you like, and continue where it was::
 
     python examples/cem_cartpole.py --log-dir data/cem
     python examples/cem_cartpole.py --log-dir data/cem --resume
 """
 
 from collections.abc import Mapping, Sequence
-from typing import Annotated, Any, Final, Literal
+from typing import Annotated, Any, Literal
 
 import gymnasium
 import numpy as np
 from annotated_types import Ge
+from gymnasium.spaces import flatdim
 from numpy.typing import NDArray
 
 from rlx_experiment import ExperimentContext, wrap_experiment
 from rlx_protocols import TrainingLoop
 from rlx_runner import LocalRunner, set_seed
-from rlx_sampler import (
-    EpisodeBatch,
-    KeyedSampler,
-    LocalSampler,
-    MultiprocessingSampler,
-    RaySampler,
-    VecWorker,
-)
+from rlx_sampler import EpisodeBatch, LocalSampler, VecWorker
 
 Array = NDArray[np.float64]
-
-SAMPLERS: Final[Mapping[str, type[KeyedSampler]]] = {
-    "local": LocalSampler,
-    "multiprocessing": MultiprocessingSampler,
-    "ray": RaySampler,
-}
 
 
 class LinearPolicy:
@@ -137,32 +125,33 @@ def cem_cartpole(
     seed: int = 1,
     n_epochs: Annotated[int, Ge(0)] = 30,
     batch_size: Annotated[int, Ge(1)] = 500,
-    n_workers: Annotated[int, Ge(1)] = 1,
-    sampler: Literal["local", "multiprocessing", "ray"] = "local",
+    env_id: str = "CartPole-v1",
+    n_candidates: Annotated[int, Ge(2)] = 20,
+    n_elite: Annotated[int, Ge(1)] = 4,
     logger: Literal["csv", "tensorboard", "wandb", "none"] = "csv",
 ) -> Any:
-    """Train a linear policy on CartPole-v1 with the cross-entropy method.
+    """Train a linear policy with the cross-entropy method.
 
     Args:
         ctxt: Where the run lives; given by `wrap_experiment`.
         seed: Root of every random stream.
         n_epochs: Epochs in total, those before a resume included.
-        batch_size: Environment steps, at least, that each of the 20 candidates is tried for.
-        n_workers: Workers of the sampler; the results do not depend on it.
-        sampler: How episodes are collected.
+        batch_size: Environment steps, at least, that each candidate is tried for.
+        env_id: Environment with a vector of numbers as observation and two actions.
+        n_candidates: Candidates of an epoch.
+        n_elite: Best candidates, which the next distribution is fitted to.
         logger: Where numbers go, beside the journal that is always written.
     """
     runner = LocalRunner(ctxt, logger=ctxt.logger(logger))
-    if ctxt.resuming and runner.try_restore(
-        ctxt.snapshot_dir, sampler_cls=SAMPLERS[sampler], n_workers=n_workers
-    ):
+    if ctxt.resuming and runner.try_restore(ctxt.snapshot_dir):
         return runner.resume(n_epochs=n_epochs, batch_size=batch_size)
     set_seed(seed)
-    env = gymnasium.make("CartPole-v1")
-    algo = CEM(LinearPolicy(n_inputs=4), seed=seed)
-    runner.setup(algo, env, sampler_cls=SAMPLERS[sampler], n_workers=n_workers, worker_class=VecWorker)
+    env = gymnasium.make(env_id)
+    policy = LinearPolicy(n_inputs=flatdim(env.observation_space))
+    algo = CEM(policy, seed=seed, n_candidates=n_candidates, n_elite=n_elite)
+    runner.setup(algo, env, sampler_cls=LocalSampler, n_workers=1, worker_class=VecWorker)
     return runner.train(n_epochs=n_epochs, batch_size=batch_size)
 
 
 if __name__ == "__main__":
-    raise SystemExit(cem_cartpole.main())
+    cem_cartpole.main()

@@ -1,6 +1,6 @@
 """DQN on CartPole-v1: one file from the replay buffer to the command line.
 
-Start a run, kill it whenever you like, and go on where it was::
+Start a run, kill it whenever you like, and continue where it was::
 
     python examples/dqn_cartpole.py --log-dir data/dqn
     python examples/dqn_cartpole.py --log-dir data/dqn --resume
@@ -8,38 +8,22 @@ Start a run, kill it whenever you like, and go on where it was::
 
 import copy
 from collections.abc import Mapping, Sequence
-from typing import Annotated, Any, Final, Literal, NamedTuple
+from typing import Annotated, Any, Literal, NamedTuple
 
 import gymnasium
 import numpy as np
 import torch
-from annotated_types import Ge
+from annotated_types import Ge, Gt
+from gymnasium.spaces import flatdim
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from rlx_experiment import ExperimentContext, wrap_experiment
 from rlx_protocols import TrainingLoop
 from rlx_runner import LocalRunner, set_seed
-from rlx_sampler import (
-    EpisodeBatch,
-    FragmentWorker,
-    KeyedSampler,
-    LocalSampler,
-    MultiprocessingSampler,
-    RaySampler,
-    StepType,
-    VecWorker,
-)
+from rlx_sampler import EpisodeBatch, LocalSampler, StepType, VecWorker
 
 Array = NDArray[Any]
-
-SAMPLERS: Final[Mapping[str, type[KeyedSampler]]] = {
-    "local": LocalSampler,
-    "multiprocessing": MultiprocessingSampler,
-    "ray": RaySampler,
-}
-N_ENVIRONMENTS: Final = 4
-"""Environments that live on from epoch to epoch where fragments are sampled, shared by all workers."""
 
 
 class QPolicy(nn.Module):
@@ -236,25 +220,6 @@ class DQN:
         self.policy.epsilon.fill_(1.0 + share * (self._final_epsilon - 1.0))
 
 
-def sampling_of(sampler_cls: type[KeyedSampler], n_workers: int, *, fragments: bool) -> dict[str, Any]:
-    """Return what the runner is told of sampling.
-
-    Raises:
-        ValueError: If the environments cannot be shared evenly.
-    """
-    if not fragments:
-        return {"sampler_cls": sampler_cls, "n_workers": n_workers, "worker_class": VecWorker}
-    if n_workers not in (1, 2, 4):
-        raise ValueError(f"n_workers is {n_workers}: 1, 2 or 4 can share {N_ENVIRONMENTS} environments.")
-    worker_args = {"n_envs": N_ENVIRONMENTS // n_workers, "timesteps_per_call": 10}
-    return {
-        "sampler_cls": sampler_cls,
-        "n_workers": n_workers,
-        "worker_class": FragmentWorker,
-        "worker_args": worker_args,
-    }
-
-
 @wrap_experiment
 def dqn_cartpole(
     ctxt: ExperimentContext,
@@ -262,35 +227,35 @@ def dqn_cartpole(
     seed: int = 1,
     n_epochs: Annotated[int, Ge(0)] = 120,
     batch_size: Annotated[int, Ge(1)] = 250,
-    n_workers: Annotated[int, Ge(1)] = 1,
-    sampler: Literal["local", "multiprocessing", "ray"] = "local",
-    fragments: bool = False,
+    env_id: str = "CartPole-v1",
+    lr: Annotated[float, Gt(0)] = 1e-3,
+    replay_capacity: Annotated[int, Ge(1)] = 20_000,
     logger: Literal["csv", "tensorboard", "wandb", "none"] = "csv",
 ) -> Any:
-    """Train a policy on CartPole-v1 with DQN.
+    """Train a policy with DQN.
 
     Args:
         ctxt: Where the run lives; given by `wrap_experiment`.
         seed: Root of every random stream.
         n_epochs: Epochs in total, those before a resume included.
-        batch_size: Environment steps of an epoch, at least: episodes are sampled whole, but for `fragments`.
-        n_workers: Workers of the sampler; the results do not depend on it.
-        sampler: How episodes are collected.
-        fragments: Sample steps instead of episodes, which go on in the next epoch; 1, 2 or 4 workers share the work.
+        batch_size: Environment steps of an epoch, at least: episodes are sampled whole.
+        env_id: Environment with a vector of numbers as observation and discrete actions.
+        lr: Step size of Adam.
+        replay_capacity: Transitions that the replay buffer keeps.
         logger: Where numbers go, beside the journal that is always written.
     """
     torch.set_num_threads(1)  # the nets are small; and another number of threads gives other last bits
-    sampling = sampling_of(SAMPLERS[sampler], n_workers, fragments=fragments)
     runner = LocalRunner(ctxt, logger=ctxt.logger(logger))
-    if ctxt.resuming and runner.try_restore(ctxt.snapshot_dir, **sampling):
+    if ctxt.resuming and runner.try_restore(ctxt.snapshot_dir):
         return runner.resume(n_epochs=n_epochs, batch_size=batch_size)
     set_seed(seed)
-    env = gymnasium.make("CartPole-v1")
-    policy = QPolicy(n_inputs=4, n_actions=2)
-    algo = DQN(policy, ReplayBuffer(20_000, n_inputs=4), seed=seed)
-    runner.setup(algo, env, **sampling)
+    env = gymnasium.make(env_id)
+    n_inputs, n_actions = flatdim(env.observation_space), flatdim(env.action_space)
+    replay = ReplayBuffer(replay_capacity, n_inputs)
+    algo = DQN(QPolicy(n_inputs, n_actions), replay, seed=seed, learning_rate=lr)
+    runner.setup(algo, env, sampler_cls=LocalSampler, n_workers=1, worker_class=VecWorker)
     return runner.train(n_epochs=n_epochs, batch_size=batch_size)
 
 
 if __name__ == "__main__":
-    raise SystemExit(dqn_cartpole.main())
+    dqn_cartpole.main()

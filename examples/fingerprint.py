@@ -25,8 +25,13 @@ Fingerprint = dict[str, dict[str, str]]
 """The digest of every value, by where it was found and its name."""
 WALL_CLOCK: Final = ("EpochTime", "TotalTime", "_time")
 """Logged values that are outside the promise."""
-NOT_COMPARED: Final = ("/exact/elapsed", "/exact/logger", "/train_args/start_epoch")
-"""Wall-clock time; positions in files that hold it; where the last life began."""
+NOT_COMPARED: Final = (
+    "/exact/elapsed",
+    "/exact/logger",
+    "/exact/process/$PYTHONHASHSEED",
+    "/train_args/start_epoch",
+)
+"""Wall-clock time; positions in files that hold it; the hash seed, another in each life; where the last life began."""
 LIVE_ENVIRONMENT: Final = re.compile(r"/exact/sampler/live/\d+/\d+")
 """Environments in mid-episode, each pickled by itself: compared by what is in them."""
 PHYSICS: Final = (

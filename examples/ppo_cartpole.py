@@ -1,6 +1,6 @@
-"""PPO on CartPole-v1: one file from the policy to the command line.
+"""PPO on CartPole-v1, or where you like: one file from the policy to the command line.
 
-Start a run, kill it whenever you like, and go on where it was::
+Start a run, kill it whenever you like, and continue where it was::
 
     python examples/ppo_cartpole.py --log-dir data/ppo
     python examples/ppo_cartpole.py --log-dir data/ppo --resume
@@ -8,12 +8,13 @@ Start a run, kill it whenever you like, and go on where it was::
 
 from collections.abc import Mapping, Sequence
 from itertools import pairwise
-from typing import Annotated, Any, Final, Literal
+from typing import Annotated, Any, Literal
 
 import gymnasium
 import numpy as np
 import torch
-from annotated_types import Ge
+from annotated_types import Ge, Gt
+from gymnasium.spaces import flatdim
 from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.distributions import Categorical
@@ -21,40 +22,21 @@ from torch.distributions import Categorical
 from rlx_experiment import ExperimentContext, wrap_experiment
 from rlx_protocols import TrainingLoop
 from rlx_runner import LocalRunner, set_seed
-from rlx_sampler import (
-    EpisodeBatch,
-    FragmentWorker,
-    KeyedSampler,
-    LocalSampler,
-    MultiprocessingSampler,
-    RaySampler,
-    StepType,
-    VecWorker,
-    sample_categorical,
-)
+from rlx_sampler import EpisodeBatch, LocalSampler, StepType, VecWorker, sample_categorical
 
 Array = NDArray[Any]
-
-SAMPLERS: Final[Mapping[str, type[KeyedSampler]]] = {
-    "local": LocalSampler,
-    "multiprocessing": MultiprocessingSampler,
-    "ray": RaySampler,
-}
-N_ENVIRONMENTS: Final = 4
-"""Environments that live on from epoch to epoch where fragments are sampled, shared by all workers."""
 
 
 class CategoricalPolicy(nn.Module):
     """Chooses among discrete actions.
 
     Args:
-        n_inputs: Numbers in an observation.
-        n_actions: Actions to choose from.
+        logits: Net from observations, (B, ...), to the logits of the actions, (B, actions).
     """
 
-    def __init__(self, n_inputs: int, n_actions: int) -> None:
+    def __init__(self, logits: nn.Module) -> None:
         super().__init__()
-        self.logits = network(n_inputs, n_actions, last_gain=0.01)
+        self.logits = logits
 
     def distribution(self, observations: Tensor) -> Categorical:
         """Return the distributions of the actions for B observations."""
@@ -106,7 +88,7 @@ class PPO:
 
     Args:
         policy: Policy to train.
-        n_inputs: Numbers in an observation.
+        value: Net from observations, (B, ...), to estimated returns, (B, 1).
         discount: Weight of the next step's reward against this one's.
         gae_lambda: Weight of longer returns in the advantages (Schulman et al. 2016, eq. 16).
         clip: Furthest that a ratio of probabilities may count from 1.
@@ -120,8 +102,8 @@ class PPO:
     def __init__(
         self,
         policy: CategoricalPolicy,
+        value: nn.Module,
         *,
-        n_inputs: int,
         discount: float = 0.99,
         gae_lambda: float = 0.95,
         clip: float = 0.2,
@@ -133,8 +115,8 @@ class PPO:
     ) -> None:
         self.policy = policy
         self.max_episode_length = max_episode_length
-        self._value = network(n_inputs, 1, last_gain=1.0)
-        self._parameters = [*policy.parameters(), *self._value.parameters()]
+        self._value = value
+        self._parameters = [*policy.parameters(), *value.parameters()]
         self._optimizer = torch.optim.Adam(self._parameters, lr=learning_rate, eps=1e-5)
         self._discount = discount
         self._gae_lambda = gae_lambda
@@ -187,7 +169,9 @@ class PPO:
         with torch.no_grad():
             values: Array = self._value(as_float(batch.observations)).squeeze(-1).numpy()
             after: Array = self._value(as_float(batch.next_observations)).squeeze(-1).numpy()
-        after[batch.step_types == StepType.TERMINAL] = 0.0  # but an episode that timed out would have gone on
+        after[batch.step_types == StepType.TERMINAL] = (
+            0.0  # but an episode that timed out would have continued
+        )
         errors = batch.rewards + self._discount * after - values
         decay = np.full(batch.n_steps, self._discount * self._gae_lambda)
         decay[np.cumsum(batch.lengths) - 1] = 0.0
@@ -197,25 +181,6 @@ class PPO:
         return as_float(advantages[:-1]), as_float(advantages[:-1] + values)
 
 
-def sampling_of(sampler_cls: type[KeyedSampler], n_workers: int, *, fragments: bool) -> dict[str, Any]:
-    """Return what the runner is told of sampling.
-
-    Raises:
-        ValueError: If the environments cannot be shared evenly.
-    """
-    if not fragments:
-        return {"sampler_cls": sampler_cls, "n_workers": n_workers, "worker_class": VecWorker}
-    if n_workers not in (1, 2, 4):
-        raise ValueError(f"n_workers is {n_workers}: 1, 2 or 4 can share {N_ENVIRONMENTS} environments.")
-    worker_args = {"n_envs": N_ENVIRONMENTS // n_workers, "timesteps_per_call": 50}
-    return {
-        "sampler_cls": sampler_cls,
-        "n_workers": n_workers,
-        "worker_class": FragmentWorker,
-        "worker_args": worker_args,
-    }
-
-
 @wrap_experiment
 def ppo_cartpole(
     ctxt: ExperimentContext,
@@ -223,34 +188,33 @@ def ppo_cartpole(
     seed: int = 1,
     n_epochs: Annotated[int, Ge(0)] = 30,
     batch_size: Annotated[int, Ge(1)] = 2000,
-    n_workers: Annotated[int, Ge(1)] = 1,
-    sampler: Literal["local", "multiprocessing", "ray"] = "local",
-    fragments: bool = False,
+    env_id: str = "CartPole-v1",
+    lr: Annotated[float, Gt(0)] = 1e-3,
     logger: Literal["csv", "tensorboard", "wandb", "none"] = "csv",
 ) -> Any:
-    """Train a policy on CartPole-v1 with PPO.
+    """Train a policy with PPO.
 
     Args:
         ctxt: Where the run lives; given by `wrap_experiment`.
         seed: Root of every random stream.
         n_epochs: Epochs in total, those before a resume included.
-        batch_size: Environment steps of an epoch, at least: episodes are sampled whole, but for `fragments`.
-        n_workers: Workers of the sampler; the results do not depend on it.
-        sampler: How episodes are collected.
-        fragments: Sample steps instead of episodes, which go on in the next epoch; 1, 2 or 4 workers share the work.
+        batch_size: Environment steps of an epoch, at least: episodes are sampled whole.
+        env_id: Environment with a vector of numbers as observation and discrete actions.
+        lr: Step size of Adam.
         logger: Where numbers go, beside the journal that is always written.
     """
     torch.set_num_threads(1)  # the nets are small; and another number of threads gives other last bits
-    sampling = sampling_of(SAMPLERS[sampler], n_workers, fragments=fragments)
     runner = LocalRunner(ctxt, logger=ctxt.logger(logger))
-    if ctxt.resuming and runner.try_restore(ctxt.snapshot_dir, **sampling):
+    if ctxt.resuming and runner.try_restore(ctxt.snapshot_dir):
         return runner.resume(n_epochs=n_epochs, batch_size=batch_size)
     set_seed(seed)
-    env = gymnasium.make("CartPole-v1")
-    algo = PPO(CategoricalPolicy(n_inputs=4, n_actions=2), n_inputs=4)
-    runner.setup(algo, env, **sampling)
+    env = gymnasium.make(env_id)
+    n_inputs, n_actions = flatdim(env.observation_space), flatdim(env.action_space)
+    policy = CategoricalPolicy(network(n_inputs, n_actions, last_gain=0.01))
+    algo = PPO(policy, network(n_inputs, 1, last_gain=1.0), learning_rate=lr)
+    runner.setup(algo, env, sampler_cls=LocalSampler, n_workers=1, worker_class=VecWorker)
     return runner.train(n_epochs=n_epochs, batch_size=batch_size)
 
 
 if __name__ == "__main__":
-    raise SystemExit(ppo_cartpole.main())
+    ppo_cartpole.main()

@@ -1,6 +1,6 @@
 """SAC on Hopper-v5: one file from the replay buffer to the command line.
 
-Start a run, kill it whenever you like, and go on where it was::
+Start a run, kill it whenever you like, and continue where it was::
 
     python examples/sac_hopper.py --log-dir data/sac
     python examples/sac_hopper.py --log-dir data/sac --resume
@@ -9,12 +9,13 @@ Start a run, kill it whenever you like, and go on where it was::
 import copy
 import math
 from collections.abc import Mapping, Sequence
-from typing import Annotated, Any, Final, Literal, NamedTuple
+from typing import Annotated, Any, Literal, NamedTuple
 
 import gymnasium
 import numpy as np
 import torch
-from annotated_types import Ge
+from annotated_types import Ge, Gt
+from gymnasium.spaces import flatdim
 from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.distributions import Normal
@@ -22,27 +23,9 @@ from torch.distributions import Normal
 from rlx_experiment import ExperimentContext, wrap_experiment
 from rlx_protocols import TrainingLoop
 from rlx_runner import LocalRunner, set_seed
-from rlx_sampler import (
-    EpisodeBatch,
-    FragmentWorker,
-    KeyedSampler,
-    LocalSampler,
-    MultiprocessingSampler,
-    RaySampler,
-    StepType,
-    sample_gaussian,
-)
+from rlx_sampler import EpisodeBatch, FragmentWorker, LocalSampler, StepType, sample_gaussian
 
 Array = NDArray[Any]
-
-SAMPLERS: Final[Mapping[str, type[KeyedSampler]]] = {
-    "local": LocalSampler,
-    "multiprocessing": MultiprocessingSampler,
-    "ray": RaySampler,
-}
-
-N_ENVIRONMENTS: Final = 4
-"""Environments that live on from epoch to epoch, in mid-episode; their state is in the snapshot."""
 
 
 def network(n_inputs: int, n_outputs: int) -> nn.Sequential:
@@ -293,40 +276,39 @@ def sac_hopper(
     seed: int = 1,
     n_epochs: Annotated[int, Ge(0)] = 100,
     batch_size: Annotated[int, Ge(1)] = 1000,
-    n_workers: Literal[1, 2, 4] = 1,
-    sampler: Literal["local", "multiprocessing", "ray"] = "local",
-    logger: Literal["csv", "tensorboard", "wandb", "none"] = "csv",
+    env_id: str = "Hopper-v5",
+    lr: Annotated[float, Gt(0)] = 1e-3,
     replay_capacity: Annotated[int, Ge(1)] = 1_000_000,
+    logger: Literal["csv", "tensorboard", "wandb", "none"] = "csv",
 ) -> Any:
-    """Train a policy on Hopper-v5 with SAC.
+    """Train a policy with SAC.
 
     Args:
         ctxt: Where the run lives; given by `wrap_experiment`.
         seed: Root of every random stream.
         n_epochs: Epochs in total, those before a resume included.
-        batch_size: Environment steps of an epoch; episodes go on in the next one.
-        n_workers: Workers that share four environments; the results do not depend on it.
-        sampler: How episodes are collected.
-        logger: Where numbers go, beside the journal that is always written.
+        batch_size: Environment steps of an epoch; episodes continue in the next one.
+        env_id: Environment with vectors of numbers as observations and as actions, the latter from -1 to 1.
+        lr: Step size of every optimiser.
         replay_capacity: Transitions that the replay buffer keeps.
+        logger: Where numbers go, beside the journal that is always written.
     """
     torch.set_num_threads(1)  # another number of threads gives other last bits
-    sampling: dict[str, Any] = {
-        "sampler_cls": SAMPLERS[sampler],
-        "n_workers": n_workers,
-        "worker_class": FragmentWorker,
-        "worker_args": {"n_envs": N_ENVIRONMENTS // n_workers, "timesteps_per_call": 10},
-    }
     runner = LocalRunner(ctxt, logger=ctxt.logger(logger))
-    if ctxt.resuming and runner.try_restore(ctxt.snapshot_dir, **sampling):
+    if ctxt.resuming and runner.try_restore(ctxt.snapshot_dir):
         return runner.resume(n_epochs=n_epochs, batch_size=batch_size)
     set_seed(seed)
-    env = gymnasium.make("Hopper-v5")
-    replay = ReplayBuffer(replay_capacity, n_inputs=11, n_actions=3)
-    algo = SAC(SquashedGaussianPolicy(11, 3), TwinCritics(11, 3), replay, n_actions=3, seed=seed)
-    runner.setup(algo, env, **sampling)
+    env = gymnasium.make(env_id)
+    sizes = flatdim(env.observation_space), flatdim(env.action_space)
+    replay = ReplayBuffer(replay_capacity, *sizes)
+    policy, critics = SquashedGaussianPolicy(*sizes), TwinCritics(*sizes)
+    algo = SAC(policy, critics, replay, n_actions=sizes[1], seed=seed, learning_rate=lr)
+    lanes = {"n_envs": 4, "timesteps_per_call": 10}  # four environments that live on in the next epoch
+    runner.setup(
+        algo, env, sampler_cls=LocalSampler, n_workers=1, worker_class=FragmentWorker, worker_args=lanes
+    )
     return runner.train(n_epochs=n_epochs, batch_size=batch_size)
 
 
 if __name__ == "__main__":
-    raise SystemExit(sac_hopper.main())
+    sac_hopper.main()

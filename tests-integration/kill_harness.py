@@ -27,7 +27,7 @@ Files = frozenset[tuple[str, int, int]]
 
 @dataclass(frozen=True)
 class Program:
-    """A training script and its options.
+    """A training script and its options, those of `sampling_switches` among them.
 
     Args:
         script: An experiment with the usual command line.
@@ -40,10 +40,11 @@ class Program:
     mutant: str | None = None
 
     def command(self, folder: Path, more: tuple[str, ...]) -> list[str]:
-        """Return the command that starts the run in `folder`, or goes on with it."""
+        """Return the command that starts the run in `folder`, or continues it."""
         faulty = [str(HERE / "mutants.py"), self.mutant] if self.mutant else []
+        switches = str(HERE / "sampling_switches.py")
         where = ["--log-dir", str(folder), "--resume"]
-        return [sys.executable, *faulty, str(self.script), *self.options, *more, *where]
+        return [sys.executable, *faulty, switches, str(self.script), *self.options, *more, *where]
 
 
 class Life:

@@ -12,22 +12,9 @@ from numpy.typing import NDArray
 from rlx_experiment import ExperimentContext, wrap_experiment
 from rlx_protocols import TrainingLoop
 from rlx_runner import LocalRunner, set_seed
-from rlx_sampler import (
-    EpisodeBatch,
-    FragmentWorker,
-    KeyedSampler,
-    LocalSampler,
-    MultiprocessingSampler,
-    RaySampler,
-)
+from rlx_sampler import EpisodeBatch, LocalSampler
 
 Array = NDArray[np.float64]
-
-SAMPLERS: Mapping[str, type[KeyedSampler]] = {
-    "local": LocalSampler,
-    "multiprocessing": MultiprocessingSampler,
-    "ray": RaySampler,
-}
 
 
 class NoisyPolicy:
@@ -108,25 +95,20 @@ def probe(
     seed: int = 1,
     n_epochs: int = 60,
     batch_size: int = 60,
-    n_workers: int = 1,
-    sampler: Literal["local", "multiprocessing", "ray"] = "local",
     logger: Literal["csv", "tensorboard"] = "csv",
-    fragments: bool = False,
     replay_rows: int = 500,
     hold_at: int = -1,
 ) -> Any:
-    """Run the probe; with `fragments` on four environments that live on, shared by 1, 2 or 4 workers."""
+    """Run the probe."""
     Probe.hold_at = hold_at
     runner = LocalRunner(ctxt, logger=ctxt.logger(logger))
-    sampling: dict[str, Any] = {"sampler_cls": SAMPLERS[sampler], "n_workers": n_workers}
-    if fragments:
-        sampling |= {"worker_class": FragmentWorker, "worker_args": {"n_envs": 4 // n_workers}}
-    if ctxt.resuming and runner.try_restore(ctxt.snapshot_dir, **sampling):
+    if ctxt.resuming and runner.try_restore(ctxt.snapshot_dir):
         return runner.resume(n_epochs=n_epochs, batch_size=batch_size)
     set_seed(seed)
-    runner.setup(Probe(seed=seed, replay_rows=replay_rows), gymnasium.make("CartPole-v1"), **sampling)
+    algo = Probe(seed=seed, replay_rows=replay_rows)
+    runner.setup(algo, gymnasium.make("CartPole-v1"), sampler_cls=LocalSampler, n_workers=1)
     return runner.train(n_epochs=n_epochs, batch_size=batch_size)
 
 
 if __name__ == "__main__":
-    raise SystemExit(probe.main())
+    probe.main()

@@ -1,5 +1,6 @@
 """What the examples refuse, before there is a run."""
 
+import ast
 import importlib.util
 import subprocess
 import sys
@@ -9,13 +10,16 @@ from typing import Any
 import pytest
 
 EXAMPLES = Path(__file__).parents[1] / "examples"
-NAMES = [
-    "cem_cartpole",
-    *(
-        pytest.param(name, marks=pytest.mark.skipif(not importlib.util.find_spec("torch"), reason="No module named 'torch'"))
-        for name in ("ppo_cartpole", "dqn_cartpole", "sac_hopper")
-    ),
-]  # fmt: skip
+MODULES = {
+    "cem_cartpole": (),
+    "ppo_cartpole": ("torch",),
+    "dqn_cartpole": ("torch",),
+    "sac_hopper": ("torch",),
+    "ppo_pixels": ("torch", "ale_py"),
+    "reinforce_jax": ("jax",),
+}
+"""What each example needs beside NumPy and gymnasium."""
+MOST_LINES = 25
 
 
 def experiment(name: str) -> Any:
@@ -28,14 +32,36 @@ def experiment(name: str) -> Any:
     return vars(module)[name]
 
 
-@pytest.mark.parametrize("name", NAMES)
-def test_numbers_out_of_bounds_are_refused(name: str) -> None:
-    """Every count has its least value, which a call is checked against before a run begins."""
+def lines_of_rlx(tree: ast.Module) -> set[int]:
+    """Return the lines on which an example uses rlx: a name that it imports from there, or an object that it got."""
+    imports = [
+        node
+        for node in ast.walk(tree)
+        if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("rlx_")
+    ]
+    names = {alias.name for node in imports for alias in node.names} | {"ctxt", "runner", "loop"}
+    used = {node.lineno for node in ast.walk(tree) if isinstance(node, ast.Name) and node.id in names}
+    return used | {node.lineno for node in imports}
+
+
+@pytest.mark.parametrize("name", MODULES)
+def test_an_example_is_its_algorithm(name: str) -> None:
+    """Of a whole algorithm with its command line, few lines are rlx's."""
+    tree = ast.parse((EXAMPLES / f"{name}.py").read_text(encoding="utf-8"))
+    assert 5 < len(lines_of_rlx(tree)) <= MOST_LINES
+
+
+@pytest.mark.parametrize("name", MODULES)
+def test_numbers_out_of_bounds_are_refused(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every number has its bounds, which a call is checked against before a run begins."""
+    for module in MODULES[name]:
+        pytest.importorskip(module)
+    monkeypatch.syspath_prepend(EXAMPLES)
     example = experiment(name)
-    for argument, value in {"batch_size": 0, "n_epochs": -1, "n_workers": 0}.items():
+    for argument, value in {"batch_size": 0, "n_epochs": -1}.items():
         with pytest.raises(ValueError, match=f"^{argument} should be "):
             example.bind({argument: value})
-    example.bind({"batch_size": 1, "n_epochs": 0, "n_workers": 1})
+    example.bind({"batch_size": 1, "n_epochs": 0, "env_id": "Acrobot-v1"})
 
 
 def test_command_line_says_what_is_wrong_and_leaves_nothing(tmp_path: Path) -> None:

@@ -40,21 +40,39 @@ DQN = Program(EXAMPLES / "dqn_cartpole.py", ("--n-epochs", "40", "--batch-size",
 
 SAC = Program(
     EXAMPLES / "sac_hopper.py",
-    ("--n-epochs", "40", "--batch-size", "50", "--replay-capacity", "2000", "--logger", "tensorboard"),
+    (
+        "--n-epochs",
+        "40",
+        "--batch-size",
+        "50",
+        "--replay-capacity",
+        "2000",
+        "--logger",
+        "tensorboard",
+        "--fragments",
+    ),
 )
+PIXELS = Program(
+    EXAMPLES / "ppo_pixels.py",
+    ("--n-epochs", "40", "--batch-size", "12", "--max-episode-length", "6", "--logger", "csv"),
+)
+JAX = Program(EXAMPLES / "reinforce_jax.py", ("--n-epochs", "40", "--batch-size", "60", "--logger", "csv"))
 
-needs_torch = pytest.mark.skipif(
-    importlib.util.find_spec("torch") is None, reason="No module named 'torch': the example learns with it"
-)
-needs_mujoco = pytest.mark.skipif(
-    importlib.util.find_spec("mujoco") is None, reason="No module named 'mujoco': the example hops in it"
-)
+
+def needs(module: str) -> pytest.MarkDecorator:
+    """Skip where an example's library is not installed."""
+    missing = importlib.util.find_spec(module) is None
+    return pytest.mark.skipif(missing, reason=f"No module named {module!r}: the example needs it")
+
+
 PROGRAMS = [
     pytest.param(PROBE, id="probe"),
     pytest.param(CEM, id="cem"),
-    pytest.param(PPO, id="ppo", marks=needs_torch),
-    pytest.param(DQN, id="dqn", marks=needs_torch),
-    pytest.param(SAC, id="sac", marks=[needs_torch, needs_mujoco]),
+    pytest.param(PPO, id="ppo", marks=needs("torch")),
+    pytest.param(DQN, id="dqn", marks=needs("torch")),
+    pytest.param(SAC, id="sac", marks=[needs("torch"), needs("mujoco")]),
+    pytest.param(PIXELS, id="pixels", marks=[needs("torch"), needs("ale_py")]),
+    pytest.param(JAX, id="jax", marks=needs("jax")),
 ]
 MUTANTS = [
     "seed-reset-at-restore",
@@ -151,9 +169,9 @@ def sharing_workers(number: int) -> tuple[str, ...]:
     [
         pytest.param(PROBE, id="probe"),
         pytest.param(CEM, id="cem", marks=pytest.mark.slow),
-        pytest.param(PPO, id="ppo", marks=needs_torch),
-        pytest.param(DQN, id="dqn", marks=[needs_torch, pytest.mark.slow]),
-        pytest.param(SAC, id="sac", marks=[needs_torch, needs_mujoco, pytest.mark.slow]),
+        pytest.param(PPO, id="ppo", marks=needs("torch")),
+        pytest.param(DQN, id="dqn", marks=[needs("torch"), pytest.mark.slow]),
+        pytest.param(SAC, id="sac", marks=[needs("torch"), needs("mujoco"), pytest.mark.slow]),
     ],
 )
 def test_workers_may_change_from_life_to_life(program: Program, unbroken: Twin, tmp_path: Path) -> None:
@@ -177,8 +195,8 @@ def test_a_large_replay_buffer_comes_back(unbroken: Twin, tmp_path: Path) -> Non
     "program",
     [
         pytest.param(PROBE, id="probe"),
-        pytest.param(PPO, id="ppo", marks=needs_torch),
-        pytest.param(DQN, id="dqn", marks=needs_torch),
+        pytest.param(PPO, id="ppo", marks=needs("torch")),
+        pytest.param(DQN, id="dqn", marks=needs("torch")),
     ],
 )
 def test_environments_in_mid_episode_come_back(program: Program, unbroken: Twin, tmp_path: Path) -> None:
@@ -203,7 +221,7 @@ def test_a_fault_is_noticed(mutant: str, unbroken: Twin, tmp_path: Path) -> None
     assert compare(PROBE, unbroken(PROBE), tmp_path / "run") != []
 
 
-@needs_torch
+@needs("torch")
 @pytest.mark.parametrize("mutant", TORCH_MUTANTS)
 def test_a_fault_is_noticed_with_torch(mutant: str, unbroken: Twin, tmp_path: Path) -> None:
     """The same with an optimiser and torch's generator."""

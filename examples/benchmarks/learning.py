@@ -18,7 +18,13 @@ from rlx_logging import read_metrics
 
 EXAMPLES = Path(__file__).resolve().parent.parent
 LAST = 10
-GOALS = {"cem_cartpole": 400.0, "ppo_cartpole": 400.0, "dqn_cartpole": None, "sac_hopper": None}
+GOALS = {
+    "cem_cartpole": 400.0,
+    "ppo_cartpole": 400.0,
+    "dqn_cartpole": None,
+    "reinforce_jax": None,
+    "sac_hopper": None,
+}
 """Mean return over the last epochs that every seed must reach, where a goal was set."""
 
 

@@ -35,7 +35,7 @@ from rlx_snapshot import SnapshotConfig, Snapshotter
 
 EXAMPLES = Path(__file__).parents[3] / "examples"
 sys.path.insert(0, str(EXAMPLES))
-from ppo_cartpole import PPO, CategoricalPolicy  # noqa: E402
+from ppo_cartpole import PPO, CategoricalPolicy, network  # noqa: E402
 
 REPEATS = 3
 PAIRS = 12
@@ -66,7 +66,7 @@ print(time.time() - psutil.Process().create_time(), used.user + used.system)
 def make_algorithm() -> PPO:
     """Return an untrained PPO; equal calls give equal ones."""
     set_seed(1)
-    return PPO(CategoricalPolicy(n_inputs=4, n_actions=2), n_inputs=4)
+    return PPO(CategoricalPolicy(network(4, 2, last_gain=0.01)), network(4, 1, last_gain=1.0))
 
 
 def bare(folder: Path) -> None:
