@@ -105,3 +105,15 @@ class TestPages:
             program = shutil.which(name, path=scripts) or name
             done = subprocess.run([program, *arguments], cwd=tmp_path, timeout=250, check=False)
             assert done.returncode == (-signal.SIGKILL if command.killed else 0), command.words
+
+
+NAMED_FILE = re.compile(
+    r"`((?:packages|tests-integration|examples|findings|docs)/[\w./-]+\.(?:py|sh|md|txt|toml))`"
+)
+
+
+@pytest.mark.parametrize("page", sorted(ROOT.glob("docs/**/*.md")), ids=name_of)
+def test_files_that_a_page_names_exist(page: Path) -> None:
+    """A claim that points to a test or a script of the repository points to one that is there."""
+    named = NAMED_FILE.findall(page.read_text(encoding="utf-8"))
+    assert [name for name in named if not (ROOT / name).is_file()] == []
