@@ -65,7 +65,7 @@ def reads(ctxt: ExperimentContext, seed: int) -> None:
 
 
 WAITS_FOR = {0: 3, 3: 4, 4: 5}
-"""Jobs of :func:`gpu_job` that end only once another has begun: no two of six can be left out, nor wait for their turn."""
+"""Jobs of `gpu_job` that end only once another has begun: no two of six can be left out, nor wait for their turn."""
 
 
 @wrap_experiment

@@ -55,7 +55,7 @@ class ExperimentContext:
         """Whether a signal (SIGINT, SIGTERM, SIGUSR1) or a launcher has asked the run to stop.
 
         A function that sees True should save and return soon. Having seen it, it counts as stopped when it returns,
-        unless it says :meth:`complete`.
+        unless it says `complete`.
         """
         self._stop_noticed = self._stop_noticed or self._stop.requested
         return self._stop.requested
@@ -68,10 +68,10 @@ class ExperimentContext:
         """Return a logger that writes into this run's folder; it is finalized when the experiment ends.
 
         Args:
-            name: 'csv', 'tensorboard', 'wandb', 'none' or another that :func:`rlx_logging.make_logger` knows,
+            name: 'csv', 'tensorboard', 'wandb', 'none' or another that `rlx_logging.make_logger` knows,
                 or several.
             more: Further names.
-            options: Passed on to :func:`rlx_logging.make_logger`.
+            options: Passed on to `rlx_logging.make_logger`.
 
         Raises:
             MissingExtraError: rlx-logging is not installed: ``pip install 'rlx-experiment[logging]'``.

@@ -40,7 +40,7 @@ def run_experiment(
 ) -> None:
     """Run `method_call`, or each of `batch_tasks`, one after another, each in a new process and folder.
 
-    Deprecated: use :func:`wrap_experiment`. The call is made as ``method_call(ctxt, variant, from_dir, from_epoch)``.
+    Deprecated: use `wrap_experiment`. The call is made as ``method_call(ctxt, variant, from_dir, from_epoch)``.
 
     Args:
         method_call: What to run; any callable that cloudpickle takes.

@@ -61,7 +61,7 @@ class FileLock:
 
 
 class RunLock:
-    """The lock of one run folder, held from construction to :meth:`close`.
+    """The lock of one run folder, held from construction to `close`.
 
     The kernel lets go when the process ends, however it ends. Forked children close their copy at once, so
     a worker that outlives its parent does not keep a dead run alive.

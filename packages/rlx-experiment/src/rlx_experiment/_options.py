@@ -12,7 +12,7 @@ from rlx_experiment._source.git import default_store
 
 
 class Options(NamedTuple):
-    """The arguments of :func:`wrap_experiment`; those of one call may differ from the template's."""
+    """The arguments of `wrap_experiment`; those of one call may differ from the template's."""
 
     function: Function | None
     log_dir: str | None

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 
 class ExperimentTemplate(Experiment):
-    """Creates run folders and runs an experiment in them. Made by :func:`wrap_experiment`, which names the arguments.
+    """Creates run folders and runs an experiment in them. Made by `wrap_experiment`, which names the arguments.
 
     Called with keyword arguments it launches a run and returns the function's value. One positional dictionary in
     front overrides the options for this run: ``exp({"log_dir": "somewhere"}, seed=1)``. It looks like the function it
@@ -114,10 +114,10 @@ class ExperimentTemplate(Experiment):
         Launched again, a sweep runs only what is missing: finished runs stay, the others go on.
 
         Args:
-            points: Arguments of each run; :func:`grid` makes combinations.
-            jobs: Runs at once, of the local launcher; see :class:`Local`.
+            points: Arguments of each run; `grid` makes combinations.
+            jobs: Runs at once, of the local launcher; see `Local`.
             gpus: GPUs to share out, of the local launcher.
-            launcher: Where the runs go, instead of ``Local(jobs=jobs, gpus=gpus)``: :class:`Slurm`, :class:`Ray`.
+            launcher: Where the runs go, instead of ``Local(jobs=jobs, gpus=gpus)``: `Slurm`, `Ray`.
             log_dir: Folder of the sweep's runs, named by their arguments; by default they are named like the
                 experiment and lie where its runs do.
             progress: Whether to show on standard error how far the sweep is.
@@ -242,7 +242,7 @@ def wrap_experiment(
 ) -> ExperimentTemplate:
     """Decorate a function so that each call of it is a recorded run in its own folder.
 
-    The function's first parameter must be called `ctxt`; it receives the :class:`ExperimentContext`. Works bare
+    The function's first parameter must be called `ctxt`; it receives the `ExperimentContext`. Works bare
     (``@wrap_experiment``) and with options (``@wrap_experiment(snapshot_mode="all")``).
 
     Args:

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 class Backend(ABC):
     """One place that rows go to. Only `write` must be there.
 
-    A backend opens its files through its :class:`LogFolder` when it first needs them.
+    A backend opens its files through its `LogFolder` when it first needs them.
     It may raise: the logger warns once, counts what was dropped, and goes on.
     """
 

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 class LazyLogger(BaseLogger):
     """A logger that writes nothing: the placeholder in a trainer.
 
-    The arguments are those of :class:`BaseLogger` and change nothing.
+    The arguments are those of `BaseLogger` and change nothing.
     """
 
     def prepare_dict_for_logging(

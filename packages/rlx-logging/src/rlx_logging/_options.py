@@ -1,4 +1,4 @@
-"""The keyword arguments that every logger of a run takes; :class:`RunLogger` describes them."""
+"""The keyword arguments that every logger of a run takes; `RunLogger` describes them."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ class FailureOptions(TypedDict, total=False):
 
 
 class LoggerOptions(FailureOptions, total=False):
-    """All options handed on to :class:`RunLogger`."""
+    """All options handed on to `RunLogger`."""
 
     train_interval: int
     test_interval: int

@@ -13,7 +13,7 @@ _RANK_VARIABLES: Final = ("RANK", "SLURM_PROCID", "OMPI_COMM_WORLD_RANK", "PMI_R
 
 
 def rank_zero(make: Callable[[], BaseLogger], *, rank: int | None = None) -> BaseLogger:
-    """Return what `make` returns in the process of rank 0, and a :class:`LazyLogger` in all others.
+    """Return what `make` returns in the process of rank 0, and a `LazyLogger` in all others.
 
     Args:
         make: Makes the logger; not called in other ranks, so that nothing is opened there.

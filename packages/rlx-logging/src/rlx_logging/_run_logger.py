@@ -113,7 +113,7 @@ class RunLogger(BaseLogger):
 
         Every real number is kept as a plain one: of Python and numpy, the only element of an
         array or tensor of any library. What is no number, as strings, None and lists, is left
-        out; the next `write` names it with :class:`NotANumberWarning`, each key once.
+        out; the next `write` names it with `NotANumberWarning`, each key once.
 
         Args:
             log_data: What is to be logged.
@@ -135,7 +135,7 @@ class RunLogger(BaseLogger):
         Keys are logged as described in the README: those of nested dicts are joined by ``/``,
         control characters are escaped, an empty key is ``(empty)``, one of more than 1000
         characters is cut. Values that are no numbers are left out; each key of one is named
-        once with :class:`NotANumberWarning`, after everything else is written.
+        once with `NotANumberWarning`, after everything else is written.
 
         Raises:
             ValueError: If `step_type` is not ``"scope/name"``, if `data` has the name of the
@@ -268,8 +268,8 @@ class RunLogger(BaseLogger):
 
         What is cut off is kept under ``discarded/``. Files that are not the logger's own
         are not touched, and none where `state` is that of a logger without files. Warns with
-        :class:`ShorterLogWarning` of a log that is shorter than `state` says, or written anew, and
-        with :class:`GapWarning` of a backend that was off when the rows before `state` were logged.
+        `ShorterLogWarning` of a log that is shorter than `state` says, or written anew, and
+        with `GapWarning` of a backend that was off when the rows before `state` were logged.
 
         Raises:
             TypeError: If `state` is no mapping.

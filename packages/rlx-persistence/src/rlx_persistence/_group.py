@@ -16,7 +16,7 @@ class PersistenceGroup(Persistence):
         enabled: Whether `persist` writes; `restore` always restores.
 
     Raises:
-        TypeError: If a member is not a :class:`Persistence`.
+        TypeError: If a member is not a `Persistence`.
     """
 
     def __init__(self, *p: Persistence, enabled: bool = True) -> None:

@@ -30,7 +30,7 @@ _IMMUTABLE: Final = (
 
 
 def refuse_immutable(target: object) -> None:
-    """Refuse what :func:`copy_state` could not change.
+    """Refuse what `copy_state` could not change.
 
     Raises:
         TypeError: If objects of the type cannot be changed in place.

@@ -21,7 +21,7 @@ class PolicyPersistence:
     """Handles persistence of the policy.
 
     Files appear whole or not at all: the last best policy survives a kill at any instant.
-    Every file carries a digest and a record (see :func:`read_info`), is checked when it
+    Every file carries a digest and a record (see `read_info`), is checked when it
     is restored, and has a JSON sidecar with the same record for people and scripts.
 
     Args:
@@ -33,7 +33,7 @@ class PolicyPersistence:
             just written always stays until the next.
 
     Raises:
-        TypeError: If `mode` is not a :class:`PolicyPersistence.Mode`.
+        TypeError: If `mode` is not a `PolicyPersistence.Mode`.
     """
 
     class Mode(Enum):
@@ -48,7 +48,7 @@ class PolicyPersistence:
         POLICY = "policy"
         """Persist the entire policy, which must be picklable: a torch module or any other object.
 
-        It can be loaded without building one first (:func:`load_policy`), but no longer
+        It can be loaded without building one first (`load_policy`), but no longer
         when its class was renamed or moved. Reading it executes code that the file names.
         """
 
@@ -170,7 +170,7 @@ class PolicyPersistence:
         return find_checkpoints(world.persist_directory, self.mode.get_filename())
 
     def as_persistence(self, *, policy: PolicyLike = None, device: TDevice = "cpu") -> Persistence:
-        """Return an adaptor, so that this object can be a member of a :class:`PersistenceGroup`.
+        """Return an adaptor, so that this object can be a member of a `PersistenceGroup`.
 
         Args:
             policy: The policy; by default the world's algorithm or policy at the time of the event.

@@ -58,7 +58,7 @@ class FolderWorld:
         persist_directory: Folder to write to; made when something is written.
         restore_directory: Folder to read from; often the same one.
         policy: The policy in training. Checkpoint functions and
-            :meth:`PolicyPersistence.as_persistence` need it, `persist` and
+            `PolicyPersistence.as_persistence` need it, `persist` and
             `restore` do not.
     """
 

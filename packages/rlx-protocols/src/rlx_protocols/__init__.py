@@ -1,7 +1,7 @@
 """The contract between the parts of a reinforcement-learning training run.
 
 Protocols say what a caller needs; implementations satisfy them by shape and do not
-import this package. :mod:`rlx_protocols.testing` checks that they do.
+import this package. `rlx_protocols.testing` checks that they do.
 """
 
 from rlx_protocols._algorithm import Algorithm, KeyedPolicy, Parametrised, Policy, TrainingLoop

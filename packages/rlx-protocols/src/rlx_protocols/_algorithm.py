@@ -48,7 +48,7 @@ class TrainingLoop(Protocol[LoopBatchT_co]):
     def obtain_samples(
         self, itr: int, batch_size: int | None = None, agent_update: Any = None, env_update: Any = None
     ) -> list[dict[str, Any]]:
-        """Collect as :meth:`obtain_episodes` does, as a list of one dict an episode."""
+        """Collect as `obtain_episodes` does, as a list of one dict an episode."""
         ...
 
     def log(self, metrics: Mapping[str, Any], /) -> None:
@@ -71,7 +71,7 @@ class Algorithm(Protocol):
 
     Where a sampler is used the algorithm also has `policy` (or `exploration_policy`)
     and `max_episode_length`. Implementations are checked by
-    :func:`rlx_protocols.testing.check_algorithm`.
+    `rlx_protocols.testing.check_algorithm`.
     """
 
     def train(self, loop: TrainingLoop[Any], /) -> Any:
@@ -114,5 +114,5 @@ class Parametrised(Protocol):
         ...
 
     def set_param_values(self, values: Any, /) -> object:
-        """Take over `values`, as :meth:`get_param_values` gave them."""
+        """Take over `values`, as `get_param_values` gave them."""
         ...

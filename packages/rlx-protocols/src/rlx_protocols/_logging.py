@@ -6,9 +6,9 @@ from typing import Any, Protocol
 class Logger(Protocol):
     """Accepts named numbers at a step. Never decides when training saves or stops.
 
-    A logger that is also :class:`Stateful` can be cut back to the position that a
+    A logger that is also `Stateful` can be cut back to the position that a
     snapshot recorded, so that a resumed run loses and doubles nothing.
-    Implementations are checked by :func:`rlx_protocols.testing.check_logger`.
+    Implementations are checked by `rlx_protocols.testing.check_logger`.
     """
 
     def write(self, step_type: str, step: int, data: dict[str, Any]) -> None:

@@ -109,8 +109,8 @@ class Sampler(Protocol[BatchT_co]):
     The runner owns when to sample and how much; the sampler owns workers and
     environments. `agents`, `envs`, `agent_update` and `env_update` are one object
     for all workers or a list of exactly `n_workers`; None as an update means "keep".
-    A sampler that is also :class:`Stateful` resumes exactly. Implementations are
-    checked by :func:`rlx_protocols.testing.check_sampler`.
+    A sampler that is also `Stateful` resumes exactly. Implementations are
+    checked by `rlx_protocols.testing.check_sampler`.
     """
 
     @classmethod

@@ -25,7 +25,7 @@ class SnapshotConfigLike(Protocol):
 class SnapshotStore(Protocol):
     """Keeps whole-run states by iteration and never looks inside one.
 
-    Implementations are checked by :func:`rlx_protocols.testing.check_snapshot_store`.
+    Implementations are checked by `rlx_protocols.testing.check_snapshot_store`.
     """
 
     def save_itr_params(self, itr: int, params: Any) -> None:

@@ -30,7 +30,7 @@ class Stateful(Protocol):
     """Anything whose state a snapshot carries so that a resumed run goes on exactly."""
 
     def state_dict(self) -> dict[str, Any]:
-        """Return everything that :meth:`load_state_dict` needs, as plain picklable values."""
+        """Return everything that `load_state_dict` needs, as plain picklable values."""
         ...
 
     def load_state_dict(self, state: Mapping[str, Any], /) -> object:

@@ -64,9 +64,9 @@ def _inside(env: Any) -> Any:
 
 def _around(wrapper: Any, env: Any) -> Any:
     """Return `wrapper` as it is, around another environment."""
-    twin = object.__new__(wrapper.__class__)
-    vars(twin).update({**vars(wrapper), "env": env})  # pyright: ignore[reportUnknownMemberType]
-    return twin
+    copied = object.__new__(wrapper.__class__)
+    vars(copied).update({**vars(wrapper), "env": env})  # pyright: ignore[reportUnknownMemberType]
+    return copied
 
 
 class _Rebuilt:

@@ -5,7 +5,7 @@ EXIT_STOPPED = 75
 
 
 class NotSetupError(Exception):
-    """The runner was used before :meth:`~rlx_runner.LocalRunner.setup` or ``restore``."""
+    """The runner was used before `LocalRunner.setup` or ``restore``."""
 
 
 class StatisticalResumeError(ValueError):

@@ -32,7 +32,7 @@ class Evaluation:
         n_episodes: Whole episodes an evaluation.
         env: Environment to judge in; defaults to a copy of the one trained in.
         on_best: Called with the policy whenever its average return is the best so far. A return
-            that is NaN or infinite is never the best; an :class:`EvaluationWarning` says so.
+            that is NaN or infinite is never the best; an `EvaluationWarning` says so.
 
     Raises:
         TypeError: If `every` or `n_episodes` is no whole number.
@@ -56,7 +56,7 @@ class EvaluationWarning(UserWarning):
 
 
 class Evaluator:
-    """Carries out an :class:`Evaluation` for one algorithm.
+    """Carries out an `Evaluation` for one algorithm.
 
     Args:
         evaluation: What to do.

@@ -78,7 +78,7 @@ def compare_machines(
     """Return how exact a run saved on one machine continues on another, with its own number of threads.
 
     Args:
-        saved: What :func:`describe_machine` said there.
+        saved: What `describe_machine` said there.
         here: What it says here.
         libraries: Versions there and here of libraries that the state comes from, where they differ.
     """

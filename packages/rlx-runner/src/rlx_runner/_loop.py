@@ -130,13 +130,13 @@ class EpochLoop:
     def obtain_samples(
         self, itr: int, batch_size: int | None = None, agent_update: Any = None, env_update: Any = None
     ) -> list[dict[str, Any]]:
-        """Collect as :meth:`obtain_episodes` does, as a list of one dict an episode.
+        """Collect as `obtain_episodes` does, as a list of one dict an episode.
 
         Args:
             itr: Iteration the batch is for; only recorded.
             batch_size: Environment steps; defaults to the value given to ``train``.
-            agent_update: As for :meth:`obtain_episodes`.
-            env_update: As for :meth:`obtain_episodes`.
+            agent_update: As for `obtain_episodes`.
+            env_update: As for `obtain_episodes`.
 
         Raises:
             ValueError: If there is no sampler, or no batch size here or in ``train``.

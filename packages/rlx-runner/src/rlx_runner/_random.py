@@ -56,7 +56,7 @@ def set_seed(seed: int) -> None:
 
 
 def get_seed() -> int | None:
-    """Return the seed given to :func:`set_seed`; None before that."""
+    """Return the seed given to `set_seed`; None before that."""
     return _ROOT.seed
 
 
@@ -77,7 +77,7 @@ def capture_random() -> dict[str, Any]:
 
 
 def restore_random(states: Mapping[str, Any]) -> None:
-    """Set the global generators to `states`, as :func:`capture_random` gave them."""
+    """Set the global generators to `states`, as `capture_random` gave them."""
     random.setstate(states["python"])
     _restore_numpy(states["numpy"])
     if "torch" in states:

@@ -30,7 +30,7 @@ from rlx_runner._stop import StopSwitch, stop_message
 
 
 class Changes(TypedDict, total=False):
-    """What of a saved run :meth:`LocalRunner.try_restore` changes; see :meth:`LocalRunner.restore`."""
+    """What of a saved run `LocalRunner.try_restore` changes; see `LocalRunner.restore`."""
 
     sampler_cls: Any
     sampler_args: dict[str, Any] | None
@@ -245,7 +245,7 @@ class LocalRunner(EpochLoop):
 
         Args:
             from_dir: Folder of the snapshots.
-            **changes: As for :meth:`restore`.
+            **changes: As for `restore`.
 
         Returns:
             Whether there was a snapshot.
@@ -270,7 +270,7 @@ class LocalRunner(EpochLoop):
         store_episodes: bool | None = None,
         pause_for_plot: bool | None = None,
     ) -> Any:
-        """Train on from where :meth:`restore` left the run; None keeps what the saved run was asked for.
+        """Train on from where `restore` left the run; None keeps what the saved run was asked for.
 
         Args:
             n_epochs: Number of epochs in all, those before included.

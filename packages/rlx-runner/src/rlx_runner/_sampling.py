@@ -144,10 +144,10 @@ def left_behind(policy: Any, before: Mapping[str, Any]) -> list[str]:
     changed = [name for name in now if name not in before or before[name] != now[name]]
     if not changed:
         return []
-    twin = exact_copy(policy)
-    fields: dict[str, Any] = twin.__dict__
+    replica = exact_copy(policy)
+    fields: dict[str, Any] = replica.__dict__
     for name in changed:
         del fields[name]
     fields.update({name: before[name] for name in changed if name in before})
-    twin.set_param_values(parameters_of(policy))
+    replica.set_param_values(parameters_of(policy))
     return [name for name in changed if fields.get(name) != now[name]]

@@ -128,11 +128,11 @@ def set_up(
     if evaluation is not None:
         if choice.sampler_cls is None:
             raise ValueError("an evaluation needs a sampler: pass sampler_cls to setup().")
-        stage = copy_of(first_of(env)) if evaluation.env is None else evaluation.env
+        evaluation_env = copy_of(first_of(env)) if evaluation.env is None else evaluation.env
         evaluator = Evaluator(
             evaluation,
             algo,
-            stage,
+            evaluation_env,
             sampler_cls=choice.sampler_cls,
             sampler_args=choice.sampler_args,
             seed=seed,

@@ -64,7 +64,7 @@ class Snapshots:
 
     @property
     def absent(self) -> type[FileNotFoundError]:
-        """What :meth:`load` raises where there is no snapshot; of files also only then, not for what one needs."""
+        """What `load` raises where there is no snapshot; of files also only then, not for what one needs."""
         return SnapshotNotFoundError if isinstance(self._store, Snapshotter) else FileNotFoundError
 
     def begin(self) -> bool:

@@ -100,7 +100,7 @@ def _found_in(module: str, path: str) -> Any:
 
 
 def from_name(name: Any) -> Any:
-    """Return the class that :func:`by_name` named.
+    """Return the class that `by_name` named.
 
     Raises:
         ImportError: If it is not where it was.

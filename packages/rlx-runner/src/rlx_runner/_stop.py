@@ -26,7 +26,7 @@ class StopSwitch:
 
     Args:
         asked: Somebody else's answer, who then also owns the signals; None: SIGINT, SIGTERM,
-            SIGUSR1 and SIGUSR2 are listened to while :meth:`listening`.
+            SIGUSR1 and SIGUSR2 are listened to while `listening`.
         clock: Returns the time in seconds.
     """
 

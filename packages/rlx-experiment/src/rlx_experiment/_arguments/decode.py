@@ -12,7 +12,7 @@ from rlx_experiment._arguments.fields import field_types
 
 
 def from_json(value: Any, annotation: Any) -> Any:
-    """Return what :class:`LogEncoder` recorded as `value`, given the declared type.
+    """Return what `LogEncoder` recorded as `value`, given the declared type.
 
     Raises:
         ValueError: The record does not hold enough to build it again.

@@ -15,7 +15,7 @@ _LARGE_ARRAY: Final = 10_000
 
 
 class LogEncoder(json.JSONEncoder):
-    """JSON encoder for anything an experiment may be called with; for use as ``cls`` in :func:`json.dump`.
+    """JSON encoder for anything an experiment may be called with; for use as ``cls`` in `json.dump`.
 
     Values that JSON knows stay themselves (NumPy's included, integers exactly). The others become one-key markers:
     ``{"$typename": "module.Class"}`` for a class, ``$enum`` for a member, ``$function`` for a callable, ``$bytes``
@@ -57,7 +57,7 @@ def write_json(path: Path, data: object, *, durable: bool = False) -> None:
 def to_plain(
     value: object, describe: Callable[[object], object] | None = None, *, mark_floats: bool = True
 ) -> Any:
-    """Return `value` in terms of None, bool, int, float, str, list and dict, as :class:`LogEncoder` does."""
+    """Return `value` in terms of None, bool, int, float, str, list and dict, as `LogEncoder` does."""
     return _Plainer(describe or _describe, mark_floats=mark_floats).plain(value)
 
 

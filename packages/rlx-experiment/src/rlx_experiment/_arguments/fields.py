@@ -9,7 +9,7 @@ from contextlib import suppress
 from typing import Any, Final, cast
 
 _SHOWN_AS_LAST_PART: Final = ("$enum", "$function", "$typename", "$type")
-"""Markers of :class:`LogEncoder` whose value is a dotted name."""
+"""Markers of `LogEncoder` whose value is a dotted name."""
 
 
 def field_types(kind: object) -> dict[str, Any]:

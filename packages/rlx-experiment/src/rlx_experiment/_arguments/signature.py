@@ -1,6 +1,6 @@
 """What an experiment can be called with: its function's parameters without ``ctxt``, all by keyword.
 
-A plain function is asked directly; :mod:`inspect`, which takes longer to import than a launch takes, is for the rest.
+A plain function is asked directly; `inspect`, which takes longer to import than a launch takes, is for the rest.
 """
 
 import functools
@@ -15,7 +15,7 @@ Function = Callable[..., Any]
 
 _TAKES_ANY_POSITION: Final = 0x04
 _TAKES_ANY_KEYWORD: Final = 0x08
-"""Bits of ``co_flags``, as :mod:`inspect` documents them."""
+"""Bits of ``co_flags``, as `inspect` documents them."""
 
 
 class Parameters(NamedTuple):

@@ -67,7 +67,7 @@ def list_runs(
         runs: The runs.
         root: Folder that theirs are named relative to.
         columns: Instead of the arguments, columns by their heads, with a cell for each run folder.
-        more: Columns that are not shown, for :meth:`RunList.sorted_by`.
+        more: Columns that are not shown, for `RunList.sorted_by`.
     """
     chosen = columns or {}
     fields = {run.folder: run.fields for run in runs}

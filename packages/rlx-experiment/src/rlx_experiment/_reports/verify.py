@@ -1,4 +1,4 @@
-"""Does a script resume exactly? Kill it, let it go on, and compare with a twin that was never interrupted."""
+"""Does a script resume exactly? Kill it, let it go on, and compare with a run that was never interrupted."""
 
 import os
 import random
@@ -48,7 +48,7 @@ def verify_resume(
 ) -> Verdict:
     """Run `script` twice in `folder`, once with `kills` interruptions, and compare the two.
 
-    The script takes ``--log-dir`` and ``--resume``, as :meth:`ExperimentTemplate.main` gives them to every experiment.
+    The script takes ``--log-dir`` and ``--resume``, as `ExperimentTemplate.main` gives them to every experiment.
 
     Args:
         script: A Python script.

@@ -37,14 +37,14 @@ def make_run_dir(wanted: Path, fill: Callable[[Path], None]) -> tuple[Path, RunL
     if os.name == "nt":  # an open file keeps Windows from renaming its folder
         folder = _claim(wanted, lambda path: path.mkdir())
         return folder, _prepare(folder, fill)
-    nursery = wanted.with_name(f".{wanted.name}.{os.getpid()}.{os.urandom(4).hex()}.tmp")
-    nursery.mkdir()
-    lock = _prepare(nursery, fill)
+    staging = wanted.with_name(f".{wanted.name}.{os.getpid()}.{os.urandom(4).hex()}.tmp")
+    staging.mkdir()
+    lock = _prepare(staging, fill)
     try:
-        return _claim(wanted, lambda path: _rename_to_new(nursery, path)), lock
+        return _claim(wanted, lambda path: _rename_to_new(staging, path)), lock
     except BaseException:
         lock.close()
-        remove_folder(nursery)
+        remove_folder(staging)
         raise
 
 
@@ -105,7 +105,7 @@ def remove_folder(folder: Path) -> None:
 
 
 def numbered_dirs(wanted: Path) -> list[Path]:
-    """Return the folders that :func:`make_run_dir` made for `wanted`, newest (highest number) first."""
+    """Return the folders that `make_run_dir` made for `wanted`, newest (highest number) first."""
     return [
         wanted.with_name(f"{wanted.name}_{number}") if number else wanted
         for number in sorted(_numbers(wanted), reverse=True)

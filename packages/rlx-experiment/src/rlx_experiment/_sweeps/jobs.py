@@ -87,7 +87,7 @@ def run_job(packed: bytes, template: Experiment | None = None) -> int:
     """Run a packed job in this process and return its exit code; a run begun before goes on.
 
     Args:
-        packed: From :func:`pack_job`.
+        packed: From `pack_job`.
         template: The experiment, where it is loaded already.
     """
     identity, options, launcher, payload = pickle.loads(packed)

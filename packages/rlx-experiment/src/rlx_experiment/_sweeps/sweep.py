@@ -20,7 +20,7 @@ from rlx_experiment._sweeps.progress import SweepProgress
 
 
 class Launcher(Protocol):
-    """Where the jobs of a sweep run: :class:`Local`, :class:`Slurm`, :class:`Ray`, or another."""
+    """Where the jobs of a sweep run: `Local`, `Slurm`, `Ray`, or another."""
 
     def run(self, template: Experiment, jobs: Sequence[Job], on_end: OnEnd) -> None:
         """Run `jobs`; call `on_end` with index, exit code and tries as each has ended for good."""

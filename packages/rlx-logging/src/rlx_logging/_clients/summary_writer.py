@@ -40,7 +40,7 @@ class SummaryWriter:
         max_queue: Not used: nothing is queued.
         flush_secs: Not used.
         filename_suffix: Not used.
-        logger: Names of backends for :func:`make_logger`, or a logger.
+        logger: Names of backends for `make_logger`, or a logger.
     """
 
     def __init__(

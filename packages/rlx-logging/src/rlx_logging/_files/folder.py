@@ -111,15 +111,15 @@ class LogFolder:
         self.close()
         for name, position in positions.items():
             self._check(name, position, (ends or {}).get(name))
-        attic = _Attic(self.path)
+        discarded = _DiscardFolder(self.path)
         for name in self.own_files():
             path = self.path / name
             if name not in positions:
-                attic.move(path)
+                discarded.move(path)
             elif path.stat().st_size > (end := _header(path) + positions[name]):
-                attic.keep_tail(path, end)
+                discarded.keep_tail(path, end)
                 _truncate(path, end)
-        if attic.used:
+        if discarded.used:
             sync_folder(self.path)
 
     def copy_from(self, source: Path, positions: Mapping[str, int]) -> None:
@@ -151,7 +151,7 @@ class LogFolder:
         )
 
 
-class _Attic:
+class _DiscardFolder:
     """One new folder under ``discarded/`` for what a cut takes away; made when first used."""
 
     def __init__(self, folder: Path) -> None:
@@ -163,16 +163,16 @@ class _Attic:
         return self._folder is not None
 
     def move(self, path: Path) -> None:
-        path.replace(self._place(path.name))
+        path.replace(self._path_of(path.name))
 
     def keep_tail(self, path: Path, position: int) -> None:
-        with path.open("rb") as source, self._place(f"{path.name}.from-{position}").open("wb") as target:
+        with path.open("rb") as source, self._path_of(f"{path.name}.from-{position}").open("wb") as target:
             source.seek(position)
             shutil.copyfileobj(source, target)
             target.flush()
             os.fsync(target.fileno())
 
-    def _place(self, name: str) -> Path:
+    def _path_of(self, name: str) -> Path:
         if self._folder is None:
             self._folder = self._new_folder()
         return self._folder / name.replace("tfevents", "tf-events")  # TensorBoard must not find it

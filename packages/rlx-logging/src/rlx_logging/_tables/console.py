@@ -96,7 +96,7 @@ class ConsoleLogger(RunLogger):
     Args:
         log_dir: Where that record is.
         stream: Where to print; standard output by default.
-        options: Those of :class:`RunLogger`.
+        options: Those of `RunLogger`.
     """
 
     def __init__(

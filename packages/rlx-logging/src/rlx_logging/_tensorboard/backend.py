@@ -106,11 +106,11 @@ class TensorboardLogger(RunLogger):
         test_interval: Environment steps between two rows of `log_test_data`.
         update_interval: Gradient steps between two rows of `log_update_data`.
         info_interval: Epochs between two rows of `log_info_data`.
-        save_interval: Epochs between two calls of the checkpoint hook; see :class:`RunLogger`.
+        save_interval: Epochs between two calls of the checkpoint hook; see `RunLogger`.
         write_flush: Flush a SummaryWriter after every row; a folder needs no flush.
         exclude_arrays: Leave numpy arrays out; with False they are histograms.
         training_interval: What tianshou 2 calls `train_interval`.
-        options: Those of :class:`RunLogger`.
+        options: Those of `RunLogger`.
 
     Raises:
         TypeError: If `writer` is neither.

@@ -240,7 +240,7 @@ def make_wandb(
     outbox: bool = False,
     finish_seconds: float = FINISH_SECONDS,
 ) -> WandbBackend:
-    """Return the backend for `make_logger`; the arguments are those of :class:`WandbLogger`."""
+    """Return the backend for `make_logger`; the arguments are those of `WandbLogger`."""
     given = {
         "project": project,
         "name": name,

@@ -19,7 +19,7 @@ from rlx_logging._warn import warn
 
 
 class WandbOptions(LoggerOptions, total=False):
-    """The options of :class:`WandbLogger` beside those that say which run it is."""
+    """The options of `WandbLogger` beside those that say which run it is."""
 
     group: str | None
     job_type: str | None
@@ -42,7 +42,7 @@ class WandbLogger(RunLogger):
         entity: W&B's user or team.
         run_id: Identity of the run; the same one goes on with it.
         config: Arguments of the run: a mapping, or what argparse returns.
-        options: Those of :class:`RunLogger`, and
+        options: Those of `RunLogger`, and
 
             - group, job_type: W&B's group and type of the run.
             - monitor_gym: Let W&B upload the films of gymnasium's recorder; W&B's own setting by default.

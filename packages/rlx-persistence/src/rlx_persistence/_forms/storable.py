@@ -84,7 +84,7 @@ def _refuse_key(name: object) -> None:
 
 
 def _tensors(state: Mapping[str, object]) -> tuple[dict[str, Any], dict[str, str]]:
-    """Tensors that share no memory, and the names of those that are others' twins."""
+    """Tensors that share no memory, and the names of those that are the same as others."""
     stored: dict[str, Any] = {}
     tied: dict[str, str] = {}
     seen: dict[tuple[object, ...], str] = {}

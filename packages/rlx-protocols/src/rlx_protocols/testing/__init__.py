@@ -1,7 +1,7 @@
 """The conformance kit: checks for implementations, and small working parts to test with.
 
 Needs NumPy: ``pip install 'rlx-protocols[testing]'``. Every check raises
-:class:`ConformanceError`, an AssertionError, that names the rule and what was seen.
+`ConformanceError`, an AssertionError, that names the rule and what was seen.
 """
 
 from rlx_protocols.testing._algorithms import check_algorithm

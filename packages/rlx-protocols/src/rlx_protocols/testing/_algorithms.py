@@ -14,7 +14,7 @@ from rlx_protocols.testing._requirement import ConformanceError, require
 def check_algorithm(
     make_algorithm: Callable[[], Algorithm], make_sampler: Callable[[], Sampler[Any]], *, batch_size: int = 64
 ) -> None:
-    """Check that an algorithm keeps the contract of :class:`rlx_protocols.Algorithm`.
+    """Check that an algorithm keeps the contract of `Algorithm`.
 
     Args:
         make_algorithm: Builds an untrained algorithm.

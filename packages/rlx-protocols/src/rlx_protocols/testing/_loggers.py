@@ -16,7 +16,7 @@ class _StatefulLogger(Logger, Stateful, Protocol):
 
 
 def check_logger(make_logger: Callable[[], Logger]) -> None:
-    """Check that a logger keeps the contract of :class:`rlx_protocols.Logger`.
+    """Check that a logger keeps the contract of `Logger`.
 
     Args:
         make_logger: Builds a logger; each call must give one with a place of its own.

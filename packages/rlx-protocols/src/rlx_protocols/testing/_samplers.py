@@ -24,7 +24,7 @@ def check_sampler(
     make_env: Callable[[], Any] = CountingEnv,
     make_policy: Callable[[], Any] = SteadyPolicy,
 ) -> None:
-    """Check that `sampler_cls` keeps the contract of :class:`rlx_protocols.Sampler`.
+    """Check that `sampler_cls` keeps the contract of `Sampler`.
 
     Args:
         sampler_cls: Class under check.

@@ -8,7 +8,7 @@ from rlx_protocols.testing._requirement import require, require_error
 
 
 def check_snapshot_store(make_store: Callable[[], tuple[SnapshotStore, str]]) -> None:
-    """Check that a store keeps the contract of :class:`rlx_protocols.SnapshotStore`.
+    """Check that a store keeps the contract of `SnapshotStore`.
 
     Args:
         make_store: Builds a store that keeps every iteration, and says where; each call a new place.

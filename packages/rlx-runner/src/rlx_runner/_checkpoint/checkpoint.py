@@ -33,7 +33,7 @@ class Checkpoint:
         logger: Its rows after the snapshot are cut at a resume.
         snapshotter: Another place for snapshots than files in that folder.
         stop_requested: Asked between steps whether to stop; whoever passes it owns the signals. None: the context
-            is asked; without one, :meth:`steps` itself listens to SIGINT and SIGTERM.
+            is asked; without one, `steps` itself listens to SIGINT and SIGTERM.
         progress: False for silence.
         parts: Everything that changes while the loop runs: nets, optimizers, environments, buffers, generators.
             Each can be pickled, or has ``state_dict`` and ``load_state_dict``.
@@ -103,7 +103,7 @@ class Checkpoint:
         return values
 
     def restore(self, step: int | str = "last", *, allow_statistical: bool = False) -> int | None:
-        """Give all parts their state in a snapshot; :meth:`steps` and :meth:`carry` do so by themselves.
+        """Give all parts their state in a snapshot; `steps` and `carry` do so by themselves.
 
         Args:
             step: "last", "first" or how many steps were done.

@@ -55,7 +55,7 @@ class Content:
         return {**parts, "variables": state["variables"], "random states": state["exact"]["random"]}
 
     def return_to(self, state: Mapping[str, Any]) -> None:
-        """Go back to what :meth:`state` returned, a copy of it, in this process."""
+        """Go back to what `state` returned, a copy of it, in this process."""
         values = self.parts.give_back(state["parts"], state["variables"], strict=False)
         if self.variables is not None:
             self.variables.assign(values)

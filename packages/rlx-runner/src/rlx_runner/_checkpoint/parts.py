@@ -39,7 +39,7 @@ class Parts:
         """Give every part its saved state, the same objects continuing.
 
         Args:
-            saved: What :meth:`state` returned, loaded.
+            saved: What `state` returned, loaded.
             variables: Values beside, which may refer to the parts.
             strict: Whether another class, shape or number of environments is refused.
 

@@ -82,26 +82,26 @@ def has_display() -> bool:
 
 def _episode_frames(algo: Any, env: Any, epoch: int, max_steps: int) -> list[Any]:
     """Return the frames of one episode, every n-th so that there are at most `MAX_FRAMES`."""
-    stage = _renderable(env)
+    render_env = _renderable(env)
     try:
         act = actor(exact_copy(evaluation_policy_of(algo)), epoch)  # what it remembers is not ours to change
-        observation, _ = stage.reset(seed=epoch)
-        frames = [_picture(stage)]
+        observation, _ = render_env.reset(seed=epoch)
+        frames = [_picture(render_env)]
         for _ in range(max_steps):
-            observation, _, terminated, truncated, _ = stage.step(act(observation))
-            frames.append(_picture(stage))
+            observation, _, terminated, truncated, _ = render_env.step(act(observation))
+            frames.append(_picture(render_env))
             if terminated or truncated:
                 break
     finally:
-        stage.close()
+        render_env.close()
     if any(frame is None for frame in frames):
         raise ValueError("the environment rendered nothing; make it with render_mode='rgb_array'")
     return frames[:: -(-len(frames) // MAX_FRAMES)]
 
 
-def _picture(stage: Any) -> Any:
+def _picture(render_env: Any) -> Any:
     try:
-        return stage.render()
+        return render_env.render()
     except NotImplementedError as error:  # gymnasium raises it without a word
         raise NotImplementedError(
             str(error) or "the environment has no picture of itself: give it a render() that returns an array"
