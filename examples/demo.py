@@ -52,7 +52,7 @@ class Training:
 
     @property
     def command(self) -> list[str]:
-        """What starts the run, and what goes on with it."""
+        """What starts the run, and what continues it."""
         sizes = ["--n-epochs", str(self.n_epochs), "--batch-size", str(self.batch_size)]
         where = ["--logger", "tensorboard", "--log-dir", str(self.folder), "--resume"]
         return [sys.executable, str(self.script), *sizes, *where]
@@ -84,7 +84,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         before = train_and_kill(killed)
         say(
-            "Starting the same command again: it finds its last snapshot, cuts the logs back to it, and goes on."
+            "Starting the same command again: it finds its last snapshot, cuts the logs back to it, and continues."
         )
         require_success(killed.start())
         require_success(unbroken)

@@ -200,7 +200,7 @@ def test_a_large_replay_buffer_comes_back(unbroken: Twin, tmp_path: Path) -> Non
     ],
 )
 def test_environments_in_mid_episode_come_back(program: Program, unbroken: Twin, tmp_path: Path) -> None:
-    """Fragments go on from live environments, also when other workers get them after a kill."""
+    """Fragments continue from live environments, also when other workers get them after a kill."""
     program = replace(program, options=(*program.options, "--fragments"))
     kills = 5 if program.script == PROBE.script else 3
     require_kills(
@@ -246,7 +246,7 @@ def test_a_kill_in_the_middle_of_a_write_tears_nothing(unbroken: Twin, tmp_path:
 
 
 def test_a_torn_snapshot_is_noticed(tmp_path: Path) -> None:
-    """Where snapshots are written in place the same kill tears one, and the run says so instead of going on."""
+    """Where snapshots are written in place the same kill tears one, and the run says so instead of continuing."""
     killed_in_its_fifth_save("non-atomic-write", tmp_path / "run")
     with pytest.raises(RuntimeError, match=r"params\.pkl"):
         finish(PROBE, tmp_path / "run")
@@ -281,7 +281,7 @@ def test_a_second_signal_ends_the_run_at_once(
 
 
 def test_a_finished_run_is_left_alone(unbroken: Twin) -> None:
-    """Going on with a run that is complete changes nothing and succeeds."""
+    """Continuing a run that is complete changes nothing and succeeds."""
     folder = unbroken(PROBE)
     (before,) = fingerprints(PROBE.script, folder)
     with life(PROBE, folder) as process:

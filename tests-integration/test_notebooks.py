@@ -67,7 +67,7 @@ def epochs(run: Path) -> list[str]:
 
 
 def test_edited_cell_is_the_same_experiment(tmp_path: Path) -> None:
-    """A run goes on in another kernel with an edited function: no row is there twice, and the change is said."""
+    """A run continues in another kernel with an edited function: no row is there twice, and the change is said."""
     execute(tmp_path, DEFINITIONS, EXPERIMENT, 'random_walk({"log_dir": "run"})')
     edited = EXPERIMENT.replace("set_seed(seed)", "set_seed(seed + 0)")
     again = 'random_walk({"log_dir": "run", "use_existing_dir": True}, n_epochs=4)'

@@ -19,7 +19,7 @@ if importlib.util.find_spec("torch") is None:
 MOST_LINES = 8
 KILLS = 4
 UNUSED = re.compile(r"/(?:single_)?(?:action|observation)_space(?:s/\d+)?/")
-"""Spaces of environments hold generators of which PPO draws nothing, seeded anew where a run begins again."""
+"""Spaces of environments hold generators of which PPO draws nothing, seeded again where a run begins again."""
 
 
 @dataclass(frozen=True)

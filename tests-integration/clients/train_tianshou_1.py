@@ -3,7 +3,7 @@
 # pyright: basic, reportMissingImports=false
 """DQN on CartPole with tianshou 1.2: our logger, our save functions, our restoring.
 
-Usage: ``python train_tianshou_1.py FOLDER EPOCHS``; run it again in the same folder to go on.
+Usage: ``python train_tianshou_1.py FOLDER EPOCHS``; run it again in the same folder to continue.
 """
 
 import sys

@@ -3,7 +3,7 @@
 # pyright: basic, reportMissingImports=false
 """DQN on CartPole with tianshou 2.0: our logger, our save functions, our restoring.
 
-Usage: ``python train_tianshou_2.py FOLDER EPOCHS``; run it again in the same folder to go on.
+Usage: ``python train_tianshou_2.py FOLDER EPOCHS``; run it again in the same folder to continue.
 """
 
 import sys

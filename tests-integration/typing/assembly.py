@@ -86,7 +86,7 @@ def samplers(factory: WorkerFactory, agent: Any, env: Any) -> list[Sampler[Episo
 
 
 def samplers_that_resume(factory: WorkerFactory, agent: Any, env: Any) -> list[Stateful]:
-    """What goes on with the episodes that an unbroken run would have sampled."""
+    """What continues with the episodes that an unbroken run would have sampled."""
     return [LocalSampler.from_worker_factory(factory, agent, env)]
 
 

@@ -99,7 +99,7 @@ class TestList:
         assert "nowhere" in capsys.readouterr().err
 
     def test_what_is_remembered_is_never_stale(self) -> None:
-        """A run that goes on, ends otherwise or is removed is seen, though the index knew it as ended."""
+        """A run that continues, ends otherwise or is removed is seen, though the index knew it as ended."""
         train()
         train(seed=1)
         folder = find_runs("data")[0].path

@@ -126,7 +126,7 @@ MANY = 1000 if "RLX_SOAK" in os.environ else 200
     "times", [12, pytest.param(MANY, marks=[pytest.mark.slow, pytest.mark.timeout(7200)])]
 )
 def test_kill_9_at_any_moment_leaves_a_true_and_usable_folder(times: int) -> None:
-    """No file is half-written, the state is crashed and nothing else, and the run goes on to its end."""
+    """No file is half-written, the state is crashed and nothing else, and the run continues to its end."""
     broken, states = kill_many(TRAINER, times)
     assert broken == []
     assert states == {"crashed"}

@@ -105,7 +105,7 @@ class TestOptions:
         assert names() == ["script.py"]
 
     def test_an_error_exits_with_1(self, run_script: RunScript) -> None:
-        """An exception of the function shows its traceback, says how to go on, and exits with 1."""
+        """An exception of the function shows its traceback, says how to continue, and exits with 1."""
         result = run_script(
             TRAINER.replace("for epoch", "raise RuntimeError('lost')\n    for epoch"), "--log-dir", "run"
         )
@@ -176,7 +176,7 @@ class TestFolders:
         assert (Run.open("none").status.state, Run.open("empty").status.state) == ("finished", "finished")
 
     def test_resume_without_a_folder_takes_the_newest(self, run_script: RunScript) -> None:
-        """--resume alone goes on with the latest run of this experiment."""
+        """--resume alone continues the latest run of this experiment."""
         run_script(TRAINER, "--seed", "1")
         run_script(TRAINER, "--seed", "2")
         assert run_script(TRAINER, "--resume").stdout == "resuming 3 2 local (64, 64)\n"
@@ -195,7 +195,7 @@ class TestFolders:
         assert (result.returncode, "params.pkl" in result.stderr) == (2, True)
 
     def test_resume_of_a_live_run_is_refused(self, run_script: RunScript) -> None:
-        """A run that is going on is not joined."""
+        """A run that is continuing is not joined."""
         with start("--log-dir", "run", "--n-epochs", "100000") as process:
             result = run_script(TRAINER, "--log-dir", "run", "--resume")
             process.kill()
@@ -207,7 +207,7 @@ class TestFolders:
         [("run.lock",), ("run.lock", "arguments.json"), ("run.lock", "arguments.json", "variant.json")],
     )
     def test_resume_of_a_launch_cut_short(self, run_script: RunScript, left: tuple[str, ...]) -> None:
-        """A folder left half-way through a launch goes on, with the arguments that it recorded."""
+        """A folder left half-way through a launch continues, with the arguments that it recorded."""
         run_script(TRAINER, "--log-dir", "run", "--seed", "5")
         for path in Path("run").iterdir():
             if path.name not in left:
@@ -240,7 +240,7 @@ class TestStopping:
         assert Run.open("run").status.state == "stopped"
 
     def test_leaving_with_75_is_a_stop(self, run_script: RunScript) -> None:
-        """A function that ends with the status of a stopped run is recorded as one, and told how to go on."""
+        """A function that ends with the status of a stopped run is recorded as one, and told how to continue."""
         source = TRAINER.replace("time.sleep(0.01)", "raise SystemExit(75)")
         result = run_script(source, "--log-dir", "run")
         assert (result.returncode, "--log-dir" in result.stderr) == (75, True)

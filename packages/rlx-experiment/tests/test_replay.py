@@ -66,7 +66,7 @@ def test_resume_goes_on_in_the_same_folder(run: Run) -> None:
 
 
 def test_resume_runs_the_code_as_it_is_now(run: Run) -> None:
-    """A repaired program goes on."""
+    """A repaired program continues."""
     Path("helper.py").write_text("WORD = 'mended'")  # of another length: Python's cache goes by time and size
     assert run.resume() == 0
     assert "'mended'" in note("run")

@@ -1,4 +1,4 @@
-"""Sweeps, their launchers, and how they go on."""
+"""Sweeps, their launchers, and how they continue."""
 
 import json
 import os
@@ -301,7 +301,7 @@ class TestFaults:
 
     @pytest.mark.skipif(os.name == "nt", reason="POSIX signals")
     def test_a_signal_stops_all_and_starts_no_more(self) -> None:
-        """Jobs stop at their next good moment, those that wait stay unstarted, and the sweep goes on later."""
+        """Jobs stop at their next good moment, those that wait stay unstarted, and the sweep continues later."""
         Path("sweep.py").write_text(textwrap.dedent(SCRIPT))
         with subprocess.Popen(
             (sys.executable, "sweep.py", "9", "0"), stdout=subprocess.PIPE, text=True

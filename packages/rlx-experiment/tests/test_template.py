@@ -355,7 +355,7 @@ def test_a_file_in_the_way_is_named(log_dir: str, reuse: bool) -> None:
 
 
 def test_a_damaged_record_of_arguments_is_named() -> None:
-    """Going on in a folder whose arguments cannot be read would make it look like another run."""
+    """Continuing in a folder whose arguments cannot be read would make it look like another run."""
     experiment = wrap_experiment(nothing, log_dir="run", use_existing_dir=True)
     experiment()
     Path("run/arguments.json").write_text("{")

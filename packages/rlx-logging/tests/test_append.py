@@ -1,4 +1,4 @@
-"""A file that several processes append to, and a disk that fills up in the midst of a row."""
+"""A file that several processes append to, and a disk that fills up in the middle of a row."""
 
 import errno
 import os

@@ -56,7 +56,7 @@ for limit in range(int(sys.argv[2]), int(sys.argv[3]), 7):
 
 @pytest.mark.skipif(sys.platform == "win32", reason="needs limits on file sizes")
 def test_a_full_disk_costs_rows_and_nothing_else(tmp_path: Path) -> None:
-    """Wherever the room ends, files hold whole rows only, and logging goes on when there is room again.
+    """Wherever the room ends, files hold whole rows only, and logging continues when there is room again.
 
     The limit on the size of files makes the kernel write short and then fail, as a full disk does.
     """
@@ -130,7 +130,7 @@ def _refuse_to_write_below(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Non
 
 
 def test_a_disk_that_is_mounted_for_reading(read_only_disk: Path) -> None:
-    """One warning for each backend that says so, and training goes on."""
+    """One warning for each backend that says so, and training continues."""
     logger = make_logger(NAMES, log_dir=read_only_disk)
     with pytest.warns(DroppedRowsWarning, match="Read-only file system") as caught:
         write_rows(logger, 5)
@@ -280,7 +280,7 @@ def test_a_warning_points_at_the_callers_line(tmp_path: Path) -> None:
 
 
 def test_a_record_of_save_data_that_cannot_be_written(tmp_path: Path) -> None:
-    """Training goes on; whoever wants it to stop says so."""
+    """Training continues; whoever wants it to stop says so."""
     (tmp_path / "logs.restore.json").mkdir()
     logger = make_logger("csv", log_dir=tmp_path)
     with pytest.warns(DroppedRowsWarning, match="could not record where training stood"):

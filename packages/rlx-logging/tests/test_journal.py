@@ -66,7 +66,7 @@ def test_arrays_are_exact(tmp_path: Path) -> None:
 
 
 def test_reopening_appends(tmp_path: Path) -> None:
-    """A second logger in the same folder goes on after the first."""
+    """A second logger in the same folder continues after the first."""
     for attempt in range(3):
         logger = JournalLogger(tmp_path)
         logger.write("info/epoch", attempt, {"v": float(attempt)})

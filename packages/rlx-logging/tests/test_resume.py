@@ -44,7 +44,7 @@ def test_nothing_committed_takes_own_files_away_and_no_others(tmp_path: Path) ->
 
 
 def test_a_state_of_a_logger_without_files_leaves_earlier_rows_alone(tmp_path: Path) -> None:
-    """A run that went on for a while without logging keeps what it had logged before."""
+    """A run that continued for a while without logging keeps what it had logged before."""
     first = make_logger("csv", log_dir=tmp_path)
     first.write("info/epoch", 0, {"r": 0.0})
     first.finalize()
@@ -59,7 +59,7 @@ def test_a_state_of_a_logger_without_files_leaves_earlier_rows_alone(tmp_path: P
 
 
 def test_fork_begins_with_the_other_runs_rows_and_leaves_it_alone(tmp_path: Path) -> None:
-    """A run that goes on in a folder of its own has the rows up to the snapshot, the source keeps all."""
+    """A run that continues in a folder of its own has the rows up to the snapshot, the source keeps all."""
     parent = make_logger("csv,tensorboard", log_dir=tmp_path / "parent")
     for epoch in range(2):
         parent.write("info/epoch", epoch, {"r": float(epoch)})
@@ -98,7 +98,7 @@ def test_the_umask_decides_who_may_read_the_files(tmp_path: Path) -> None:
 
 
 def test_names_are_written_again_after_a_cut(tmp_path: Path) -> None:
-    """A logger that goes on in the same process can be read though its first rows are gone."""
+    """A logger that continues in the same process can be read though its first rows are gone."""
     logger = make_logger("csv", log_dir=tmp_path)
     logger.write("info/epoch", 0, {"r": 0.0})
     logger.load_state_dict({})
@@ -127,7 +127,7 @@ def test_gates_and_the_record_of_save_data_are_restored(tmp_path: Path) -> None:
 
 
 def test_a_relative_folder_stays_where_it_was(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A program that changes its working directory goes on logging into the same folder."""
+    """A program that changes its working directory continues logging into the same folder."""
     monkeypatch.chdir(tmp_path)
     logger = make_logger("csv", log_dir="run")
     logger.write("info/epoch", 0, {"r": 0.0})
@@ -161,7 +161,7 @@ def test_a_newer_state_is_refused(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("missing", [True, False])
 def test_a_log_that_is_shorter_than_the_snapshot_says(tmp_path: Path, missing: bool) -> None:
-    """It is warned of, and training goes on from what is there."""
+    """It is warned of, and training continues from what is there."""
     logger = make_logger("csv", log_dir=tmp_path)
     for epoch in range(3):
         logger.write("info/epoch", epoch, {"r": 0.0})

@@ -394,7 +394,7 @@ def test_a_server_that_goes_away_costs_one_warning(tmp_path: Path, server: Any) 
 
 
 def test_a_crash_of_wandbs_service_costs_one_warning(tmp_path: Path, server: Any) -> None:
-    """The process that W&B sends from is killed in the midst of a run."""
+    """The process that W&B sends from is killed in the middle of a run."""
     pytest.importorskip("psutil", reason="needs psutil")
     done = server.client(OUTAGE, str(tmp_path), "crash", "1000")
     assert done.stdout.split() == ["killed", "1", "True"], done.stderr

@@ -218,7 +218,7 @@ class TestSafetensors:
         policy = ArrayPolicy(w=np.zeros(1, "c8"))
         PolicyPersistence(mode=Mode.SAFETENSORS).restore(policy, world, "cpu")
         assert policy.arrays["w"].tolist() == [1 + 2j]
-        policy.arrays["w"][0] = 0  # the policy may go on learning
+        policy.arrays["w"][0] = 0  # the policy may continue learning
 
     def test_not_an_array(self, world: FolderWorld) -> None:
         """A value that safetensors cannot hold is named."""

@@ -78,7 +78,7 @@ class TestEveryMode:
         assert other.norm.num_batches_tracked == 1
 
     def test_parameters_stay_the_same_objects(self, mode: PolicyPersistence.Mode, world: FolderWorld) -> None:
-        """An optimiser that holds the parameters goes on holding the right ones."""
+        """An optimiser that holds the parameters continues holding the right ones."""
         persistence = PolicyPersistence(mode=mode)
         persistence.persist(trained(), world)
         policy = Policy()

@@ -46,7 +46,7 @@ class KillAfter:
 
 
 def main(folder: str, kill_after: int | None) -> None:
-    """Train eight epochs, or go on; print everything that an exact resume must get right."""
+    """Train eight epochs, or continue; print everything that an exact resume must get right."""
     runner = LocalRunner(SnapshotConfig(folder, "last", 1), logger=KillAfter(kill_after), progress=False)
     if runner.try_restore(folder):
         runner.resume(n_epochs=8)

@@ -175,7 +175,7 @@ def test_what_cannot_be_saved_is_said_before_the_first_step(tmp_path: Path) -> N
 
 @pytest.mark.parametrize("value", [3, 1.5, "text", (1, 2), None])
 def test_what_cannot_change_is_refused(tmp_path: Path, value: Any) -> None:
-    """A number handed over is a copy of a variable: the way out is named."""
+    """A number passed is a copy of a variable: the way out is named."""
     with pytest.raises(TypeError, match=r"^epsilon must be an object .*carry\(lambda: epsilon\)"):
         Checkpoint(tmp_path, progress=False, epsilon=value)
 

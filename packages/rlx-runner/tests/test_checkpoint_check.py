@@ -31,7 +31,7 @@ def count() -> int:
 
 
 def train(folder: Path, missing: str = "", logger: Any = None, check: int = 3, **options: Any) -> list[float]:
-    """Train with everything handed over but what is `missing`."""
+    """Train with everything passed but what is `missing`."""
     weights: Any = np.zeros(2)
     rng, noise = np.random.default_rng(2), Noise()
     parts: dict[str, Any] = {"weights": weights, "rng": rng, "noise": noise}

@@ -77,7 +77,7 @@ def test_watching_parts_name_the_wrong_argument(make: Any, words: str) -> None:
 
 
 def test_what_is_logged_must_have_names(make_run: Any) -> None:
-    """A bare number is refused where the algorithm hands it over."""
+    """A bare number is refused where the algorithm passes it."""
 
     class Nameless:
         def train(self, loop: TrainingLoop[Any], /) -> None:

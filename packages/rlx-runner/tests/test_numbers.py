@@ -160,7 +160,7 @@ class TestBudget:
         assert words in reached
 
     def test_leaves_room_below_the_limits(self) -> None:
-        """A run below all limits goes on; a return not yet known is below."""
+        """A run below all limits continues; a return not yet known is below."""
         assert Budget(env_steps=100, target_return=5.0, seconds=9.0).reached(Progress(env_steps=99)) is None
 
     @pytest.mark.parametrize("limit", ["env_steps", "seconds"])

@@ -27,7 +27,7 @@ def rows_of(run: Any) -> list[tuple[int, dict[str, Any]]]:
 
 @pytest.mark.parametrize("epoch", ["last", "first", 2])
 def test_resumed_run_logs_what_an_unbroken_one_logs(make_run: Any, tmp_path: Path, epoch: Any) -> None:
-    """From whichever epoch a run goes on, its rows are those of the run that never stopped."""
+    """From whichever epoch a run continues, its rows are those of the run that never stopped."""
     set_seed(3)
     unbroken = make_run("unbroken")
     unbroken.setup().train(6, batch_size=10)
@@ -92,7 +92,7 @@ def test_going_back_in_place_puts_later_snapshots_away(make_run: Any, tmp_path: 
 
 
 def test_fork_leaves_the_parent_alone(make_run: Any, tmp_path: Path) -> None:
-    """A run that goes on in another folder takes no snapshot of its parent away."""
+    """A run that continues in another folder takes no snapshot of its parent away."""
     make_run("parent").setup().train(4, batch_size=10)
     runner = make_run("child").runner
     runner.restore(str(tmp_path / "parent"), 1)
@@ -146,7 +146,7 @@ def test_try_restore_begins_where_another_store_has_nothing(make_run: Any, store
 
 
 def test_try_restore_takes_over_a_saved_run(make_run: Any, tmp_path: Path) -> None:
-    """Where there is a snapshot, resume goes on from it."""
+    """Where there is a snapshot, resume continues from it."""
     make_run().setup().train(2, batch_size=10)
     runner = make_run().runner
     assert runner.try_restore(str(tmp_path / "run")) is True
@@ -317,7 +317,7 @@ def test_snapshot_of_a_newer_format_is_refused(make_run: Any) -> None:
 
 
 def test_statistical_resume_is_refused_unless_allowed(make_run: Any) -> None:
-    """A sampler without a state cannot go on exactly: the user decides."""
+    """A sampler without a state cannot continue exactly: the user decides."""
 
     class Stateless(CountingSampler):
         state_dict = None  # type: ignore[assignment] # pyright: ignore[reportAssignmentType]
@@ -339,7 +339,7 @@ class Said:
 
 
 def test_sampler_grades_its_own_state(make_run: Any, capsys: pytest.CaptureFixture[str]) -> None:
-    """What the sampler said when it was saved decides how the run goes on, before anything is built."""
+    """What the sampler said when it was saved decides how the run continues, before anything is built."""
 
     class Graded(CountingSampler):
         grade = "B"
@@ -402,7 +402,7 @@ def test_what_does_not_travel_with_the_parameters_lowers_the_grade(
 
 
 def test_sampler_that_refuses_the_state_needs_permission(make_run: Any) -> None:
-    """A sampler with live workers says that another number of workers cannot go on exactly."""
+    """A sampler with live workers says that another number of workers cannot continue exactly."""
 
     class Strict(CountingSampler):
         def load_state_dict(self, state: Any, /) -> None:

@@ -273,7 +273,7 @@ def test_second_signal_ends_the_process_at_once(tmp_path: Path) -> None:
 
 
 def test_stopped_script_exits_with_75(tmp_path: Path) -> None:
-    """A script that knows nothing of it ends with the status of a run that can go on."""
+    """A script that knows nothing of it ends with the status of a run that can continue."""
     program = textwrap.dedent(
         f"""
         from rlx_runner import LocalRunner

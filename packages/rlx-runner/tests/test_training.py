@@ -120,7 +120,7 @@ def test_save_before_setup_is_refused() -> None:
 
 
 def test_resume_before_restore_is_refused(make_run: Any) -> None:
-    """A run that was only set up has nothing to go on with."""
+    """A run that was only set up has nothing to continue with."""
     with pytest.raises(NotSetupError, match=r"call restore\(from_dir\)"):
         make_run().setup().resume()
 
@@ -198,7 +198,7 @@ def test_epoch_metrics_ignore_earlier_epochs(make_run: Any) -> None:
 
 
 def test_env_copy_is_independent_and_in_the_same_state(make_run: Any) -> None:
-    """A copy in mid-episode goes on like the original, and apart from it."""
+    """A copy in mid-episode continues like the original, and apart from it."""
     env = CountingEnv()
     runner = make_run().runner
     runner.setup(object(), env)

@@ -224,7 +224,7 @@ class TestEvaluation:
         assert totals[0] == totals[1]
 
     def test_resumed_run_ends_like_an_unbroken_one(self, make_run: Any, tmp_path: Path) -> None:
-        """Also where the evaluation's sampler has to be built again, in the midst of training."""
+        """Also where the evaluation's sampler has to be built again, in the middle of training."""
         unbroken = make_run("unbroken", evaluation=Evaluation(every=2)).setup(sampler_cls=DrawingSampler)
         np.random.seed(7)
         unbroken.train(6, batch_size=10)
@@ -488,7 +488,7 @@ def test_counting_parts_are_enough_to_train() -> None:
 
 class TestPause:
     def test_waits_for_enter_at_a_terminal(self, tmp_path: Path) -> None:
-        """Training goes on when Enter is pressed, once an epoch."""
+        """Training continues when Enter is pressed, once an epoch."""
         primary, secondary = pty.openpty()
         with subprocess.Popen(
             [sys.executable, "-c", PAUSING, str(tmp_path)],

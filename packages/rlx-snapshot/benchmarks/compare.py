@@ -139,7 +139,7 @@ def time_replay(directory: Path, state: dict[str, Any], repeats: int) -> tuple[T
 
 
 def time_lost(directory: Path, state: Any, repeats: int) -> Times:
-    """How much longer 1,500 steps of training take while one save goes on."""
+    """How much longer 1,500 steps of training take while one save continues."""
     network = torch.nn.Linear(256, 256)
     batch = torch.randn(64, 256)
 

@@ -2,7 +2,7 @@
 
 ``fault_writer.py DIRECTORY WRITER MODE SIZE IN_PEACE SAVES``: the state has a buffer of SIZE bytes. After the
 saves that happen in
-peace the program stops itself, for the injector to attach; then it goes on. A directory
+peace the program stops itself, for the injector to attach; then it continues. A directory
 ``DIRECTORY.acked-N`` says that iteration N was reported as saved, ``DIRECTORY.failed-N``
 that it raised.
 """

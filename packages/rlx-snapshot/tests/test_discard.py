@@ -14,7 +14,7 @@ def names(folder: Path) -> list[str]:
 
 
 def test_later_snapshots_are_put_away(tmp_path: Path) -> None:
-    """What is left ends with the iteration to go on from; nothing is lost."""
+    """What is left ends with the iteration to continue from; nothing is lost."""
     snapshotter = Snapshotter(tmp_path, "all")
     for itr in range(12):
         snapshotter.save_itr_params(itr, {"itr": itr})
@@ -24,7 +24,7 @@ def test_later_snapshots_are_put_away(tmp_path: Path) -> None:
 
 
 def test_the_replaced_file_goes_by_the_iteration_inside(tmp_path: Path) -> None:
-    """params.pkl of a later iteration does not win over the numbered file that is gone on from."""
+    """params.pkl of a later iteration does not win over the numbered file that is continued from."""
     snapshotter = Snapshotter(tmp_path, "gap_and_last", 5)
     for itr in range(8):
         snapshotter.save_itr_params(itr, {"itr": itr})
@@ -45,7 +45,7 @@ def test_what_is_put_away_is_not_committed_any_more(tmp_path: Path) -> None:
 
 
 def test_nothing_later_leaves_the_folder_as_it_is(tmp_path: Path) -> None:
-    """Going on from the newest snapshot moves nothing."""
+    """Continuing from the newest snapshot moves nothing."""
     snapshotter = Snapshotter(tmp_path)
     snapshotter.save_itr_params(3, {})
     snapshotter.discard_after(3)

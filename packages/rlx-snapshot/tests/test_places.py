@@ -271,7 +271,7 @@ class TestOutages:
             snapshotter.save_itr_params(0, "state")
 
     def test_a_server_that_comes_back_is_found_again(self, tmp_path: Path) -> None:
-        """A connection that broke is opened anew; the snapshot is whole."""
+        """A connection that broke is opened again; the snapshot is whole."""
         pytest.importorskip("paramiko", reason="needs paramiko")
         port = free_port()
         options = {"key_filename": str(make_key(tmp_path)), "look_for_keys": False, "allow_agent": False}

@@ -24,7 +24,7 @@ def test_nothing_reported_can_be_lost(tmp_path: Path, writer: str, mode: str) ->
 
 
 def test_nothing_reported_can_be_lost_by_patching(tmp_path: Path) -> None:
-    """The same where a file is brought up to date in place of being written anew."""
+    """The same where a file is brought up to date in place of being written again."""
     assert problem_of(tmp_path, patching()) is None
     assert ".params.pkl" in (tmp_path / "dry.trace").read_text().partition("link")[2], "nothing was patched"
 

@@ -123,7 +123,7 @@ class TestMemoryMapped:
     """Tensors and tensordicts of torchrl in files."""
 
     def test_tensor_comes_back_with_its_contents(self, tmp_path: Path) -> None:
-        """It is mapped again, but no longer at the path where training goes on."""
+        """It is mapped again, but no longer at the path where training continues."""
         torch: Any = pytest.importorskip("torch", reason="needs torch, which has no small wheel to test with")
         tensordict: Any = pytest.importorskip("tensordict", reason="needs tensordict")
         mapped = tensordict.MemoryMappedTensor.from_tensor(torch.ones(5), filename=tmp_path / "a")

@@ -135,7 +135,7 @@ class TestSave:
     def test_a_relative_directory_stays_where_it_was(
         self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, background: bool
     ) -> None:
-        """A program that changes its working directory goes on saving into the same folder."""
+        """A program that changes its working directory continues saving into the same folder."""
         monkeypatch.chdir(tmp_path)
         with Snapshotter("run", background=background) as snapshotter:
             (tmp_path / "elsewhere").mkdir()

@@ -78,7 +78,7 @@ def test_views_share_memory_and_cost_nothing(tmp_path: Path) -> None:
 
 
 def test_optimiser_keeps_pointing_at_its_policy(tmp_path: Path) -> None:
-    """Tied weights and the optimiser's references are one object, and training goes on identically."""
+    """Tied weights and the optimiser's references are one object, and training continues identically."""
     policy = torch.nn.Sequential(torch.nn.Linear(256, 256), torch.nn.Linear(256, 256))
     policy[1].weight = policy[0].weight
     optimizer = torch.optim.Adam(policy.parameters())
@@ -175,7 +175,7 @@ def _train(policy: Any, optimizer: Any) -> None:
 
 
 def test_gradient_comes_back(tmp_path: Path) -> None:
-    """An accumulation that is not finished goes on: tensors and parameters keep what was added up."""
+    """An accumulation that is not finished continues: tensors and parameters keep what was added up."""
     layer = torch.nn.Linear(3, 2)
     layer(torch.ones(1, 3)).sum().backward()
     marked = torch.ones(2, requires_grad=True)

@@ -85,7 +85,7 @@ def launch_for_exit_code(
         template: The experiment.
         options: Changes to the template's options.
         kwargs: Arguments of the experiment.
-        again: Command that, with the run's folder appended, goes on with a stopped run.
+        again: Command that, with the run's folder appended, continues a stopped run.
         launcher: Main script of the program that first asked for the run, where that is not this one.
         source_from: Run folder whose source this run shares, instead of capturing its own.
     """
@@ -211,7 +211,7 @@ def _built_in_parameters(
             "resume",
             bool,
             False,
-            "Go on with the run in --log-dir (by default the newest one), with its recorded arguments where they are "
+            "Continue the run in --log-dir (by default the newest one), with its recorded arguments where they are "
             "not given again. Where there is no run yet, start one.",
         ),
     ]

@@ -64,7 +64,7 @@ def definition_digest(function: object) -> str:
 
 
 class ProgressCell:
-    """A bar and a line of text in a notebook's output that are replaced as things go on."""
+    """A bar and a line of text in a notebook's output that are replaced as work proceeds."""
 
     def __init__(self) -> None:
         self._handle: Any = None

@@ -111,7 +111,7 @@ class ExperimentTemplate(Experiment):
     ) -> "list[JobResult]":
         """Run the experiment at each of `points`, many at once, each in a process and folder of its own.
 
-        Launched again, a sweep runs only what is missing: finished runs stay, the others go on.
+        Launched again, a sweep runs only what is missing: finished runs stay, the others continue.
 
         Args:
             points: Arguments of each run; `grid` makes combinations.

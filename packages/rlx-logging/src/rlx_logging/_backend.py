@@ -16,7 +16,7 @@ class Backend(ABC):
     """One place that rows go to. Only `write` must be there.
 
     A backend opens its files through its `LogFolder` when it first needs them.
-    It may raise: the logger warns once, counts what was dropped, and goes on.
+    It may raise: the logger warns once, counts what was dropped, and continues.
     """
 
     name: str = "backend"
@@ -43,7 +43,7 @@ class Backend(ABC):
         return {}
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Go on from `state`; files were closed before, and cut or moved."""
+        """Continue from `state`; files were closed before, and cut or moved."""
 
     def record(self) -> dict[str, Any]:
         """Return what `restore` needs to continue where `save_data` is called now."""

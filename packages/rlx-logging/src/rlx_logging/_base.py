@@ -187,7 +187,7 @@ class BaseLogger(ABC):
         self.gates = state.get("gates", {})
 
     def fork_from(self, from_dir: str | os.PathLike[str], state: Mapping[str, Any]) -> None:
-        """Go on from another run's `state`; a logger with files begins with a copy of the other's."""
+        """Continue from another run's `state`; a logger with files begins with a copy of the other's."""
         del from_dir
         self.load_state_dict(state)
 

@@ -1,7 +1,7 @@
 """Errors and warnings of this package.
 
 MissingBackendError(ImportError): an optional library is not installed.
-LoggingWarning(RuntimeWarning): something about logging; training goes on.
+LoggingWarning(RuntimeWarning): something about logging; training continues.
     DroppedRowsWarning: a backend could not take rows.
     NotANumberWarning: a value was left out of a row.
     ShorterLogWarning: a log does not hold what the snapshot that was taken of it says.
@@ -15,7 +15,7 @@ class MissingBackendError(ImportError):
 
 
 class LoggingWarning(RuntimeWarning):
-    """The class of every warning of this package; training goes on."""
+    """The class of every warning of this package; training continues."""
 
 
 class DroppedRowsWarning(LoggingWarning):

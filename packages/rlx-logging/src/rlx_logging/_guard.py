@@ -43,7 +43,7 @@ class Guard(Generic[Target]):
         if not self._warned:
             self._warned = True
             warn(
-                f"{self.name}: could not {what} ({type(error).__name__}: {error}); training goes on. "
+                f"{self.name}: could not {what} ({type(error).__name__}: {error}); training continues. "
                 "What is dropped is counted and reported when the logger is finalized.",
                 DroppedRowsWarning,
             )

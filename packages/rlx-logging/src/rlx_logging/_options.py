@@ -20,7 +20,7 @@ class FailureOptions(TypedDict, total=False):
 
 
 class LoggerOptions(FailureOptions, total=False):
-    """All options handed on to `RunLogger`."""
+    """All options passed on to `RunLogger`."""
 
     train_interval: int
     test_interval: int

@@ -268,7 +268,7 @@ class RunLogger(BaseLogger):
 
         What is cut off is kept under ``discarded/``. Files that are not the logger's own
         are not touched, and none where `state` is that of a logger without files. Warns with
-        `ShorterLogWarning` of a log that is shorter than `state` says, or written anew, and
+        `ShorterLogWarning` of a log that is shorter than `state` says, or written again, and
         with `GapWarning` of a backend that was off when the rows before `state` were logged.
 
         Raises:
@@ -286,7 +286,7 @@ class RunLogger(BaseLogger):
         replace_sidecar(self.folder.path, state.get("saved"))
         parts = state.get("backends", {})
         self._guards.each_named(
-            "go on from a state", lambda name, backend: backend.load_state_dict(parts.get(name, {}))
+            "continue from a state", lambda name, backend: backend.load_state_dict(parts.get(name, {}))
         )
 
     def fork_from(self, from_dir: str | os.PathLike[str], state: Mapping[str, Any]) -> None:

@@ -19,7 +19,7 @@ class ExactnessLike(Protocol):
 
 
 class Graded(Protocol):
-    """A stateful part that knows how exactly its state goes on."""
+    """A stateful part that knows how exactly its state continues."""
 
     def exactness(self) -> ExactnessLike:
         """Return the grade of the state as it is now."""
@@ -27,12 +27,12 @@ class Graded(Protocol):
 
 
 class Stateful(Protocol):
-    """Anything whose state a snapshot carries so that a resumed run goes on exactly."""
+    """Anything whose state a snapshot carries so that a resumed run continues exactly."""
 
     def state_dict(self) -> dict[str, Any]:
         """Return everything that `load_state_dict` needs, as plain picklable values."""
         ...
 
     def load_state_dict(self, state: Mapping[str, Any], /) -> object:
-        """Go on from `state`, as if nothing had happened since it was taken."""
+        """Continue from `state`, as if nothing had happened since it was taken."""
         ...

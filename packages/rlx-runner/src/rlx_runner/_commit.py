@@ -64,8 +64,8 @@ def require_allowed(exactness: Exactness, *, allow_statistical: bool) -> None:
     """
     if exactness.grade is Grade.STATISTICAL and not allow_statistical:
         raise StatisticalResumeError(
-            f"the run cannot go on exactly here, {exactness}. "
-            "Resume where it was saved, or pass allow_statistical=True to go on with other numbers."
+            f"the run cannot continue exactly here, {exactness}. "
+            "Resume where it was saved, or pass allow_statistical=True to continue with other numbers."
         )
 
 

@@ -28,10 +28,10 @@ class TrainingStopped(SystemExit):
 
 
 class IncompleteCheckpointError(ValueError):
-    """Something that was not handed over to a checkpoint changes the run.
+    """Something that was not passed to a checkpoint changes the run.
 
     Args:
-        message: What differed, and what was not handed over.
+        message: What differed, and what was not passed.
         names: The loop's variables that changed and are not in the snapshot.
     """
 

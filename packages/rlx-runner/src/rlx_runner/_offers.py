@@ -62,7 +62,7 @@ def stateful(part: Any) -> Stateful | None:
 
 
 def graded(part: Any) -> Graded | None:
-    """Return `part` where it says how exactly its state goes on."""
+    """Return `part` where it says how exactly its state continues."""
     return cast("Graded", part) if offered(part, "exactness") is not None else None
 
 

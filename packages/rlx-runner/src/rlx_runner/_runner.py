@@ -41,7 +41,7 @@ class Changes(TypedDict, total=False):
 
 
 class LocalRunner(EpochLoop):
-    """Trains an algorithm, and goes on after a kill as if nothing had happened.
+    """Trains an algorithm, and continues after a kill as if nothing had happened.
 
     Args:
         snapshot_config: Where snapshots go and which are kept; an experiment's context fits.
@@ -223,7 +223,7 @@ class LocalRunner(EpochLoop):
             n_workers: Another number of workers.
             worker_class: Another worker class.
             worker_args: Other arguments for the workers.
-            allow_statistical: Go on also where only a statistically equal run is possible.
+            allow_statistical: Continue also where only a statistically equal run is possible.
 
         Returns:
             The saved arguments of ``train``, `start_epoch` being the next epoch.
@@ -231,7 +231,7 @@ class LocalRunner(EpochLoop):
         Raises:
             FileNotFoundError: If there is no such snapshot.
             ValueError: If the snapshot is not one of a run.
-            StatisticalResumeError: If the run cannot go on exactly here.
+            StatisticalResumeError: If the run cannot continue exactly here.
         """
         changes = SamplerChoice(sampler_cls, sampler_args, n_workers, worker_class, worker_args)
         saved = self._snapshots.load(str(from_dir), from_epoch)
@@ -252,7 +252,7 @@ class LocalRunner(EpochLoop):
 
         Raises:
             ValueError: If the newest snapshot is not one of a run.
-            StatisticalResumeError: If the run cannot go on exactly here.
+            StatisticalResumeError: If the run cannot continue exactly here.
         """
         try:
             self.restore(from_dir, **changes)
@@ -287,7 +287,7 @@ class LocalRunner(EpochLoop):
             TrainingStopped: If a stop was asked for before the last epoch was done.
         """
         if not self._restored:
-            raise NotSetupError("there is no run to go on with: call restore(from_dir) before resume().")
+            raise NotSetupError("there is no run to continue with: call restore(from_dir) before resume().")
         changed = changes_of(n_epochs, batch_size, plot, store_episodes, pause_for_plot)
         return self._run(replace(self._training, start_epoch=self._progress.epoch, **changed))
 
@@ -315,8 +315,8 @@ class LocalRunner(EpochLoop):
         self._pending_random = None if state.exact is None else state.exact["random"]
         self._parts, self._progress, self._restored = parts, progress_of(state), True
         self._args = replace(state.train_args, start_epoch=self._progress.epoch)
-        going_on = f"Going on with epoch {self._progress.epoch} in {from_dir}, {exactness}."
-        self._display.say("\n".join((going_on, *changed)))
+        said = f"Continuing with epoch {self._progress.epoch} in {from_dir}, {exactness}."
+        self._display.say("\n".join((said, *changed)))
         return copy.copy(self._args)
 
     def _run(self, args: TrainArgs) -> Any:

@@ -54,8 +54,8 @@ class Sampling:
                 if not self._allow_statistical:
                     sampler.shutdown_worker()
                     raise StatisticalResumeError(
-                        f"the sampler cannot go on exactly where the saved one was: {error} "
-                        "Pass allow_statistical=True to restore() to go on with other numbers."
+                        f"the sampler cannot continue exactly where the saved one was: {error} "
+                        "Pass allow_statistical=True to restore() to continue with other numbers."
                     ) from error
         self._sampler = sampler
 

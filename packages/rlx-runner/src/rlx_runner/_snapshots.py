@@ -10,8 +10,8 @@ from rlx_runner._offers import background, commit_aware, method, offered
 from rlx_snapshot import SnapshotConfig, SnapshotNotFoundError, Snapshotter
 
 BEGINS_ANEW = (
-    "Earlier snapshots in this folder are put away under discarded/: training begins anew. "
-    "Rows are appended to logs that are already there; try_restore() goes on instead."
+    "Earlier snapshots in this folder are put away under discarded/: training begins again. "
+    "Rows are appended to logs that are already there; try_restore() continues instead."
 )
 
 
@@ -76,7 +76,7 @@ class Snapshots:
         return False if discard is None else bool(discard(-1))
 
     def go_back_to(self, epoch: int, from_dir: str) -> None:
-        """Put snapshots after `epoch` away, where this run goes on from it in its own folder."""
+        """Put snapshots after `epoch` away, where this run continues from it in its own folder."""
         self.newest = epoch
         discard = method(self._store, "discard_after")
         if discard is not None and same_directory(from_dir, self.directory):

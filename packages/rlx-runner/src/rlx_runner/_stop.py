@@ -89,7 +89,7 @@ def _end_worker(number: int) -> None:
 
 
 def stop_message(progress: Progress, snapshots: Snapshots) -> str:
-    """Return in words where a stopped run stands and how it goes on."""
+    """Return in words where a stopped run stands and how it continues."""
     stopped = f"Stopped after {progress.epoch} epoch{'' if progress.epoch == 1 else 's'}."
     newest = snapshots.newest
     if newest is None:

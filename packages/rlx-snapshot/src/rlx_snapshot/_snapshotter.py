@@ -112,7 +112,7 @@ class Snapshotter:
         return bool(FILES_FOR_MODE[self._settings.mode](itr, self._settings.gap))
 
     def discard_after(self, itr: int) -> bool:
-        """Put the snapshots of later iterations away under ``discarded/``, to go on from `itr`.
+        """Put the snapshots of later iterations away under ``discarded/``, to continue from `itr`.
 
         Returns:
             Whether there were any. -1 puts all of them away.
@@ -160,7 +160,7 @@ class Snapshotter:
                 'last' a damaged file is passed over with a SnapshotFallbackWarning.
             verify: 'full' checks every byte before anything is unpickled. 'index'
                 checks all but the contents of large arrays, which a thread checks
-                while training goes on; `wait` or the next save raises what it finds.
+                while training continues; `wait` or the next save raises what it finds.
                 Files that are not mapped (below 1 MiB, or on Windows) are checked at once.
 
         Raises:

@@ -26,7 +26,7 @@ from rlx_experiment._source.capture import capture_source, share_source
 from rlx_experiment._terminal import tell
 
 EXIT_STOPPED: Final = 75
-"""Exit status of a run that stopped and can go on (EX_TEMPFAIL of sysexits.h: launchers that requeue look for it)."""
+"""Exit status of a run that stopped and can continue (EX_TEMPFAIL of sysexits.h: launchers that requeue look for it)."""
 
 
 class LaunchError(RuntimeError):

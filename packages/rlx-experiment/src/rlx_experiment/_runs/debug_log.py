@@ -1,4 +1,4 @@
-"""``debug.log``: what the program says through `logging` while a run is going on."""
+"""``debug.log``: what the program says through `logging` during a run."""
 
 import logging
 from collections.abc import Generator, Sequence

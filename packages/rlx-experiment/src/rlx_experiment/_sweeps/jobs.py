@@ -84,7 +84,7 @@ def _by_reference(value: object) -> bytes:
 
 
 def run_job(packed: bytes, template: Experiment | None = None) -> int:
-    """Run a packed job in this process and return its exit code; a run begun before goes on.
+    """Run a packed job in this process and return its exit code; a run begun before continues.
 
     Args:
         packed: From `pack_job`.

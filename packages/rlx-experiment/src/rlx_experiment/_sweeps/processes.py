@@ -1,4 +1,4 @@
-"""The processes of a local sweep's jobs: forked from one that has the imports behind it, or each started anew."""
+"""The processes of a local sweep's jobs: forked from one that has the imports behind it, or each started again."""
 
 import base64
 import json
@@ -14,7 +14,7 @@ from typing import Any, Self
 
 
 class ForkServer:
-    """A process that imports the experiment once and forks a child for each job; started anew should it die."""
+    """A process that imports the experiment once and forks a child for each job; started again should it die."""
 
     def __init__(self) -> None:
         self._ends: SimpleQueue[tuple[int, int]] = SimpleQueue()

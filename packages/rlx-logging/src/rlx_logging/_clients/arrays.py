@@ -1,4 +1,4 @@
-"""Arrays, pictures and films as other libraries hand them over."""
+"""Arrays, pictures and films as other libraries pass them."""
 
 from __future__ import annotations
 

@@ -89,7 +89,7 @@ class LogFolder:
         }
 
     def ends(self, positions: Mapping[str, int]) -> dict[str, int]:
-        """Return a checksum of what stands before each position: a file written anew does not have it."""
+        """Return a checksum of what stands before each position: a file written again does not have it."""
         return {
             name: _end(self.path / name, position)
             for name, position in positions.items()
@@ -105,7 +105,7 @@ class LogFolder:
         """Shorten every own file to its position and take away those that have none.
 
         What is cut off is kept in a new folder under ``discarded/``. Being killed in
-        the midst of this does no harm: it is done again by the next call. Warns of files
+        the middle of this does no harm: it is done again by the next call. Warns of files
         that are too short, or that are others than those that `ends` were taken of.
         """
         self.close()

@@ -68,7 +68,7 @@ class JournalBackend(Backend):
         self._file.append(piece if self._file.size else file_record() + piece)
 
     def close(self) -> None:
-        """Open anew and write names anew if rows follow: those in the file may be cut off."""
+        """Open again and write names again if rows follow: those in the file may be cut off."""
         self._file = None
         self._packers.clear()
 

@@ -112,7 +112,7 @@ class JournalScan:
         self._view = memoryview(data)
 
     def run(self) -> None:
-        """Walk through the data; after damage go on with the next whole record."""
+        """Walk through the data; after damage continue with the next whole record."""
         position, end, in_damage = 0, len(self.data), False
         while position < end:
             stop = self._whole_record(position)

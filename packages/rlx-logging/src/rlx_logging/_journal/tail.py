@@ -36,7 +36,7 @@ class JournalTail:
         self._layouts: dict[bytes, Layout] = {}
 
     def new_rows(self) -> list[Row]:
-        """Return the new rows, in order; after a cut go on from the end of the cut file."""
+        """Return the new rows, in order; after a cut continue from the end of the cut file."""
         if not self.path.is_file():
             return []
         with self.path.open("rb") as file:

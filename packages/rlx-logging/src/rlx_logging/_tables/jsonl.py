@@ -66,7 +66,7 @@ class JsonLinesBackend(Backend):
         self._file.append(line.encode() + b"\n")
 
     def close(self) -> None:
-        """Open anew if rows follow."""
+        """Open again if rows follow."""
         self._file = None
 
 

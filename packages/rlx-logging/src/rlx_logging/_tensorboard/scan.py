@@ -35,7 +35,7 @@ class RecordScan:
         self._crc32c = fastest_crc32c()
 
     def run(self) -> None:
-        """Walk through the file; after damage go on with the next record whose head is right."""
+        """Walk through the file; after damage continue with the next record whose head is right."""
         position, end = 0, len(self._data)
         while position < end:
             length = self._length(position)

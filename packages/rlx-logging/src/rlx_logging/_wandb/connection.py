@@ -97,7 +97,7 @@ class Connection:
         """Open the run, find out which rows it has, and return it."""
         opened = self.wandb.run
         if self._given is None and opened is not None and opened.id == self.run_id:
-            self._given = opened  # the caller's, who goes on logging to it
+            self._given = opened  # the caller's, who keeps logging to it
         self.next_row = None
         if self._given is not None:
             return self._given

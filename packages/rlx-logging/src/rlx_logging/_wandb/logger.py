@@ -40,7 +40,7 @@ class WandbLogger(RunLogger):
         project: W&B's project.
         name: Name of the run.
         entity: W&B's user or team.
-        run_id: Identity of the run; the same one goes on with it.
+        run_id: Identity of the run; the same one continues it.
         config: Arguments of the run: a mapping, or what argparse returns.
         options: Those of `RunLogger`, and
 

@@ -60,7 +60,7 @@ class Outbox:
         return limit
 
     def restart(self, sent: int, rows: int) -> None:
-        """Go on after `rows` rows of which `sent` went out; forget what was held."""
+        """Continue after `rows` rows of which `sent` went out; forget what was held."""
         self.sent, self.rows, self.epoch = sent, rows, None
         self._held.clear()
         self._marks.clear()

@@ -147,7 +147,7 @@ class CountingSampler:
         return {"calls": self.calls}
 
     def load_state_dict(self, state: Mapping[str, Any], /) -> None:
-        """Go on counting from `state`."""
+        """Continue counting from `state`."""
         self.calls = state["calls"]
 
 

@@ -51,7 +51,7 @@ def check_sampler_state(
     make_env: Callable[[], Any] = CountingEnv,
     make_policy: Callable[[], Any] = SteadyPolicy,
 ) -> None:
-    """Check that a sampler with a state goes on exactly from it, also after an update of its environment.
+    """Check that a sampler with a state continues exactly from it, also after an update of its environment.
 
     Raises:
         ConformanceError: If the batch after a restored state differs from the unbroken run's.

@@ -25,7 +25,7 @@ T = TypeVar("T")
 class Checkpoint:
     """Makes a training loop of your own resumable, bit for bit, without moving it into a framework.
 
-    Build everything first, then hand it over by name; the newest snapshot of `where`, if there is one, is then given
+    Build everything first, then pass it by name; the newest snapshot of `where`, if there is one, is then given
     back to the same objects: an optimizer keeps pointing at the net's parameters.
 
     Args:
@@ -154,7 +154,7 @@ class Checkpoint:
             The number of the step, counted from 0 over the whole run.
 
         Raises:
-            IncompleteCheckpointError: If the check finds that something was not handed over; names it.
+            IncompleteCheckpointError: If the check finds that something was not passed; names it.
             TrainingStopped: If a stop was asked for before the last step; the run is saved.
         """
         check_count("n", n, least=0)

@@ -66,7 +66,7 @@ def do_twice(steps: range, content: Content, witness: Witness) -> Generator[int,
         What was found, in words.
 
     Raises:
-        IncompleteCheckpointError: If the passes differ; names what differs, and what was not handed over.
+        IncompleteCheckpointError: If the passes differ; names what differs, and what was not passed.
         ValueError: If the variables cannot be set for the second pass.
     """
     if content.variables is not None and not content.names:
@@ -92,7 +92,7 @@ def compare(once: Mapping[str, Any], again: Mapping[str, Any], witness: Witness)
         Variables that change from step to step and are not in the snapshot, although these steps did not depend on them.
 
     Raises:
-        IncompleteCheckpointError: If they differ; names what differs, and what was not handed over.
+        IncompleteCheckpointError: If they differ; names what differs, and what was not passed.
     """
     found = {name: sorted(differences(name, once[name], again[name])) for name in once}
     outside = witness.changed()

@@ -20,7 +20,7 @@ FRAME_MS = 40
 
 
 class PlotWarning(UserWarning):
-    """An episode could not be rendered; training goes on without the picture."""
+    """An episode could not be rendered; training continues without the picture."""
 
 
 class EpisodePlotter:
@@ -45,19 +45,19 @@ class EpisodePlotter:
             with undisturbed_random():
                 frames = _episode_frames(algo, env, epoch, max_steps)
             self._keep(frames, epoch)
-        except Exception as error:  # noqa: BLE001  # whatever a renderer raises, training goes on
+        except Exception as error:  # noqa: BLE001  # whatever a renderer raises, training continues
             self._tell(epoch, f"{type(error).__name__}: {error}")
 
     def pause(self) -> None:
         """Wait for Enter, where somebody can press it."""
         if sys.stdin is not None and sys.stdin.isatty():
-            input("Press Enter to go on. ")
+            input("Press Enter to continue. ")
 
     def _tell(self, epoch: int, reason: str) -> None:
         if reason not in self._told:
             self._told.add(reason)
             warnings.warn(
-                f"epoch {epoch} was not rendered: {reason} (Said once; training goes on.)",
+                f"epoch {epoch} was not rendered: {reason} (Said once; training continues.)",
                 PlotWarning,
                 stacklevel=3,
             )

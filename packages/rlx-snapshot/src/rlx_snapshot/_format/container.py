@@ -119,7 +119,7 @@ def _why_not_loaded(container: Container) -> str:
 
 
 def skeleton(container: Container) -> bytes:
-    """The pickle without the contents of its large buffers, which are to be handed over beside it."""
+    """The pickle without the contents of its large buffers, which are to be passed beside it."""
     return b"".join(_skeleton_pieces(container))
 
 

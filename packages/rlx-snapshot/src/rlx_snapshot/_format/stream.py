@@ -44,7 +44,7 @@ def capture(obj: object, before: Sequence[Buffer] | None = None) -> Capture:
 
 
 def skeleton_of(captured: Capture) -> bytes:
-    """The pickle without the contents of its large buffers, which are to be handed over beside it."""
+    """The pickle without the contents of its large buffers, which are to be passed beside it."""
     parts = list(captured.parts)
     starts = list(itertools.accumulate(map(len, parts), initial=0))
     for position, buffer in zip(captured.positions, captured.buffers, strict=True):
@@ -57,7 +57,7 @@ def skeleton_of(captured: Capture) -> bytes:
 class _Stream:
     """What a pickler writes to.
 
-    CPython's pickler hands over a buffer of 64 KiB or more in a call of its own,
+    CPython's pickler passes a buffer of 64 KiB or more in a call of its own,
     right after the opcode and length that introduce it. Padding, a bytes constant
     that is popped at once, goes in front of that opcode.
     """

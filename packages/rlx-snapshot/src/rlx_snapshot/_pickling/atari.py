@@ -54,7 +54,7 @@ def _setup(ale: Any, player: dict[str, Any]) -> list[Call]:
 def _last_action(ale: Any, state: Any, actions: Sequence[Any]) -> Any:
     """The action that the emulator holds for its sticky repeats, found by what it does.
 
-    The emulator's state leaves it out and nothing reads it. So the emulator goes on for a
+    The emulator's state leaves it out and nothing reads it. So the emulator continues for a
     few frames, and then again from the same state with each action in place of the
     unknown one, until the outcome is the same. (The generator that decides about repeats
     is part of the state: where it does not repeat next, every action fits and none

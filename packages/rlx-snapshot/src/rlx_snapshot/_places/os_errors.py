@@ -19,7 +19,7 @@ _WAYS_OUT: Final = {
 
 @contextlib.contextmanager
 def naming_file(target: Path) -> Generator[None, None, None]:
-    """Raise every OSError of the body anew, of the same class, with the file that was to be saved and a way out."""
+    """Raise every OSError of the body again, of the same class, with the file that was to be saved and a way out."""
     try:
         yield
     except OSError as error:

@@ -14,7 +14,7 @@ _log: Final = logging.getLogger(__name__)
 class Background:
     """Runs one job at a time in a thread that lives until `close` or the end of the program.
 
-    Jobs handed over before the program ends are finished before it ends. An error
+    Jobs passed before the program ends are finished before it ends. An error
     is logged at once and raised once, by the next call.
 
     Args:

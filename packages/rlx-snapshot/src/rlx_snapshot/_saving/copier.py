@@ -20,7 +20,7 @@ class Copier:
     def copy_if_room(self, state: object) -> Copied | None:
         """A copy that is valid until the next call, and that nothing but the next call changes.
 
-        None where there is no memory for it; the next copy then starts anew.
+        None where there is no memory for it; the next copy then starts again.
         """
         try:
             return self._copy_of(state)
@@ -29,7 +29,7 @@ class Copier:
             return None
 
     def release(self) -> None:
-        """Give the memory back and stop tracking; the next copy starts anew."""
+        """Give the memory back and stop tracking; the next copy starts again."""
         self._arena = None
         self._tracker.close()
         self._tracker = NoTracker()

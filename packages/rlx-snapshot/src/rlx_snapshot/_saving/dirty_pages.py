@@ -86,7 +86,7 @@ class KernelTracker:
         self._found_at = ctypes.addressof(self._found)
 
     def changes(self, pieces: Sequence[Piece]) -> list[list[Range] | None]:
-        """Ranges written since the last call; all of a piece that is new or was mapped anew."""
+        """Ranges written since the last call; all of a piece that is new or was mapped again."""
         if self._process != os.getpid():  # the descriptors show the parent's memory
             return [None for _ in pieces]
         mappings = Mappings()
@@ -117,7 +117,7 @@ class KernelTracker:
         """The pages written since they were last protected; for memory that never was, all of them.
 
         Registering again what is registered changes nothing, but memory that was
-        unmapped meanwhile, and mapped anew at the same address, begins from nothing.
+        unmapped meanwhile, and mapped again at the same address, begins from nothing.
         """
         _control(self._faults, _REGISTER, struct.pack("<QQQQ", start, end - start, _REGISTER_WP, 0))
         written: list[Range] = []
