@@ -102,7 +102,7 @@ class SlurmCluster:
         until("the controller answers", lambda: "UP" in self.ask("scontrol", "ping"))
 
     def stop_controller(self) -> None:
-        """End the controller; jobs go on."""
+        """End the controller; jobs continue."""
         end(self.folder / "slurmctld.pid")
 
     def start_node(self, node: str) -> None:

@@ -129,7 +129,7 @@ def test_continued_search_asks_what_an_unbroken_one_asks(program: Any) -> None:
 
 
 def test_no_point_twice_where_the_state_is_gone(program: Any) -> None:
-    """Without the kept state a sampler with a seed is seeded anew, rather than asking the same points again."""
+    """Without the kept state a sampler with a seed is seeded again, rather than asking the same points again."""
     search(program, 2)
     Path("search/sampler.pkl").unlink()
     assert len(set(asked(search(program, 4)))) == 4
@@ -144,7 +144,7 @@ def test_study_in_sqlite(program: Any) -> None:
 
 
 def test_failed_run(program: Any) -> None:
-    """A run that raises is a failed trial, with the first line of its error in the result; the others go on."""
+    """A run that raises is a failed trial, with the first line of its error in the result; the others continue."""
     study = program.make_study()
     results = program.train.search(
         study,

@@ -40,16 +40,16 @@ def make_logger(
     """Return a logger for the named backends; the journal is always one of them.
 
     Backends of others are found by entry points of the group ``rlx_logging.backends``:
-    a callable that takes a :class:`LogFolder` and keyword arguments and returns a
-    :class:`Backend`.
+    a callable that takes a `LogFolder` and keyword arguments and returns a
+    `Backend`.
 
     Args:
         name_or_names: One name, several with commas between them, or a sequence: ``"csv"``,
             ``"jsonl"``, ``"console"``, ``"tensorboard"``, ``"wandb"``, ``"mlflow"``, ``"trackio"``, ``"journal"`` or
-            a registered one. ``"none"`` alone gives a :class:`LazyLogger`.
+            a registered one. ``"none"`` alone gives a `LazyLogger`.
         more: Further names.
         log_dir: The folder of the run.
-        options: Those of :class:`RunLogger`; every other one goes to the backends that know it.
+        options: Those of `RunLogger`; every other one goes to the backends that know it.
 
     Raises:
         ValueError: If there is no backend of a name; the message lists those there are.

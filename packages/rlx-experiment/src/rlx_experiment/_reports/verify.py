@@ -1,4 +1,4 @@
-"""Does a script resume exactly? Kill it, let it go on, and compare with a run that was never interrupted."""
+"""Does a script resume exactly? Kill it, let it continue, and compare with a run that was never interrupted."""
 
 import os
 import random

@@ -45,7 +45,7 @@ class Slurm:
 
     Raises:
         MissingExtraError: submitit is not installed: ``pip install 'rlx-experiment[slurm]'``.
-        SlurmUnavailableError: The scheduler did not answer for `outage` seconds; what was submitted goes on, and a sweep
+        SlurmUnavailableError: The scheduler did not answer for `outage` seconds; what was submitted continues, and a sweep
             launched again joins it.
         ValueError: The parameters cannot work: several tasks a job, an unknown partition, too little time.
     """

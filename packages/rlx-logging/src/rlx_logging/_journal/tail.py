@@ -51,7 +51,7 @@ class JournalTail:
 
 
 def read_rows(path: str | os.PathLike[str], start: int = 0) -> list[Row]:
-    """Return the rows of a journal from number `start` on, in order; a row's arrays are in :class:`Metrics`.
+    """Return the rows of a journal from number `start` on, in order; a row's arrays are in `Metrics`.
 
     Args:
         path: The run folder, or its journal.

@@ -166,7 +166,7 @@ def resume(
 ) -> int | None:
     """Give a model, its environments and its callbacks their state in a snapshot, without learning.
 
-    :class:`ResumableCallback` does so by itself; this is for looking at a run, or for ``model.save``.
+    `ResumableCallback` does so by itself; this is for looking at a run, or for ``model.save``.
 
     Args:
         model: Built as the saved one was.

@@ -16,7 +16,7 @@ from rlx_runner.sb3._workers import Workers
 
 
 class Run:
-    """What belongs to a run of SB3, handed over to a checkpoint.
+    """What belongs to a run of SB3, passed to a checkpoint.
 
     Args:
         where: Folder of the run, or an experiment's context.

@@ -1,7 +1,7 @@
 """How live environments are written: with everything they hold, in mid-episode.
 
 Gymnasium's EzPickle writes only the constructor's arguments, so that a loaded
-environment starts anew; Stable-Baselines3's VecNormalize and HerReplayBuffer leave
+environment starts again; Stable-Baselines3's VecNormalize and HerReplayBuffer leave
 the environment out that they wrap. Here the attributes themselves are written.
 """
 
