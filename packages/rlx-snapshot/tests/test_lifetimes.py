@@ -20,6 +20,17 @@ class State:
         self.hook = len
 
 
+class Reporting(State):
+    """A state that says of each object that is loaded of it that it is there."""
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        vars(self).update(state)
+        LOADED.append(weakref.ref(self))
+
+
+LOADED: list[weakref.ref[object]] = []
+
+
 @pytest.fixture
 def no_collector() -> Iterator[None]:
     """Leave the freeing of memory to reference counts alone."""
@@ -66,3 +77,22 @@ class TestSavedStates:
             exact_dumps([state, (number for number in range(3))])
         del state
         assert alive() is None
+
+    @pytest.mark.parametrize("verify", ["full", "index"])
+    def test_a_loaded_state_leaves_with_its_last_reference(self, verify: Any, tmp_path: Path) -> None:
+        """Neither the reader nor the thread that checks holds the memory of what it has loaded."""
+        Snapshotter(tmp_path).save_itr_params(0, [np.ones(1 << 18), State()])
+        reader = Snapshotter(tmp_path)
+        state = reader.load(tmp_path, verify=verify)
+        reader.wait()
+        alive = [weakref.ref(part) for part in state]
+        mapped = weakref.ref(state[0].base)
+        del state
+        assert [part() for part in alive] == [None, None]
+        assert mapped() is None
+
+    def test_what_was_loaded_back_leaves_at_once(self, tmp_path: Path) -> None:
+        """The check of a save keeps no second state."""
+        LOADED.clear()
+        Snapshotter(tmp_path).save_itr_params(0, Reporting())
+        assert [each() for each in LOADED] == [None]

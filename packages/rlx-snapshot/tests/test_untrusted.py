@@ -109,6 +109,33 @@ class TestData:
             assert (loaded.dtype, loaded.shape) == (array.dtype, array.shape)
             assert loaded.tobytes() == array.tobytes()
 
+    @pytest.mark.parametrize("protocol", range(pickle.HIGHEST_PROTOCOL + 1))
+    def test_arrays_of_plain_pickles_are_rebuilt(self, tmp_path: Path, protocol: int) -> None:
+        """Files of other writers hold arrays as NumPy itself pickles them, in order, turned, empty or of text."""
+        np: Any = pytest.importorskip("numpy", reason="needs numpy")
+        numbers = np.arange(24.0).reshape(2, 3, 4)
+        arrays = {
+            "contiguous": numbers,
+            "Fortran": numbers.T,
+            "turned": numbers.transpose(1, 0, 2),
+            "strided": numbers[:, ::2],
+            "empty": np.zeros((0, 2), "i4"),
+            "single": np.array(3.5),
+            "big-endian": np.arange(3, dtype=">i4"),
+            "text": np.array(["a", "é"]),
+            "dates": np.array(["2020-01-01"], "M8[D]"),
+            "records": np.array([(1, 2.5)], dtype=[("a", "i4"), ("b", "f8")]),
+            "scalar": np.float32(3),
+        }
+        path = tmp_path / "params.pkl"
+        path.write_bytes(pickle.dumps({"arrays": arrays, "name": "é", "raw": b"\xff"}, protocol))
+        loaded = load_untrusted(path)
+        assert (loaded["name"], loaded["raw"]) == ("é", b"\xff")
+        for name, array in arrays.items():
+            found = loaded["arrays"][name]
+            assert (name, found.dtype, found.shape) == (name, array.dtype, array.shape)
+            assert found.tolist() == array.tolist()
+
     def test_tensors_are_rebuilt_and_share(self, tmp_path: Path) -> None:
         """A tensor, its view, a parameter and an empty tensor."""
         torch: Any = pytest.importorskip("torch", reason="needs torch")
@@ -161,6 +188,25 @@ class TestRefusal:
         np: Any = pytest.importorskip("numpy", reason="needs numpy")
         with pytest.raises(UntrustedSnapshotError, match=r"it makes a (number|text) of a"):
             reread(tmp_path, Call(getattr(np, name), value))
+
+    @pytest.mark.parametrize("protocol", range(pickle.HIGHEST_PROTOCOL + 1))
+    def test_object_arrays_of_plain_pickles_are_refused(self, tmp_path: Path, protocol: int) -> None:
+        """Their items would be objects; so would instances of a class of arrays."""
+        np: Any = pytest.importorskip("numpy", reason="needs numpy")
+        for array in (np.array([print], dtype=object), np.ma.masked_array([1], [True]), np.rec.array([(1,)])):
+            path = tmp_path / "params.pkl"
+            path.write_bytes(pickle.dumps(array, protocol))
+            with pytest.raises(UntrustedSnapshotError, match=r"array|names|makes a"):
+                load_untrusted(path)
+
+    def test_array_beyond_its_contents_is_refused(self, tmp_path: Path) -> None:
+        """A shape that needs more than the bytes that are there asks for no memory."""
+        np: Any = pytest.importorskip("numpy", reason="needs numpy")
+        honest = pickle.dumps(np.zeros((3, 5), "u1"), 5)
+        path = tmp_path / "params.pkl"
+        path.write_bytes(honest.replace(b"K\x03K\x05\x86", b"K\xffK\xff\x86"))
+        with pytest.raises(UntrustedSnapshotError, match="too small"):
+            load_untrusted(path)
 
     def test_object_arrays_are_refused(self, tmp_path: Path) -> None:
         """Bytes are never taken for pointers."""

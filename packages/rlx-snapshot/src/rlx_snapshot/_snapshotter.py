@@ -2,11 +2,13 @@
 
 import functools
 import os
+import time
 from collections.abc import Mapping
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, Final, Self
 
-from rlx_snapshot._format.container import changed_libraries, check_buffers
+from rlx_snapshot._format.container import Container, check_buffers, libraries_of
+from rlx_snapshot._format.libraries import changed_since
 from rlx_snapshot._format.stream import capture
 from rlx_snapshot._loading import load_snapshot
 from rlx_snapshot._modes import FILES_FOR_MODE
@@ -26,6 +28,9 @@ from rlx_snapshot._settings import (
     key_from,
     whole_number,
 )
+
+_HEAD_START: Final = 0.02
+"""Seconds in which a program that has just loaded a state comes to use it before the check asks for the same memory."""
 
 
 class Snapshotter:
@@ -78,7 +83,7 @@ class Snapshotter:
         self._store = Store(self._place, self._settings)
         self._copier = Copier(incremental) if background else None
         self._loaded_back = LoadedBack()
-        self._changed_libraries: Mapping[str, tuple[str, str]] = {}
+        self._loaded_libraries: Mapping[str, str] = {}
         self._saving = Background("saving a snapshot")
         self._checking = Background("checking a loaded snapshot")
 
@@ -105,7 +110,7 @@ class Snapshotter:
     @property
     def changed_libraries(self) -> Mapping[str, tuple[str, str]]:
         """Versions then and now of the libraries that the state loaded last came from, where they differ."""
-        return self._changed_libraries
+        return changed_since(self._loaded_libraries)
 
     def keeps(self, itr: int) -> bool:
         """Whether the mode keeps iteration `itr`: the state of one that it does not need not be gathered."""
@@ -173,9 +178,9 @@ class Snapshotter:
         check_verification(verify)
         self.wait()
         state, container = load_snapshot(load_dir, itr, self._settings.key, full=verify == "full")
-        self._changed_libraries = changed_libraries(container)
+        self._loaded_libraries = libraries_of(container)
         if verify == "index" and container.may_be_checked_later:
-            self._checking.submit(functools.partial(check_buffers, container))
+            self._checking.submit(functools.partial(_check_soon, container))
         return state
 
     def wait(self) -> None:
@@ -219,3 +224,8 @@ class Snapshotter:
             copier.release()  # a copy that nobody took note of: the next one is to count as changed whole
             raise
         return copy is not None
+
+
+def _check_soon(container: Container) -> None:
+    time.sleep(_HEAD_START)
+    check_buffers(container)

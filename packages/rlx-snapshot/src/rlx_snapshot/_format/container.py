@@ -4,7 +4,7 @@ import mmap
 import os
 import pickle
 import struct
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -103,13 +103,14 @@ def unpickled(container: Container) -> Any:
         raise
 
 
-def changed_libraries(container: Container) -> dict[str, tuple[str, str]]:
-    """The libraries that a state came from and that have another version here: their versions then and now."""
-    return {} if container.index is None else changed_since(container.index.metadata["libraries"])
+def libraries_of(container: Container) -> Mapping[str, str]:
+    """Name and version of the libraries that a state came from, as far as its file knows."""
+    libraries: Mapping[str, str] = {} if container.index is None else container.index.metadata["libraries"]
+    return libraries
 
 
 def _why_not_loaded(container: Container) -> str:
-    changed = in_words(changed_libraries(container))
+    changed = in_words(changed_since(libraries_of(container)))
     here = (
         f"Since it was saved, {changed}"
         if changed

@@ -97,6 +97,28 @@ def _ndarray(
     return _numpy().ndarray(shape, _type(dtype), memoryview(buffer), 0, None, order)
 
 
+class _NDArray:
+    """Stands for the class where NumPy's own pickles name it."""
+
+
+def _from_buffer_of_numpy(
+    buffer: Any, dtype: object, shape: Any, order: str, axes: tuple[int, ...] | None = None
+) -> Any:
+    """How NumPy writes a contiguous array with protocol 5; `order` is K where `axes` say how it lies."""
+    array = _ndarray(shape, dtype, buffer, order="C" if order == "K" else order)
+    return array if axes is None else array.transpose(axes)
+
+
+def _reconstructed(cls: object, _shape: object, _code: object, *, state: Any = None) -> Any:
+    """How NumPy writes an array with other protocols: an empty one that is given version, shape, type, order, bytes."""
+    if cls is not _NDArray or state is None:
+        raise NotInertError("it makes an array of a class that is not NumPy's plain one")
+    _, shape, dtype, is_fortran, contents = state
+    if not isinstance(contents, bytes):
+        raise NotInertError("it holds an array of objects")
+    return _ndarray(shape, dtype, bytearray(contents), order="F" if is_fortran else "C")
+
+
 def _scalar(dtype: object, data: bytes) -> Any:
     return _numpy().frombuffer(data, _type(dtype), 1)[0]
 
@@ -213,14 +235,19 @@ _METHODS: Final[dict[object, Callable[..., object]]] = {
     "requires_grad_": _gradient,
     "view": _view,
 }
-_STANDINS: Final[Mapping[Named, object]] = {Named("operator", "methodcaller"): _Method}
+_STANDINS: Final[Mapping[Named, object]] = {
+    Named("operator", "methodcaller"): _Method,
+    Named("numpy", "ndarray"): _NDArray,
+}
+_NUMPY_HOMES: Final = ("numpy._core", "numpy.core")
 ARRAY_MAKERS: Final[Mapping[Named, Callable[..., object]]] = {
     **{Named("numpy", name): functools.partial(_number, name) for name in NUMBERS},
     **{Named("numpy", name): functools.partial(_text, name) for name in ("str_", "bytes_")},
     Named("numpy", "dtype"): _dtype,
     Named("numpy", "ndarray"): _ndarray,
-    Named("numpy._core.multiarray", "scalar"): _scalar,
-    Named("numpy.core.multiarray", "scalar"): _scalar,
+    **{Named(f"{home}.multiarray", "scalar"): _scalar for home in _NUMPY_HOMES},
+    **{Named(f"{home}.multiarray", "_reconstruct"): _reconstructed for home in _NUMPY_HOMES},
+    **{Named(f"{home}.numeric", "_frombuffer"): _from_buffer_of_numpy for home in _NUMPY_HOMES},
     Named("_operator", "getitem"): _element,
     Named("operator", "methodcaller"): _Method,
     Named("functools", "partial"): _partial,

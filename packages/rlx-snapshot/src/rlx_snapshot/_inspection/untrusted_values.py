@@ -98,6 +98,13 @@ def _bytearray(data: bytes) -> bytearray:
     return bytearray(memoryview(data))  # a number would ask for that many bytes of memory
 
 
+def _encoded(text: object, encoding: object) -> bytes:
+    """How protocols before 3 write bytes."""
+    if not isinstance(text, str) or encoding != "latin1":
+        raise NotInertError(f"it encodes a {type(text).__name__} as {encoding!r}")
+    return text.encode("latin1")
+
+
 _CONTAINERS: Final[dict[type, Callable[[_Builder, Any, int], None]]] = {
     list: _Builder.list_like,
     dict: _Builder.dict_like,
@@ -106,13 +113,19 @@ _CONTAINERS: Final[dict[type, Callable[[_Builder, Any, int], None]]] = {
     frozenset: _Builder.immutable,
     Made: _Builder.made,
 }
+_BUILTINS: Final[dict[str, Callable[..., object]]] = {
+    "set": set,
+    "frozenset": frozenset,
+    "bytearray": _bytearray,
+    "complex": complex,
+    "range": range,
+    "slice": slice,
+}
 _MAKERS: Final[dict[Named, Callable[..., object]]] = {
-    Named("builtins", "set"): set,
-    Named("builtins", "frozenset"): frozenset,
-    Named("builtins", "bytearray"): _bytearray,
-    Named("builtins", "complex"): complex,
-    Named("builtins", "range"): range,
-    Named("builtins", "slice"): slice,
+    # Protocols before 3 call them by their names in Python 2, and make bytes by encoding text, none by calling bytes.
+    **{Named(home, name): made for home in ("builtins", "__builtin__") for name, made in _BUILTINS.items()},
+    Named("__builtin__", "bytes"): lambda: b"",
+    Named("_codecs", "encode"): _encoded,
     Named("types", "SimpleNamespace"): _namespace,
     Named("collections", "OrderedDict"): OrderedDict,
     Named("collections", "deque"): deque,
