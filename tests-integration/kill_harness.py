@@ -71,6 +71,11 @@ class Life:
             stderr=subprocess.STDOUT,
         )
 
+    @property
+    def pid(self) -> int:
+        """The number of the process."""
+        return self._process.pid
+
     def wait_for(self, happened: Callable[[], bool]) -> bool:
         """Return True once `happened()`, or False if the process ends first."""
         end = time.monotonic() + PATIENCE_SECONDS

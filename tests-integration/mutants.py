@@ -19,6 +19,8 @@ import numpy as np
 from rlx_logging._files.folder import LogFolder
 from rlx_runner import Checkpoint, LocalRunner, get_seed, set_seed
 from rlx_runner._checkpoint.inplace import InPlace
+from rlx_runner._data.order import EpochOrder
+from rlx_runner._learners.store import RankStore
 from rlx_runner._loop import EpochLoop
 from rlx_runner._random import capture_random, restore_random
 from rlx_runner._setup import Setup
@@ -185,6 +187,53 @@ def without_pairs(kind: type[Any]) -> Callable[[], None]:
     return mutate
 
 
+def taken_batches_forgotten() -> None:
+    """An epoch begins at its first batch again."""
+
+    def load(self: Any, state: Mapping[str, Any]) -> None:
+        original(self, {**state, "taken": 0})
+
+    original = replace(EpochOrder, "load_state_dict", load)
+
+
+def order_drawn_again() -> None:
+    """An epoch that is under way is shuffled again."""
+
+    def load(self: Any, state: Mapping[str, Any]) -> None:
+        original(self, {**state, "indices": np.random.default_rng(0).permutation(state["indices"])})
+
+    original = replace(EpochOrder, "load_state_dict", load)
+
+
+def one_rank_not_seeded() -> None:
+    """The second rank's random numbers begin again."""
+
+    def restore_first(states: Mapping[str, Any]) -> None:
+        if os.environ["RANK"] == "0":
+            restore_random(states)
+
+    replace_function("rlx_runner", "restore_random", restore_first)
+
+
+def each_rank_its_newest() -> None:
+    """Each rank takes its newest part, whether all have written theirs or not, and dies before the fourth commit."""
+    commits = count(1)
+
+    def load(self: Any, load_dir: str, itr: int | str = "last") -> Any:
+        del load_dir, itr
+        return self._own.load(self._own.snapshot_dir, "last")
+
+    def commit(self: Any, itr: int) -> None:
+        if next(commits) == FATAL_SAVE and os.environ["TORCHELASTIC_RESTART_COUNT"] == "0":
+            if os.environ["RANK"] == "0":
+                self._own.wait()
+            os.kill(os.getpid(), signal.SIGKILL)
+        original(self, itr)
+
+    replace(RankStore, "load", load)
+    original = replace(RankStore, "_commit_together", commit)
+
+
 def buffer_pointer_lost() -> None:
     """A replay buffer is filled from its beginning again."""
 
@@ -243,6 +292,10 @@ MUTANTS: Final[Mapping[str, Callable[[], None]]] = {
     "sb3-texts-lost": sb3_state_lost("_texts", "TextLogs", "load"),
     "sb3-events-not-cut": sb3_state_lost("_events", "EventFiles", "load"),
     "sb3-workers-lost": sb3_state_lost("_workers", "Workers", "load_state_dict"),
+    "taken-batches-forgotten": taken_batches_forgotten,
+    "order-drawn-again": order_drawn_again,
+    "one-rank-not-seeded": one_rank_not_seeded,
+    "each-rank-its-newest": each_rank_its_newest,
 }
 
 if __name__ == "__main__":

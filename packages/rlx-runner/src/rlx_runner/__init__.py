@@ -2,6 +2,7 @@
 
 from rlx_runner._budget import Budget
 from rlx_runner._checkpoint.checkpoint import Checkpoint
+from rlx_runner._data.batches import Batches
 from rlx_runner._errors import (
     EXIT_STOPPED,
     IncompleteCheckpointError,
@@ -18,6 +19,7 @@ from rlx_runner._runner import LocalRunner
 
 __all__ = [
     "EXIT_STOPPED",
+    "Batches",
     "Budget",
     "Checkpoint",
     "Evaluation",

@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from rlx_runner._learners.group import number_of_learners
 from rlx_runner._process.switches import set_switches
 
 
@@ -27,6 +28,9 @@ class Grade(StrEnum):
 
 
 THREADS = "torch threads"
+LEARNERS = "number of learner processes"
+
+_OTHER_SHARES = " (each has another share of the data; one that is new begins with the parts of another one)"
 
 MEANING: Mapping[Grade, str] = {
     Grade.BITWISE: "bit for bit as if never interrupted",
@@ -62,6 +66,7 @@ def describe_machine() -> dict[str, Any]:
         "python": platform.python_version(),
         "numpy": np.__version__,
         "cpu": f"{platform.machine()} {_cpu_model()}",
+        LEARNERS: number_of_learners(),
     }
     torch: Any = sys.modules.get("torch")
     if torch is not None:
@@ -89,9 +94,10 @@ def compare_machines(
         now = here.get(name, value)  # what is not loaded yet will be: the snapshot brings it
         if now == value:
             continue
-        crossed = name == "device" and "CPU" in (now, value)
+        crossed = name == LEARNERS or (name == "device" and "CPU" in (now, value))
         grade = Grade.STATISTICAL if crossed else Grade.SAME_STREAMS
-        exactness = exactness.lowered(grade, f"{name} was {value}, is {now}")
+        note = _OTHER_SHARES if name == LEARNERS else ""
+        exactness = exactness.lowered(grade, f"{name} was {value}, is {now}{note}")
     for name, (then, now) in libraries.items():
         if name not in saved:
             exactness = exactness.lowered(Grade.SAME_STREAMS, f"{name} was {then}, is {now}")

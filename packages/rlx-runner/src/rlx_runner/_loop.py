@@ -8,16 +8,14 @@ from typing import Any
 from rlx_protocols import Logger
 from rlx_runner._budget import Budget
 from rlx_runner._checks import check_count, check_kind, check_mapping, check_offers
-from rlx_runner._display import Display
 from rlx_runner._errors import NotSetupError
+from rlx_runner._learners.frame import Frame
 from rlx_runner._metrics import EpochMetrics
 from rlx_runner._offers import log_epoch, max_episode_length_of
 from rlx_runner._plot.plotter import EpisodePlotter
 from rlx_runner._progress import Progress
 from rlx_runner._records import TrainArgs
 from rlx_runner._setup import Setup
-from rlx_runner._snapshots import Snapshots
-from rlx_runner._stop import StopSwitch
 
 PLOT_STEPS = 1000
 
@@ -27,23 +25,17 @@ class EpochLoop:
 
     Args:
         logger: Gets one row an epoch.
-        snapshots: Gets the whole run after each epoch.
-        stop: Says when to end early.
+        frame: Gets the whole run after each epoch, says when to end early, shows progress.
         budget: Says when enough is done.
-        display: Shows progress.
     """
 
-    def __init__(
-        self, *, logger: Logger, snapshots: Snapshots, stop: StopSwitch, budget: Budget, display: Display
-    ) -> None:
+    def __init__(self, *, logger: Logger, frame: Frame, budget: Budget) -> None:
         check_kind("budget", budget, Budget, "Budget(env_steps=1_000_000)")
         check_offers("logger", logger, ("write", "finalize"), "a logger, such as ctxt.logger(), or None")
         self._logger = logger
-        self._snapshots = snapshots
-        self._stop = stop
+        self._snapshots, self._stop, self._display = frame.snapshots, frame.stop, frame.display
         self._budget = budget
-        self._display = display
-        self._plotter = EpisodePlotter(snapshots.directory, logger)
+        self._plotter = EpisodePlotter(self._snapshots.directory, logger)
         self._parts: Setup | None = None
         self._args: TrainArgs | None = None
         self._progress = Progress()
@@ -86,12 +78,13 @@ class EpochLoop:
 
     def _ends_here(self) -> bool:
         """Return whether no further epoch follows; say so where it is the budget that ends training."""
-        if self._progress.epoch >= self._training.n_epochs or self.stop_requested:
+        if self._progress.epoch >= self._training.n_epochs:
             return True
         enough = self._budget.reached(self._progress)
-        if enough is not None:
+        ends = self._stop.agree(enough is not None)
+        if enough is not None and not self.stop_requested:
             self._display.say(f"Training ends after epoch {self._progress.epoch - 1}: {enough}.")
-        return enough is not None
+        return ends
 
     def obtain_episodes(
         self, itr: int, batch_size: int | None = None, agent_update: Any = None, env_update: Any = None

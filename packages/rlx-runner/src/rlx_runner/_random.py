@@ -4,6 +4,7 @@ The root seed is the one piece of module state of this package: users call ``set
 once, before anything of the run exists that could hold it.
 """
 
+import hashlib
 import random
 import sys
 from collections.abc import Generator, Mapping
@@ -44,6 +45,15 @@ def set_seed(seed: int) -> None:
     seed = check_whole("seed", seed)
     if not 0 <= seed <= MAX_SEED:
         raise ValueError(f"seed is {seed}; it must lie between 0 and {MAX_SEED}.")
+    seed_generators(seed)
+    torch = _loaded_torch()
+    if torch is not None:
+        torch.manual_seed(seed)  # also what devices that are not used yet begin with
+    _ROOT.seed = seed
+
+
+def seed_generators(seed: int) -> None:
+    """Seed the global generators of this process, and of its devices that are in use, alone."""
     random.seed(seed)
     if _is_twister(_GENERATORS.get_bit_generator()):
         np.random.seed(seed)
@@ -51,8 +61,9 @@ def set_seed(seed: int) -> None:
         _GENERATORS.set_bit_generator(type(_GENERATORS.get_bit_generator())(seed))
     torch = _loaded_torch()
     if torch is not None:
-        torch.manual_seed(seed)
-    _ROOT.seed = seed
+        torch.default_generator.manual_seed(seed)
+        if torch.cuda.is_initialized():
+            torch.cuda.manual_seed_all(seed)
 
 
 def get_seed() -> int | None:
@@ -82,6 +93,14 @@ def restore_random(states: Mapping[str, Any]) -> None:
     _restore_numpy(states["numpy"])
     if "torch" in states:
         _restore_torch(states)
+
+
+def reseeded(states: Mapping[str, Any], number: int) -> dict[str, Any]:
+    """Return states as `capture_random` gives them, of streams that are other than `states` and any other number's."""
+    digest = hashlib.sha256(repr((states["numpy"], number)).encode()).digest()
+    with undisturbed_random():
+        seed_generators(int.from_bytes(digest[:4], "big"))
+        return capture_random()
 
 
 @contextmanager

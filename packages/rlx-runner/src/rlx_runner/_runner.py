@@ -10,13 +10,13 @@ from rlx_protocols import Logger, NullLogger, SnapshotConfigLike, SnapshotStore
 from rlx_runner._budget import Budget
 from rlx_runner._checks import check_kind
 from rlx_runner._commit import rewind_logs
-from rlx_runner._display import choose_display
 from rlx_runner._environments import copy_of
 from rlx_runner._errors import NotSetupError, TrainingStopped
 from rlx_runner._evaluation import Evaluation
 from rlx_runner._exactness import match_process
+from rlx_runner._learners.frame import Frame
 from rlx_runner._loop import EpochLoop
-from rlx_runner._offers import policy_of, stop_asked_of
+from rlx_runner._offers import policy_of
 from rlx_runner._plan import plan_sampling
 from rlx_runner._progress import Progress
 from rlx_runner._random import MAX_SEED, get_seed
@@ -24,9 +24,9 @@ from rlx_runner._records import TrainArgs, changes_of
 from rlx_runner._restore import judge, parent_of, progress_of, rewind
 from rlx_runner._session import session
 from rlx_runner._setup import SamplerChoice, set_up
-from rlx_runner._snapshots import BEGINS_ANEW, Snapshots
+from rlx_runner._snapshots import BEGINS_ANEW
 from rlx_runner._state import RunState
-from rlx_runner._stop import StopSwitch, stop_message
+from rlx_runner._stop import stop_message
 
 
 class Changes(TypedDict, total=False):
@@ -54,6 +54,7 @@ class LocalRunner(EpochLoop):
             without one, the runner itself listens to SIGINT and SIGTERM while it trains.
         evaluation: Judges the policy every few epochs.
         budget: Ends training before the last epoch.
+        on_durable: Called with each epoch that is saved, once it is durable and before training continues.
         progress: False for silence; True or None for a progress display on standard error.
 
     Example::
@@ -72,17 +73,14 @@ class LocalRunner(EpochLoop):
         stop_requested: Callable[[], bool] | None = None,
         evaluation: Evaluation | None = None,
         budget: Budget | None = None,
+        on_durable: Callable[[int], object] | None = None,
         progress: bool | None = None,
     ) -> None:
         check_kind("evaluation", evaluation, Evaluation, "Evaluation(every=10)")
         logger = NullLogger() if logger is None else logger
-        super().__init__(
-            logger=logger,
-            snapshots=Snapshots(snapshot_config, snapshotter, logger),
-            stop=StopSwitch(stop_asked_of(snapshot_config) if stop_requested is None else stop_requested),
-            budget=Budget() if budget is None else budget,
-            display=choose_display(progress),
-        )
+        options: dict[str, Any] = {"on_durable": on_durable, "progress": progress}
+        frame = Frame.around(snapshot_config, snapshotter, logger, stop_requested=stop_requested, **options)
+        super().__init__(logger=logger, frame=frame, budget=Budget() if budget is None else budget)
         self._evaluation = evaluation
         self._restored = False
         self._pending_random: Mapping[str, Any] | None = None

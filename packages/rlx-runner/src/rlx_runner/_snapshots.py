@@ -1,11 +1,13 @@
 """The snapshots of a run: written when their mode says so, told to the logger when durable."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 from rlx_protocols import SnapshotConfigLike, SnapshotStore
 from rlx_runner._checks import check_offers
+from rlx_runner._learners.group import Group
+from rlx_runner._learners.store import RankStore, load_part, record_in
 from rlx_runner._offers import background, commit_aware, method, offered
 from rlx_snapshot import SnapshotConfig, SnapshotNotFoundError, Snapshotter
 
@@ -22,21 +24,38 @@ class Snapshots:
         config: Where and how; None: the newest epoch, in ``data/local/experiment``.
         store: Where states go; None: files in the configured directory, written in the background.
         logger: Told which epochs are durable, where it wants to know.
+        group: The processes that train together.
+        on_durable: Called with each epoch that is durable, before training continues.
+
+    Raises:
+        ValueError: If several processes train and a store is given: one store cannot tell their states apart.
     """
 
-    def __init__(self, config: SnapshotConfigLike | None, store: SnapshotStore | None, logger: Any) -> None:
+    def __init__(
+        self,
+        config: SnapshotConfigLike | None,
+        store: SnapshotStore | None,
+        logger: Any,
+        *,
+        group: Group,
+        on_durable: Callable[[int], object] | None = None,
+    ) -> None:
         if config is None:
             config = SnapshotConfig(str(Path.cwd() / "data/local/experiment"), "last", 1)
         settings = ("snapshot_dir", "snapshot_mode", "snapshot_gap")
         check_offers("snapshot_config", config, settings, "a SnapshotConfig or an experiment's context")
         self.directory = resolved(str(config.snapshot_dir))
         self.mode = config.snapshot_mode
-        self._store: SnapshotStore = (
-            Snapshotter(config.snapshot_dir, config.snapshot_mode, config.snapshot_gap, background=True)
-            if store is None
-            else store
-        )
+        self._store: SnapshotStore = _default_store(config, group) if store is None else store
         check_offers("snapshotter", self._store, ("save_itr_params", "load"), "a snapshot store or None")
+        if store is not None and group.size > 1:
+            raise ValueError(
+                f"snapshotter must be None where several processes train ({group.size} here), not {store!r}: each writes "
+                "its own part, and rank 0 commits them together."
+            )
+        if on_durable is not None and not callable(on_durable):
+            raise TypeError(f"on_durable must be a function of the number saved, not {on_durable!r}.")
+        self._on_durable = on_durable
         self._logger = commit_aware(logger)
         self._told: int | None = None
         self.newest: int | None = None
@@ -51,10 +70,15 @@ class Snapshots:
         self.newest = epoch
         self._store.save_itr_params(epoch, state)
         self._tell_commits(epoch)
+        if self._on_durable is not None:
+            self.finish()
+            self._on_durable(epoch)
 
     def load(self, from_dir: str, epoch: int | str) -> Any:
         """Return the state of `epoch`."""
-        return self._store.load(from_dir, epoch)
+        state = self._store.load(from_dir, epoch)
+        record = record_in(state)
+        return state if record is None else load_part(self._store, from_dir, 0, record)
 
     @property
     def changed_libraries(self) -> Mapping[str, tuple[str, str]]:
@@ -65,7 +89,8 @@ class Snapshots:
     @property
     def absent(self) -> type[FileNotFoundError]:
         """What `load` raises where there is no snapshot; of files also only then, not for what one needs."""
-        return SnapshotNotFoundError if isinstance(self._store, Snapshotter) else FileNotFoundError
+        own = isinstance(self._store, Snapshotter | RankStore)
+        return SnapshotNotFoundError if own else FileNotFoundError
 
     def begin(self) -> bool:
         """Put what an earlier attempt left in this folder away; return whether there was something.
@@ -97,6 +122,12 @@ class Snapshots:
         if durable is not None and durable != self._told:
             self._told = durable
             self._logger.committed(durable)
+
+
+def _default_store(config: SnapshotConfigLike, group: Group) -> SnapshotStore:
+    if group.size > 1:
+        return RankStore(config, group)
+    return Snapshotter(config.snapshot_dir, config.snapshot_mode, config.snapshot_gap, background=True)
 
 
 def same_directory(left: str, right: str) -> bool:

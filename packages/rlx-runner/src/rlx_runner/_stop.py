@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from types import FrameType
 from typing import Final
 
+from rlx_runner._learners.group import Group
 from rlx_runner._progress import Progress
 from rlx_runner._snapshots import Snapshots
 
@@ -27,15 +28,22 @@ class StopSwitch:
     Args:
         asked: Somebody else's answer, who then also owns the signals; None: SIGINT, SIGTERM,
             SIGUSR1 and SIGUSR2 are listened to while `listening`.
+        group: The processes that train together, and stop together.
         clock: Returns the time in seconds.
     """
 
     def __init__(
-        self, asked: Callable[[], bool] | None = None, *, clock: Callable[[], float] = time.monotonic
+        self,
+        asked: Callable[[], bool] | None = None,
+        *,
+        group: Group | None = None,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         if asked is not None and not callable(asked):
             raise TypeError(f"stop_requested is {asked!r}; it must be a function without arguments.")
         self._asked = asked
+        self._group = Group() if group is None else group
+        self._agreed = False
         self._clock = clock
         self._signalled = False
         self._latest = 0.0
@@ -43,7 +51,21 @@ class StopSwitch:
 
     @property
     def requested(self) -> bool:
-        """Whether a stop was asked for."""
+        """Whether a stop was asked for; of several processes what they have last agreed on."""
+        return self._agreed if self._group.size > 1 else self._asked_here
+
+    def agree(self, ends_here: bool = False) -> bool:
+        """Return whether a stop was asked for in any of the processes that train together, or one ends for another reason.
+
+        All must call this at the same point of the run.
+        """
+        if self._group.size == 1:
+            return ends_here or self._asked_here
+        self._agreed, ends = self._group.any(self._asked_here, ends_here)
+        return self._agreed or ends
+
+    @property
+    def _asked_here(self) -> bool:
         return self._signalled if self._asked is None else self._asked()
 
     @contextmanager

@@ -10,13 +10,10 @@ from rlx_runner._checkpoint.content import Content
 from rlx_runner._checkpoint.selfcheck import Witness, do_twice
 from rlx_runner._checks import check_count, check_offers
 from rlx_runner._commit import judge_exact, known, require_allowed, rewind_logs, rewind_to
-from rlx_runner._display import choose_display
 from rlx_runner._errors import TrainingStopped
 from rlx_runner._exactness import Exactness, Grade, match_process
-from rlx_runner._offers import stop_asked_of
+from rlx_runner._learners.frame import Frame
 from rlx_runner._random import restore_random
-from rlx_runner._snapshots import Snapshots
-from rlx_runner._stop import StopSwitch
 from rlx_snapshot import SnapshotConfig
 
 T = TypeVar("T")
@@ -34,9 +31,14 @@ class Checkpoint:
         snapshotter: Another place for snapshots than files in that folder.
         stop_requested: Asked between steps whether to stop; whoever passes it owns the signals. None: the context
             is asked; without one, `steps` itself listens to SIGINT and SIGTERM.
+        on_durable: Called with the number of steps that a snapshot holds, once it is durable and before training
+            continues: nothing is written meanwhile, so that the folder can be copied.
         progress: False for silence.
         parts: Everything that changes while the loop runs: nets, optimizers, environments, buffers, generators.
             Each can be pickled, or has ``state_dict`` and ``load_state_dict``.
+
+    Where torch.distributed is initialized, every rank makes a checkpoint with its own parts. Each then saves what it
+    alone holds, rank 0 commits all of it as one snapshot, and all continue from it and stop together.
 
     Raises:
         TypeError: If a part can neither change in place nor load a state.
@@ -57,22 +59,22 @@ class Checkpoint:
         logger: Logger | None = None,
         snapshotter: SnapshotStore | None = None,
         stop_requested: Callable[[], bool] | None = None,
+        on_durable: Callable[[int], object] | None = None,
         progress: bool | None = None,
         **parts: Any,
     ) -> None:
         if logger is not None:
             check_offers("logger", logger, ("write", "finalize"), "a logger, such as ctxt.logger(), or None")
         config = SnapshotConfig(str(where), "last", 1) if isinstance(where, str | PathLike) else where
-        self._snapshots = Snapshots(config, snapshotter, logger)
+        options: dict[str, Any] = {"on_durable": on_durable, "progress": progress}
+        frame = Frame.around(config, snapshotter, logger, stop_requested=stop_requested, **options)
+        self._snapshots, self._stop, self._display = frame.snapshots, frame.stop, frame.display
         self._logger = logger
-        self._stop = StopSwitch(stop_asked_of(config) if stop_requested is None else stop_requested)
-        self._display = choose_display(progress)
         self._content = Content(parts, logger)
         self._restored: Mapping[str, Any] | None = None
         self._carried: Any = None
-        self._looked = False
+        self._looked, self._steps_done = False, 0
         self._loaded: tuple[int | str, Any] | None = None
-        self._steps_done = 0
         self._random: Mapping[str, Any] | None = None
         self._exactness = Exactness()
 
@@ -188,7 +190,7 @@ class Checkpoint:
                     self._display.say(said)
                     first = twice.stop
                 for step in range(first, n):
-                    if stop.requested:
+                    if stop.agree():
                         self.stop(step, n)
                     yield step
                     if (step + 1) % every == 0:
