@@ -559,21 +559,24 @@ def sb3(session: nox.Session) -> None:
 
 @nox.session(python=TORCH_PYTHON, venv_backend="uv", requires=["wheels"], default=False, tags=["ci"])
 def jax(session: nox.Session) -> None:
-    """Policies of JAX, with its two libraries of modules."""
+    """Policies and states of JAX, with its two libraries of modules."""
     require_torch(session)
     install_beside_torch(
         session,
         "-c",
         fresh_wheels() / "siblings.txt",
         "rlx-persistence[cloudpickle,numpy,safetensors]",
+        "rlx-snapshot",
         JAX,
         "equinox>=0.13",
         "flax>=0.12",
+        "optax>=0.2",
         "pytest>=8",
         "pytest-randomly",
         "pytest-timeout",
     )
-    run_pytest(session, ROOT / "packages" / "rlx-persistence" / "tests" / "test_jax_policies.py")
+    tests = ("rlx-persistence/tests/test_jax_policies.py", "rlx-snapshot/tests/test_jax.py")
+    run_pytest(session, *(ROOT / "packages" / test for test in tests))
 
 
 def check_client(session: nox.Session, client: str, pattern: str) -> None:

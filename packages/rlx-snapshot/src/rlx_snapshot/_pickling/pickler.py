@@ -11,6 +11,7 @@ from rlx_snapshot._pickling.calls import Call, Reducer
 from rlx_snapshot._pickling.cloud import CloudPickler
 from rlx_snapshot._pickling.culprit import REFUSALS, unpicklable
 from rlx_snapshot._pickling.environment_reducers import EnvironmentReducers
+from rlx_snapshot._pickling.jax_reducers import jax_reducer
 from rlx_snapshot._pickling.main_module import by_name_or_copy, lives_in_main
 from rlx_snapshot._pickling.numpy_names import numpy_name
 from rlx_snapshot._pickling.numpy_reducers import numpy_reducer
@@ -73,6 +74,7 @@ class ExactPickler(CloudPickler):
             numpy_reducer(cls)
             or reference_reducer(cls)
             or surface_reducer(cls)
+            or jax_reducer(cls)
             or self._environments(cls)
             or module_reducer(cls)
             or _by_itself
