@@ -149,7 +149,8 @@ class SlurmCluster:
         """
         until("no job is ending", lambda: "COMPLETING" not in self.ask("squeue", "-h", "-o", "%T"))
         for job in self.ask("squeue", "-h", "-r", "-t", "PENDING", "-o", "%A").split():
-            self.ask("scontrol", "update", f"JobId={job}", "StartTime=now+2")
+            with suppress(subprocess.CalledProcessError):  # it has just started
+                self.ask("scontrol", "update", f"JobId={job}", "StartTime=now+2")
 
     def _start_munge(self) -> None:
         if subprocess.run(["munge", "-n"], capture_output=True, check=False).returncode == 0:

@@ -234,8 +234,8 @@ class TestTimeLimit:
     @pytest.mark.parametrize("deaf", [False, True], ids=["stops", "does not stop"])
     @pytest.mark.slow
     def test_is_no_end(self, slurm: SlurmCluster, sweeps: Any, deaf: bool) -> None:
-        """Four times the limit; a run that does not hear is queued again at the last moment."""
-        point = {"seed": 1, "n_epochs": 200, "pace": 1.0, "deaf": deaf}
+        """Several times the limit; a run that does not hear is queued again at the last moment."""
+        point = {"seed": 1, "n_epochs": 120, "pace": 1.0, "deaf": deaf}
         sweep = sweeps([point], parameters={"timeout_min": 1})
         lives = 0
         while sweep.process.poll() is None:
@@ -245,8 +245,8 @@ class TestTimeLimit:
             with contextlib.suppress(subprocess.TimeoutExpired):
                 sweep.process.wait(1)
         assert sweep.results() == [("finished", 1)]
-        assert lives >= 4
-        assert [step for step, _ in logged(sweep.run(1))["Sum"]] == list(range(200))
+        assert lives >= 3
+        assert [step for step, _ in logged(sweep.run(1))["Sum"]] == list(range(120))
 
     def test_asks_the_run_to_stop_and_queues_it_again(
         self, slurm: SlurmCluster, sweeps: Any, unbroken: object
