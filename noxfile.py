@@ -45,7 +45,8 @@ JAX = "jax>=0.6"
 CI = "CI" in os.environ
 SB3 = "stable-baselines3==2.9.2"
 INTEGRATION = ROOT / "tests-integration"
-ELSEWHERE = ("--ignore", INTEGRATION / "clients", "--ignore", INTEGRATION / "test_slurm.py")
+ON_A_CLUSTER = (INTEGRATION / "test_slurm.py", INTEGRATION / "test_ray_cluster.py")
+ELSEWHERE = [f"--ignore={path}" for path in (INTEGRATION / "clients", *ON_A_CLUSTER)]
 """Tests that have sessions of their own."""
 WHEELS = ROOT / ".nox" / "wheels"
 
@@ -532,13 +533,13 @@ def stores(session: nox.Session) -> None:
 
 @nox.session(python=PYTHONS[0], venv_backend="uv", requires=["wheels"], default=False, tags=["ci"])
 def cluster(session: nox.Session) -> None:
-    """Sweeps and runs on a real Slurm of two nodes, which is started for it by root."""
+    """Sweeps, runs and samplers on a real Slurm, which root starts for it, and a real Ray cluster, of two nodes each."""
     missing = [program for program in ("slurmctld", "slurmd", "munged") if shutil.which(program) is None]
     if missing or os.geteuid() != 0:
         why = f"not installed: {', '.join(missing)} (slurm-wlm, munge)" if missing else "root starts a Slurm"
         (session.error if CI else session.skip)(why)
     uv(session, "pip", "install", "--no-sources", *everything(torch=False))
-    run_pytest(session, "-m", "not slow", INTEGRATION / "test_slurm.py")
+    run_pytest(session, "-m", "not slow", *ON_A_CLUSTER)
 
 
 @nox.session(python=PYTHONS[0], venv_backend="uv", requires=["wheels"], default=False, tags=["ci"])

@@ -1,6 +1,6 @@
 """A training that takes as long as one likes and is exact: a random walk whose every epoch is logged.
 
-``slow_walk.py sweep FOLDER RESULT POINTS OPTIONS`` runs a sweep on Slurm; all but FOLDER are JSON. ``slow_walk.py --log-dir ...`` is one
+``slow_walk.py sweep slurm|ray FOLDER RESULT POINTS OPTIONS`` runs a sweep; points and options are JSON. ``slow_walk.py --log-dir ...`` is one
 run.
 """
 
@@ -14,7 +14,7 @@ from typing import Any
 import gymnasium
 import numpy as np
 
-from rlx_experiment import ExperimentContext, Slurm, wrap_experiment
+from rlx_experiment import ExperimentContext, Ray, Slurm, wrap_experiment
 from rlx_runner import LocalRunner, set_seed
 
 
@@ -65,16 +65,17 @@ def walk(
     return runner.train(n_epochs=n_epochs, batch_size=1)
 
 
-def sweep(folder: str, result: str, points: str, options: str) -> None:
-    """Run a sweep on Slurm and leave what it returned in a file."""
-    chosen: dict[str, Any] = {
-        "cluster": "slurm",
-        "folder": folder + ".slurm/%j",
-        "poll": 0.5,
-        **json.loads(options),
-    }
-    chosen["parameters"] = {"cpus_per_task": 1, **chosen.get("parameters", {})}
-    results = walk.sweep(json.loads(points), log_dir=folder, launcher=Slurm(**chosen))
+def sweep(launcher: str, folder: str, result: str, points: str, options: str) -> None:
+    """Run a sweep on a cluster and leave what it returned in a file."""
+    chosen: dict[str, Any] = json.loads(options)
+    if launcher == "slurm":
+        parameters = {"cpus_per_task": 1, **chosen.pop("parameters", {})}
+        slurm = {"cluster": "slurm", "folder": folder + ".slurm/%j", "poll": 0.5, **chosen}
+        results = walk.sweep(
+            json.loads(points), log_dir=folder, launcher=Slurm(parameters=parameters, **slurm)
+        )
+    else:
+        results = walk.sweep(json.loads(points), log_dir=folder, launcher=Ray(**chosen))
     Path(result).write_text(json.dumps([[r.state, r.tries, str(r.path)] for r in results]))
 
 

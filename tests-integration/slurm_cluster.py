@@ -4,11 +4,12 @@ import os
 import shutil
 import signal
 import subprocess
-import time
-from collections.abc import Callable, Generator
+from collections.abc import Generator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Self
+
+from waiting import until
 
 CONFIGURATION = """
 ClusterName=rlxtest
@@ -172,17 +173,6 @@ class SlurmCluster:
             "munge answers",
             lambda: subprocess.run(["munge", "-n"], capture_output=True, check=False).returncode == 0,
         )
-
-
-def until(what: str, condition: Callable[[], bool], seconds: float = 60) -> None:
-    """Wait until a condition holds; a command that fails counts as not yet."""
-    deadline = time.monotonic() + seconds
-    while time.monotonic() < deadline:
-        with suppress(subprocess.SubprocessError):
-            if condition():
-                return
-        time.sleep(0.2)
-    raise TimeoutError(f"not within {seconds:g} s: {what}")
 
 
 def end(pid_file: Path) -> None:

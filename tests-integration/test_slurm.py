@@ -1,7 +1,6 @@
 """Sweeps and single runs on a real Slurm: whatever the cluster does, each run ends as if nothing had happened."""
 
 import contextlib
-import json
 import os
 import shutil
 import signal
@@ -14,63 +13,11 @@ from typing import Any
 import pytest
 
 from rlx_experiment import Run
-from rlx_logging import read_metrics
-from slurm_cluster import PROGRAMS, SlurmCluster, until
+from slurm_cluster import PROGRAMS, SlurmCluster
+from sweep_process import EPOCHS, PACED, SCRIPT, Log, Sweep, attempts, logged, unbroken_run
+from waiting import until
 
 pytestmark = pytest.mark.timeout(600)
-
-SCRIPT = Path(__file__).with_name("slow_walk.py")
-EPOCHS = 12
-PACED = {"n_epochs": EPOCHS, "pace": 0.5}
-
-
-class Sweep:
-    """A sweep in a process of its own."""
-
-    def __init__(self, folder: Path, points: Sequence[Mapping[str, Any]], **options: Any) -> None:
-        self.folder = folder
-        self._result = folder.with_suffix(".json")
-        self._result.unlink(missing_ok=True)
-        arguments = (str(folder), str(self._result), json.dumps(list(points)), json.dumps(options))
-        self.process = subprocess.Popen(
-            (sys.executable, SCRIPT, "sweep", *arguments),
-            stderr=subprocess.PIPE,
-            text=True,
-            cwd=folder.parent,
-        )
-        self.said = ""
-
-    def results(self, seconds: float = 180) -> list[tuple[str, int]]:
-        """Wait for the end, and return state and tries of each point."""
-        try:
-            self.said = self.process.communicate(timeout=seconds)[1]
-        except subprocess.TimeoutExpired:
-            self.process.kill()
-            raise
-        if not self._result.exists():
-            raise AssertionError(self.said)
-        return [(state, tries) for state, tries, _ in json.loads(self._result.read_text())]
-
-    def close(self) -> None:
-        """Kill the sweep, if it has not ended."""
-        if self.process.returncode is None:
-            self.process.kill()
-            self.process.communicate()
-
-    def run(self, seed: int = 0) -> Path:
-        """Return the folder of the run with a seed."""
-        folders = (file.parent for file in self.folder.glob("*/arguments.json"))
-        found = [folder for folder in folders if Run.open(folder).arguments["seed"] == seed]
-        return found[0] if found else self.folder / "none"
-
-    def wait_for(self, epochs: int, seed: int = 0) -> None:
-        """Wait until a run is that far."""
-        until(f"{epochs} epochs are logged", lambda: self.has_logged(epochs, seed))
-
-    def has_logged(self, epochs: int, seed: int = 0) -> bool:
-        """Whether a run is that far."""
-        file = self.run(seed) / "progress.csv"
-        return file.exists() and len(file.read_text().splitlines()) > epochs
 
 
 @pytest.fixture(scope="session")
@@ -98,34 +45,17 @@ def sweeps(tmp_path: Path) -> Iterator[Any]:
     with contextlib.ExitStack() as stack:
 
         def start(points: Sequence[Mapping[str, Any]], name: str = "sweep", **options: Any) -> Sweep:
-            sweep = Sweep(tmp_path / name, points, **options)
+            sweep = Sweep("slurm", tmp_path / name, points, **options)
             stack.callback(sweep.close)
             return sweep
 
         yield start
 
 
-def logged(folder: Path) -> dict[str, list[tuple[int, float]]]:
-    """All that a run logged, but times."""
-    metrics = read_metrics(folder)
-    return {
-        name: list(zip(map(int, metrics[name].steps), map(float, metrics[name].values), strict=True))
-        for name in metrics
-        if "Time" not in name
-    }
-
-
 @pytest.fixture(scope="session")
-def unbroken(tmp_path_factory: pytest.TempPathFactory) -> dict[str, list[tuple[int, float]]]:
-    """What a run of `EPOCHS` epochs logs that nobody disturbs."""
-    folder = tmp_path_factory.mktemp("unbroken") / "run"
-    subprocess.run((sys.executable, SCRIPT, "--log-dir", folder, "--n-epochs", str(EPOCHS)), check=True)
-    return logged(folder)
-
-
-def attempts(folder: Path) -> int:
-    """How often a run was started."""
-    return sum(event["event"] == "start" for event in Run.open(folder).attempts)
+def unbroken(tmp_path_factory: pytest.TempPathFactory) -> Log:
+    """What a run logs that nobody disturbs."""
+    return unbroken_run(tmp_path_factory.mktemp("unbroken") / "run")
 
 
 class TestSweep:
@@ -246,7 +176,7 @@ class TestTimeLimit:
                 sweep.process.wait(1)
         assert sweep.results() == [("finished", 1)]
         assert lives >= 3
-        assert [step for step, _ in logged(sweep.run(1))["Sum"]] == list(range(120))
+        assert [step for step, _ in logged(sweep.run(1))["info/Sum"]] == list(range(120))
 
     def test_asks_the_run_to_stop_and_queues_it_again(
         self, slurm: SlurmCluster, sweeps: Any, unbroken: object

@@ -19,7 +19,6 @@ from rlx_experiment import (
     ExperimentContext,
     JobResult,
     Local,
-    Ray,
     Run,
     Slurm,
     grid,
@@ -358,15 +357,3 @@ class TestSlurm:
         assert output == "['stopped', 'stopped']\n"
         states = {read_status(folder).state for folder in Path("data/local/experiment").glob("exp_seed=*")}
         assert states <= {"stopped", "crashed"}
-
-
-@pytest.mark.slow
-def test_ray() -> None:
-    """Ray runs the jobs as tasks."""
-    ray = pytest.importorskip("ray", reason="ray is not installed")
-    ray.init(num_cpus=2, include_dashboard=False, log_to_driver=False)
-    try:
-        results = job.sweep(grid(seed=range(2)), launcher=Ray(), progress=False)
-    finally:
-        ray.shutdown()
-    assert [result.state for result in results] == ["finished"] * 2

@@ -109,6 +109,14 @@ def run_job(packed: bytes, template: Experiment | None = None) -> int:
     return FINISHED if outcome.state == "finished" else STOPPED
 
 
+def run_anywhere(packed: bytes) -> int:
+    """Run a packed job in a process that must not end with it, and return its exit code."""
+    try:
+        return run_job(packed)
+    except SystemExit as error:
+        return error.code if isinstance(error.code, int) else int(error.code is not None)
+
+
 def counts(results: Sequence[JobResult]) -> str:
     """Return how many jobs came to which end, as text."""
     states = [result.state for result in results]

@@ -9,7 +9,7 @@ from typing import Any, Final
 from rlx_experiment._missing import require
 from rlx_experiment._runs.signals import request_stop
 from rlx_experiment._sweeps import slurm_commands
-from rlx_experiment._sweeps.jobs import STOPPED, run_job
+from rlx_experiment._sweeps.jobs import STOPPED, run_anywhere
 from rlx_experiment._sweeps.slurm_commands import SlurmUnavailableError
 from rlx_experiment._terminal import tell
 
@@ -37,10 +37,10 @@ class SlurmJob:
         life = int(os.environ.get("SLURM_RESTART_COUNT", "0"))
         job_id = os.environ.get("SLURM_JOB_ID", "") if os.environ.get("SUBMITIT_EXECUTOR") == "slurm" else ""
         if not job_id:
-            return _run(self._packed)
+            return run_anywhere(self._packed)
         may_requeue = life < self._requeues
         with _requeued_at_the_limit(job_id if may_requeue else ""):
-            code = _run(self._packed)
+            code = run_anywhere(self._packed)
         if code == STOPPED and _is_queued_again(job_id, life, may_requeue=may_requeue):
             raise SystemExit(0)  # without the result that would say that the job has ended
         return code
@@ -49,13 +49,6 @@ class SlurmJob:
         """Return what submitit queues again if the signal comes before the run has begun."""
         request_stop()
         return require("submitit", "slurm", "a Slurm job").helpers.DelayedSubmission(self)
-
-
-def _run(packed: bytes) -> int:
-    try:
-        return run_job(packed)
-    except SystemExit as error:
-        return error.code if isinstance(error.code, int) else int(error.code is not None)
 
 
 def _is_queued_again(job_id: str, life: int, *, may_requeue: bool) -> bool:
