@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from rlx_experiment._clearing import add_clearing
+from rlx_experiment._comparing import add_comparing
 from rlx_experiment._looking import add_looking
 from rlx_experiment._missing import MissingExtraError, require
 from rlx_experiment._runs.run import Run
@@ -37,6 +38,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     add_looking(commands)
+    add_comparing(commands)
     _add_running(commands)
     add_clearing(commands)
     return parser

@@ -1,4 +1,4 @@
-"""``rlx-experiment list | show | diff | table | report``: look at runs."""
+"""``rlx-experiment list | show | table | report``: look at runs."""
 
 import argparse
 import json
@@ -64,18 +64,16 @@ def add_looking(commands: "Commands") -> None:
     show.add_argument("run")
     show.set_defaults(command=_show)
 
-    diff = commands.add_parser("diff", help="in what two runs differ: arguments, code, libraries, machine")
-    diff.add_argument("old")
-    diff.add_argument("new")
-    diff.set_defaults(command=_diff)
-
     table = commands.add_parser("table", parents=[chosen], help="final scores over seeds, with intervals")
     table.add_argument("--metric", help="tag of the score, or its end; a return by default")
     table.add_argument(
         "--over", action="append", default=[], help="argument to take together, as tasks; repeatable"
     )
     table.set_defaults(command=_table)
-    for parser, what in ((command, "one JSON object a line"), *((p, "JSON") for p in (show, diff, table))):
+    for parser, what in (
+        (command, "one JSON object a line"),
+        *((p, "JSON") for p in (show, table)),
+    ):
         parser.add_argument("--json", action="store_true", help=f"{what}, for programs")
 
     report = commands.add_parser(
@@ -151,21 +149,6 @@ def _show(args: argparse.Namespace) -> int:
         print(json.dumps({"path": str(run.path), **record, "arguments": run.arguments}))
     else:
         print_sections(str(run.path), sections)
-    return 0
-
-
-def _diff(args: argparse.Namespace) -> int:
-    from rlx_experiment._reports.listing import diff_table
-    from rlx_experiment._reports.tables import print_table
-
-    table = diff_table(Run.open(args.old), Run.open(args.new))
-    if args.json:
-        keys = [head.lower() for head in table.heads]
-        print(json.dumps([dict(zip(keys, row, strict=True)) for row in table.rows]))
-    elif table.rows:
-        print_table(table)
-    else:
-        print("no difference")
     return 0
 
 

@@ -12,6 +12,7 @@ from rlx_experiment._runs.index import RunSummary
 from rlx_experiment._runs.run import Run
 from rlx_experiment._runs.status import RunStatus, now
 from rlx_experiment._source.files import ARCHIVE_FILE
+from rlx_experiment._source.history import RanCommit
 from rlx_experiment._source.rebuild import read_archive
 
 _DIFFERING_METADATA: Final = ("githash", "launcher", "python", "platform", "host", "gpus", "argv")
@@ -160,6 +161,23 @@ def diff_table(old: Run, new: Run) -> Table:
         *_differences("file", _digests(old), _digests(new)),
     ]
     return Table(("WHAT", "NAME", "OLD", "NEW"), rows, key="NAME", optional=("WHAT",))
+
+
+def history_table(commits: Sequence[RanCommit], root: Path) -> Table:
+    """Return one row a commit: the runs that ran it, those with changes that were not committed marked."""
+    heads = ("COMMIT", "DATE", "SUBJECT", "SINCE THE ONE BELOW", "RUNS (* with uncommitted changes)")
+    rows = [
+        (
+            commit.commit[:10],
+            commit.when,
+            commit.subject,
+            commit.since,
+            ", ".join(_relative(run.path, root) + "*" * (run in commit.dirty) for run in commit.runs)
+            or "none",
+        )
+        for commit in commits
+    ]
+    return Table(heads, rows, optional=("DATE", "SINCE THE ONE BELOW"), brief=("DATE",))
 
 
 def _digests(run: Run) -> dict[str, str]:

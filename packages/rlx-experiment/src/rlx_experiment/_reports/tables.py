@@ -91,6 +91,19 @@ def print_sections(title: str, sections: Sequence[tuple[str, Sequence[tuple[str,
         console.print(grid)
 
 
+def print_patch(patch: str) -> None:
+    """Print a patch, in colour where rich is installed; control characters in it do nothing to the terminal."""
+    harmless = "".join(
+        char if char.isprintable() or char in "\n\t" else "\N{REPLACEMENT CHARACTER}" for char in patch
+    )
+    console = _console()
+    if console is None:
+        print(harmless, end="")
+        return
+    syntax = require("rich.syntax", "cli", "a patch").Syntax
+    console.print(syntax(harmless, "diff", theme="ansi_dark", background_color="default", word_wrap=True))
+
+
 def plain_columns(rows: Sequence[Sequence[str]]) -> str:
     """Return `rows` as aligned columns of text."""
     widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]

@@ -3,7 +3,7 @@
 import sys
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 from rlx_experiment._runs import record
 from rlx_experiment._runs.files import read_object
@@ -11,7 +11,9 @@ from rlx_experiment._runs.resuming import is_of_cells, resume_in_kernel
 from rlx_experiment._runs.rundir import local_path
 from rlx_experiment._runs.status import RunStatus, read_status
 from rlx_experiment._source.capture import SOURCE_FILE
-from rlx_experiment._source.files import ARCHIVE_FILE
+
+if TYPE_CHECKING:
+    from rlx_experiment._source.repository import Repository
 
 
 class Run:
@@ -110,9 +112,17 @@ class Run:
         if tree is None:
             import tempfile
 
-            with tempfile.TemporaryDirectory(prefix="rlx-tree-") as temporary:
-                return self.rerun(log_dir, tree=temporary)
-        self.rebuild(tree)
+            with tempfile.TemporaryDirectory(prefix="rlx-tree-", ignore_cleanup_errors=True) as temporary:
+                repository = self._rebuild(temporary)
+                try:
+                    return self._rerun_in(temporary, log_dir)
+                finally:
+                    if repository is not None:
+                        repository.remove_worktree(Path(temporary))
+        self._rebuild(tree)
+        return self._rerun_in(tree, log_dir)
+
+    def _rerun_in(self, tree: str | Path, log_dir: str | Path | None) -> int:
         root = str(self.source["root"])
         wanted = str(local_path(log_dir) if log_dir else self.path)
         cwd = Path(self.metadata["cwd"])
@@ -124,19 +134,18 @@ class Run:
     def rebuild(self, tree: str | Path) -> None:
         """Write the launch tree, as it was, into `tree`, a new or empty folder.
 
+        Where its repository is still there, `tree` becomes a worktree of it, in which git shows what was not committed.
+
         Raises:
             FileNotFoundError: The run kept no source.
             UnsafeArchiveError: Its archive holds what a launch archive never holds.
         """
-        archive = self.path / ARCHIVE_FILE
-        if not archive.exists():
-            raise FileNotFoundError(
-                f"{self.path} has no {ARCHIVE_FILE}: it was launched outside of a git repository, "
-                "or with archive_launch_repo=False"
-            )
-        from rlx_experiment._source.rebuild import extract_archive
+        self._rebuild(tree)
 
-        extract_archive(archive, Path(tree))
+    def _rebuild(self, tree: str | Path) -> "Repository | None":
+        from rlx_experiment._source.tree import rebuild_tree
+
+        return rebuild_tree(self.path, self.source, Path(tree))
 
     def _replay(self, *arguments: str, cwd: Path | None = None) -> int:
         import subprocess

@@ -13,6 +13,11 @@ from rlx_experiment._secrets import is_secret_file
 from rlx_experiment._source import git
 
 ARCHIVE_FILE: Final = "launch_archive.tar.xz"
+LFS_POINTER: Final = "pointer of Git LFS"
+"""Why the content of a file is not kept that was never fetched; the pointer is."""
+_LFS_HEAD: Final = b"version https://git-lfs.github.com/spec/"
+_LFS_SIZE: Final = 1024
+"""Bytes below which a pointer stays."""
 LARGE: Final = 8 * 2**20
 """Bytes from which a file stays out of archives and a repository earns a warning."""
 
@@ -58,6 +63,8 @@ def read_entries(root: Path, known: Mapping[Large, str] = MappingProxyType({})) 
         if isinstance(kept, Entry):
             entries.append(kept)
             total += (root / name).lstat().st_size
+            if _is_lfs_pointer(root / name):
+                left_out.append({"path": name, "reason": LFS_POINTER})
         elif kept is not None:
             left_out.append(kept)
             size = kept.get("size", 0)
@@ -99,6 +106,13 @@ def _read_entry(root: Path, name: str, known: Mapping[Large, str]) -> Entry | di
     except PermissionError:
         return {"path": name, "reason": "unreadable"}
     return Entry(name, bool(status.st_mode & stat.S_IXUSR), None, digest)
+
+
+def _is_lfs_pointer(path: Path) -> bool:
+    if path.is_symlink() or path.stat().st_size >= _LFS_SIZE:
+        return False
+    with path.open("rb") as file:
+        return file.read(len(_LFS_HEAD)) == _LFS_HEAD
 
 
 def _describe_large(path: Path, large: Large, known: Mapping[Large, str]) -> dict[str, object]:

@@ -27,7 +27,7 @@ class _Reader(Protocol):
 
 
 def extract_archive(archive: Path, target: Path, *, max_bytes: int = MAX_BYTES) -> None:
-    """Write the files of a launch archive into `target`, a folder that must not exist or be empty.
+    """Write the files of a launch archive into `target`, a folder that must not exist, be empty or a worktree without files.
 
     Only plain files below 8 MiB and links that stay inside are written; anything else that a tar can hold is an error.
 
@@ -42,7 +42,7 @@ def extract_archive(archive: Path, target: Path, *, max_bytes: int = MAX_BYTES) 
         EOFError, lzma.LZMAError, tarfile.TarError: The archive is damaged.
     """
     target.mkdir(parents=True, exist_ok=True)
-    if any(target.iterdir()):
+    if any(path.name != ".git" for path in target.iterdir()):
         raise FileExistsError(f"{target} is not empty; choose a new folder")
     links: list[tuple[Path, str]] = []
     for name, member, content in _checked_members(archive, max_bytes):
