@@ -32,6 +32,8 @@ NOT_COMPARED: Final = (
     "/train_args/start_epoch",
 )
 """Wall-clock time; positions in files that hold it; the hash seed, another in each life; where the last life began."""
+UNUSED: Final = re.compile(r"/env/.*_np_random")
+"""Generators of the environment that samplers copy, some seeded from the system: each episode seeds its own."""
 LIVE_ENVIRONMENT: Final = re.compile(r"/exact/sampler/live/\d+/\d+")
 """Environments in mid-episode, each pickled by itself: compared by what is in them."""
 PHYSICS: Final = (
@@ -73,7 +75,7 @@ class Walk:
 
     def visit(self, path: str, value: Any) -> None:
         """Note the digest of `value` and of everything below it."""
-        if path.startswith(NOT_COMPARED):
+        if path.startswith(NOT_COMPARED) or UNUSED.fullmatch(path):
             return
         if LIVE_ENVIRONMENT.fullmatch(path):
             value = exact_loads(value)

@@ -24,7 +24,6 @@ from rlx_persistence import (
     OptimizerPersistence,
     PersistenceGroup,
     PolicyPersistence,
-    RandomStatePersistence,
     ReplayBufferPersistence,
 )
 
@@ -54,9 +53,7 @@ def main(folder: str, epochs: str) -> None:
 
     logger = TensorboardLogger(folder, train_interval=1, update_interval=100)
     world = World(envs=None, policy=policy, logger=logger, persist_directory=folder, restore_directory=folder)
-    further = PersistenceGroup(
-        OptimizerPersistence(optimizer), ReplayBufferPersistence(buffer), RandomStatePersistence()
-    )
+    further = PersistenceGroup(OptimizerPersistence(optimizer), ReplayBufferPersistence(buffer))
     best = PolicyPersistence()
     checkpoints = PolicyPersistence(further, mode=PolicyPersistence.Mode.POLICY_STATE_DICT)
 

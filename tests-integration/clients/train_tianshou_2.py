@@ -23,9 +23,7 @@ from tianshou.utils.net.common import Net
 
 from rlx_logging import TensorboardLogger
 from rlx_persistence import (
-    PersistenceGroup,
     PolicyPersistence,
-    RandomStatePersistence,
     ReplayBufferPersistence,
 )
 
@@ -60,7 +58,7 @@ def main(folder: str, epochs: str) -> None:
         envs=None, algorithm=algorithm, logger=logger, persist_directory=folder, restore_directory=folder
     )
     # The algorithm's state dict holds its optimiser's too.
-    further = PersistenceGroup(ReplayBufferPersistence(buffer), RandomStatePersistence())
+    further = ReplayBufferPersistence(buffer)
     best = PolicyPersistence()
     checkpoints = PolicyPersistence(further, mode=PolicyPersistence.Mode.POLICY_STATE_DICT)
 

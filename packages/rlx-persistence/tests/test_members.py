@@ -1,6 +1,5 @@
 """What can be kept beside the policy."""
 
-import random
 from array import array
 from collections import defaultdict, deque
 from dataclasses import dataclass
@@ -18,7 +17,6 @@ from rlx_persistence import (
     Persistence,
     PersistEvent,
     PolicyMismatchError,
-    RandomStatePersistence,
     ReplayBufferPersistence,
     RestoreEvent,
     read_info,
@@ -245,53 +243,3 @@ class TestReplayBuffer:
         """A missing file is a FileNotFoundError that names it."""
         with pytest.raises(FileNotFoundError, match=r"no replay_buffer\.pkl"):
             restore(ReplayBufferPersistence(Ring(1)), world)
-
-
-class TestRandomStates:
-    def test_the_same_numbers_again(self, world: FolderWorld) -> None:
-        """Python's, NumPy's and a named generator's next numbers are those after the save."""
-        noise = np.random.default_rng(3)
-        member = RandomStatePersistence({"noise": noise})
-        persist(member, world)
-
-        def draws() -> list[float]:
-            return [random.random(), random.gauss(), float(np.random.normal()), float(noise.normal())]
-
-        first = draws()
-        restore(member, world)
-        assert draws() == first
-
-    @pytest.mark.parametrize(
-        "bits", [np.random.MT19937, np.random.PCG64DXSM, np.random.Philox, np.random.SFC64]
-    )
-    def test_every_bit_generator(self, world: FolderWorld, bits: Any) -> None:
-        """Bit generators with arrays in their state are kept as well."""
-        generator = np.random.Generator(bits(5))
-        generator.integers(10, size=3, dtype=np.uint32)
-        member = RandomStatePersistence({"g": generator})
-        persist(member, world)
-        first = generator.integers(2**32, size=700, dtype=np.uint32).tolist()
-        restore(member, world)
-        assert generator.integers(2**32, size=700, dtype=np.uint32).tolist() == first
-
-    def test_unknown_generator(self, world: FolderWorld) -> None:
-        """A generator that was not kept is named, and no state is touched."""
-        persist(RandomStatePersistence(), world)
-        before = random.getstate()
-        random.random()
-        with pytest.raises(KeyError, match="noise"):
-            restore(RandomStatePersistence({"noise": np.random.default_rng()}), world)
-        assert random.getstate() != before
-
-    def test_damage(self, world: FolderWorld) -> None:
-        """A changed digit is found."""
-        persist(RandomStatePersistence(), world)
-        path = Path(world.persist_path("random_states.json"))
-        path.write_bytes(path.read_bytes().replace(b"624", b"623"))
-        with pytest.raises(DamagedFileError, match=r"random_states\.json"):
-            restore(RandomStatePersistence(), world)
-
-    def test_missing_file(self, world: FolderWorld) -> None:
-        """A missing file is a FileNotFoundError that names it."""
-        with pytest.raises(FileNotFoundError, match=r"no random_states\.json"):
-            restore(RandomStatePersistence(), world)

@@ -16,7 +16,6 @@ from rlx_persistence import (
     PersistenceGroup,
     PersistEvent,
     PolicyPersistence,
-    RandomStatePersistence,
     RestoreEvent,
 )
 
@@ -60,13 +59,3 @@ class TestOptimizer:
         optimizer = torch.optim.SGD(critic.parameters(), lr=9.0)
         OptimizerPersistence(optimizer, "critic_optimizer.pt").restore(RestoreEvent.RESTORE_POLICY, world)
         assert optimizer.param_groups[0]["lr"] == 0.2
-
-
-class TestRandomStates:
-    def test_torch_draws_the_same_numbers_again(self, world: FolderWorld) -> None:
-        """Torch's generator is kept where torch is loaded."""
-        member = RandomStatePersistence()
-        member.persist(PersistEvent.PERSIST_POLICY, world)
-        first = torch.randn(3)
-        member.restore(RestoreEvent.RESTORE_POLICY, world)
-        assert torch.equal(torch.randn(3), first)

@@ -19,7 +19,6 @@ from rlx_persistence._members import (
 )
 from rlx_persistence._normalizer import NormalizerPersistence
 from rlx_persistence._policy import PolicyPersistence
-from rlx_persistence._random_states import RandomStatePersistence
 from rlx_persistence._record import PolicyInfo
 from rlx_persistence._world import FolderWorld, HasAlgorithm, HasPolicy, World
 
@@ -45,7 +44,6 @@ __all__ = [
     "PolicyMismatchError",
     "PolicyNotFoundError",
     "PolicyPersistence",
-    "RandomStatePersistence",
     "ReplayBufferPersistence",
     "RestoreEvent",
     "World",
