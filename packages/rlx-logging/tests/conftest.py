@@ -46,9 +46,10 @@ def _logged(folder: Path, kind: str) -> list[Any]:
 
 
 class Server:
-    """The stand-in, in a process of its own."""
+    """The stand-in, in a process of its own; its clients leave what W&B writes beside them in `cwd`."""
 
-    def __init__(self) -> None:
+    def __init__(self, cwd: Path) -> None:
+        self._cwd = cwd
         script = Path(__file__).with_name("wandb_stand_in.py")
         self._process = subprocess.Popen(
             [sys.executable, str(script)], stdout=subprocess.PIPE, stdin=subprocess.DEVNULL, text=True
@@ -85,13 +86,19 @@ class Server:
         """Run a script that logs to this server."""
         command = [sys.executable, "-c", *arguments]
         return subprocess.run(
-            command, env=self._environment(), capture_output=True, text=True, check=False, timeout=120
+            command,
+            env=self._environment(),
+            cwd=self._cwd,
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=120,
         )
 
     def start(self, *arguments: str) -> subprocess.Popen[str]:
         """Start a client that can be killed."""
         return subprocess.Popen(
-            [sys.executable, *arguments], env=self._environment(), text=True,
+            [sys.executable, *arguments], env=self._environment(), cwd=self._cwd, text=True,
             stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
         )  # fmt: skip
 
@@ -99,21 +106,30 @@ class Server:
         """Send an offline folder with W&B's own command."""
         command = [sys.executable, "-m", "wandb", "sync", "-e", "e", "-p", "p", str(folder)]
         return subprocess.run(
-            command, env=self._environment(), capture_output=True, text=True, check=False, timeout=120
+            command,
+            env=self._environment(),
+            cwd=self._cwd,
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=120,
         )
 
 
 @pytest.fixture
-def server() -> Iterator[Server]:
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     """Start a stand-in for W&B's server, and end it after the test."""
-    stand_in = Server()
+    stand_in = Server(tmp_path_factory.mktemp("clients"))
     yield stand_in
     stand_in.stop()
 
 
 @pytest.fixture
-def wandb_offline(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """Keep W&B offline, silent and out of the home folder."""
+def wandb_offline(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    """Keep W&B offline, silent and out of the home folder and the working directory."""
+    monkeypatch.chdir(tmp_path_factory.mktemp("working-directory"))
     for name, value in {
         "WANDB_MODE": "offline",
         "WANDB_SILENT": "true",

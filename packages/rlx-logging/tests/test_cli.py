@@ -279,3 +279,24 @@ def test_an_axis_has_the_name_of_its_step(run: Path, tmp_path: Path) -> None:
     with matplotlib.rc_context({"svg.fonttype": "none"}):
         assert main(["plot", str(run), "-t", "update/loss", "-o", str(picture)]) == 0
     assert "gradient step" in picture.read_text(encoding="utf-8")
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="needs a pseudo-terminal")
+@pytest.mark.parametrize("columns", [44, 80, 120])
+@pytest.mark.parametrize("command", ["show", "plot"])
+def test_no_line_is_wider_than_the_terminal(tmp_path: Path, columns: int, command: str) -> None:
+    """Long tags are cut short in their midst, and a table keeps its first columns."""
+    import pty
+
+    logger = JournalLogger(tmp_path)
+    logger.write("info/epoch", 1, {"AverageReturnOfTheEvaluation" * 2: 123.456789, "kl": 1e-9})
+    logger.finalize()
+    reader, terminal = pty.openpty()
+    environment = {**os.environ, "COLUMNS": str(columns)}
+    arguments = [sys.executable, "-m", "rlx_logging", command, "."]
+    subprocess.run(arguments, stdout=terminal, env=environment, cwd=tmp_path, check=True, timeout=120)
+    os.close(terminal)
+    lines = os.read(reader, 100_000).decode().splitlines()
+    os.close(reader)
+    assert len(lines) >= 3
+    assert max(map(len, lines)) <= columns

@@ -370,7 +370,7 @@ with warnings.catch_warnings(record=True) as caught:
             assert logger.backends[1].run is not None
             end_service() if sys.argv[2] == "crash" else os.kill(int(sys.argv[2]), signal.SIGKILL)
     logger.finalize()
-print(len(caught), slowest < 1.0)
+print(sum("calls were dropped in all" not in str(one.message) for one in caught), slowest < 1.0)
 for one in caught:
     print(one.message, file=sys.stderr)
 """

@@ -19,6 +19,7 @@ from rlx_logging._journal.tail import JournalTail
 from rlx_logging._metrics.export import export
 from rlx_logging._metrics.metrics import Metrics
 from rlx_logging._metrics.plot import plot, sparkline, step_tags
+from rlx_logging._metrics.styles import EASY, elide
 from rlx_logging._read import read_metrics
 from rlx_logging._rows.rows import Row
 from rlx_logging._tables.console import format_value
@@ -60,6 +61,11 @@ def _parser() -> argparse.ArgumentParser:
         "-s", "--smooth", type=float, default=0.0, help="smoothing from 0 to below 1 (default: 0)"
     )
     curves.add_argument("--time", action="store_true", help="draw over minutes rather than steps")
+    curves.add_argument(
+        "-g", "--group", action=argparse.BooleanOptionalAction,
+        help="runs that differ in their seed as one curve, the mean in its 95 %% confidence interval (default: with "
+        f"more than {EASY} runs)",
+    )  # fmt: skip
     curves.set_defaults(command=_plot)
 
     table = _command(commands.add_parser, "export", "all values as one long table")
@@ -112,7 +118,7 @@ def _show(options: argparse.Namespace) -> None:
             f"{name}: {len(metrics)} tags"
             + (f", {metrics.damaged} damaged records" if metrics.damaged else "")
         )
-        rows: list[Sequence[str]] = [("tag", "last step", "last", "least", "greatest", "values")]
+        rows: list[tuple[str, ...]] = [("tag", "last step", "last", "least", "greatest", "values")]
         for tag, series in metrics.items():
             finite = [value for value in series.values.tolist() if math.isfinite(value)] or [math.nan]
             numbers = [
@@ -122,12 +128,21 @@ def _show(options: argparse.Namespace) -> None:
         _print_table(rows)
 
 
-def _print_table(rows: Sequence[Sequence[str]]) -> None:
+def _print_table(rows: Sequence[tuple[str, ...]]) -> None:
+    """Print rows of a name and numbers; a terminal that is too narrow gets the first columns, and names cut short."""
+    room = shutil.get_terminal_size().columns if sys.stdout.isatty() else sys.maxsize
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    for row in rows:
+    while sum(widths) + 2 * len(widths) - 2 > room and len(widths) > 2:
+        widths.pop()
+    widths[0] = min(widths[0], max(8, room - sum(widths[1:]) - 2 * len(widths) + 2))
+    for row in (_cut(row, widths) for row in rows):
         name, *numbers = row
         cells = [number.rjust(width) for number, width in zip(numbers, widths[1:], strict=True)]
         print("  ".join([name.ljust(widths[0]), *cells]).rstrip())
+
+
+def _cut(row: tuple[str, ...], widths: Sequence[int]) -> tuple[str, ...]:
+    return (elide(row[0], widths[0]), *row[1 : len(widths)])
 
 
 def _tail(options: argparse.Namespace) -> None:
@@ -170,18 +185,23 @@ def _plot(options: argparse.Namespace) -> None:
     if options.output is None:
         _plot_in_terminal(_only(runs, wanted))
         return
-    plot(runs, wanted, options.output, weight=options.smooth, over_time=options.time)
+    plot(runs, wanted, options.output, weight=options.smooth, over_time=options.time, grouped=options.group)
     print(options.output)
 
 
 def _plot_in_terminal(runs: Mapping[str, Metrics]) -> None:
-    wide = max(map(len, _tags(runs)), default=0)
-    room = max(10, shutil.get_terminal_size().columns - wide - 30)
+    columns = shutil.get_terminal_size().columns
     for name, metrics in runs.items():
         print(name)
+        ends = {
+            tag: f"{format_value(float(series.values[0]))} → {format_value(float(series.values[-1]))}"
+            for tag, series in metrics.items()
+        }
+        widest = max(map(len, ends.values()), default=0)
+        wide = min(max(map(len, metrics), default=0), max(8, columns - widest - 12))
         for tag, series in metrics.items():
-            first, last = format_value(float(series.values[0])), format_value(float(series.values[-1]))
-            print(f"  {tag.ljust(wide)}  {sparkline(series.values, room)}  {first} → {last}")
+            bars = sparkline(series.values, max(6, columns - wide - widest - 6))
+            print(f"  {elide(tag, wide).ljust(wide)}  {bars}  {ends[tag]}")
 
 
 def _export(options: argparse.Namespace) -> None:

@@ -7,15 +7,15 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
+from rlx_logging._metrics.groups import Band, Curve, group_runs
 from rlx_logging._metrics.metrics import Metrics, Series
+from rlx_logging._metrics.styles import EASY, Legend, Style, styles
 from rlx_logging._missing import require
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-# Okabe and Ito's colours: told apart with any colour vision, in print too.
-COLOURS: Final = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000", "#B8A800")
 BARS: Final = "▁▂▃▄▅▆▇█"
 _GREY: Final = "#5A5A5A"
 _PANEL: Final = (4.2, 2.7)  # inches
@@ -44,15 +44,18 @@ def plot(
     *,
     weight: float = 0.0,
     over_time: bool = False,
+    grouped: bool | None = None,
 ) -> None:
-    """Draw one panel a tag with one curve a run.
+    """Draw one panel a tag, with a curve for each run or for each group of runs that differ in their seed.
 
     Args:
         runs: Metrics by the name of their run.
         tags: What to draw, in order.
         path: A picture file; the ending says which kind, as ``.png`` or ``.svg``.
-        weight: Smoothing from 0 (none) to below 1; the raw values stay visible behind.
+        weight: Smoothing from 0 (none) to below 1; the raw values of runs stay visible behind.
         over_time: Draw over the minutes since the run's first value rather than over steps.
+        grouped: Whether to draw groups, each as the mean of its runs in its 95 % confidence interval (of
+            three runs at least); by default where there are more runs than colours that are easily told apart.
 
     Raises:
         ValueError: If there is no tag to draw, or the weight is out of range.
@@ -65,31 +68,81 @@ def plot(
     require("matplotlib", extra="plot", used_by="plotting")
     from matplotlib.figure import Figure
 
+    runs = dict(zip(short_names(list(runs)), runs.values(), strict=True))
+    groups = group_runs(list(runs)) if grouped or (grouped is None and len(runs) > EASY) else {}
+    drawing = Drawing(runs, groups, weight=weight, over_time=over_time)
     columns = min(3, len(tags))
     rows = math.ceil(len(tags) / columns)
-    figure: Any = Figure(figsize=(_PANEL[0] * columns, _PANEL[1] * rows + 0.5), layout="constrained")
+    legend = Legend(drawing.names, _PANEL[0] * columns)
+    size = (_PANEL[0] * columns, _PANEL[1] * rows + 0.3 + legend.height)
+    figure: Any = Figure(figsize=size, layout="constrained")
     figure.get_layout_engine().set(w_pad=0.08, h_pad=0.08)
     panels: Any = figure.subplots(rows, columns, squeeze=False).flat
     for panel, tag in zip(panels, tags, strict=False):
-        _draw(panel, runs, tag, weight=weight, over_time=over_time)
+        drawing.draw(panel, tag)
+        _dress(panel, tag, "minutes" if over_time else _step_name(runs, tag))
     for panel in figure.axes[len(tags) :]:
         panel.set_visible(False)
-    _add_legend(figure, short_names(list(runs)))
+    legend.add_to(figure, drawing.styles)
     figure.savefig(path, dpi=150, facecolor="white")
 
 
-def _draw(panel: Any, runs: Mapping[str, Metrics], tag: str, *, weight: float, over_time: bool) -> None:
-    for colour, metrics in zip(_cycle(len(runs)), runs.values(), strict=True):
-        if tag in metrics:
-            series = metrics[tag]
-            x = _minutes(series, metrics) if over_time else series.steps
-            if weight and len(series) > 2:
-                panel.plot(x, series.values, color=colour, alpha=0.22, linewidth=0.9)
-                panel.plot(x, smooth(series.values, weight), color=colour, linewidth=1.8)
-            else:
-                marker = "o" if len(series) < 3 else None
-                panel.plot(x, series.values, color=colour, linewidth=1.6, marker=marker, markersize=4)
-    _dress(panel, tag, "minutes" if over_time else _step_name(runs, tag))
+class Drawing:
+    """Draws the curves of one tag after the other, each run or group in its own style.
+
+    Args:
+        runs: Metrics by the name of their run.
+        groups: Names of runs by that of their group; empty to draw each run.
+        weight: Smoothing.
+        over_time: Draw over minutes.
+    """
+
+    def __init__(
+        self,
+        runs: Mapping[str, Metrics],
+        groups: Mapping[str, Sequence[str]],
+        *,
+        weight: float,
+        over_time: bool,
+    ) -> None:
+        self._runs = runs
+        self._groups = groups
+        self._weight = weight
+        self._over_time = over_time
+        self.names = [f"{group} ({len(names)})" for group, names in groups.items()] or list(runs)
+        self.styles = styles(len(self.names))
+
+    def draw(self, panel: Any, tag: str) -> None:
+        """Draw a tag."""
+        if self._groups:
+            for style, names in zip(self.styles, self._groups.values(), strict=True):
+                self._draw_group(panel, tag, style, names)
+        else:
+            for style, metrics in zip(self.styles, self._runs.values(), strict=True):
+                self._draw_run(panel, tag, style, metrics)
+
+    def _draw_group(self, panel: Any, tag: str, style: Style, names: Sequence[str]) -> None:
+        curves = [
+            Curve(self._x(metrics, tag), smooth(metrics[tag].values, self._weight))
+            for metrics in map(self._runs.__getitem__, names)
+            if tag in metrics
+        ]
+        if curves:
+            band = Band.of(curves)
+            panel.fill_between(band.x, band.low, band.high, color=style.colour, alpha=style.veil, linewidth=0)
+            panel.plot(band.x, band.mean, **style.line(len(band.x)))
+
+    def _draw_run(self, panel: Any, tag: str, style: Style, metrics: Metrics) -> None:
+        if tag not in metrics:
+            return
+        x, values = self._x(metrics, tag), metrics[tag].values
+        if self._weight and len(values) > 2:
+            panel.plot(x, values, color=style.colour, alpha=0.22, linewidth=0.9)
+            values = smooth(values, self._weight)
+        panel.plot(x, values, **style.line(len(values)))
+
+    def _x(self, metrics: Metrics, tag: str) -> NDArray[Any]:
+        return _minutes(metrics[tag], metrics) if self._over_time else metrics[tag].steps
 
 
 def _dress(panel: Any, tag: str, x_label: str) -> None:
@@ -112,16 +165,6 @@ def _dress(panel: Any, tag: str, x_label: str) -> None:
         panel.yaxis.set_major_formatter(EngFormatter(sep=""))
 
 
-def _add_legend(figure: Any, names: Sequence[str]) -> None:
-    from matplotlib.lines import Line2D
-
-    if len(names) > 1:
-        handles = [Line2D([], [], color=colour, linewidth=2.4) for colour in _cycle(len(names))]
-        figure.legend(
-            handles, names, loc="outside upper left", ncols=min(4, len(names)), frameon=False, fontsize=9.5
-        )
-
-
 def short_names(names: Sequence[str]) -> list[str]:
     """Return paths without the folders that all of them are in."""
     parts = [Path(name).parts for name in names]
@@ -129,10 +172,6 @@ def short_names(names: Sequence[str]) -> list[str]:
     while len({part[: shared + 1] for part in parts}) == 1 and all(len(part) > shared + 1 for part in parts):
         shared += 1
     return [str(Path(*part[shared:])) for part in parts]
-
-
-def _cycle(count: int) -> list[str]:
-    return [COLOURS[index % len(COLOURS)] for index in range(count)]
 
 
 def _minutes(series: Series, metrics: Metrics) -> NDArray[np.float64]:
