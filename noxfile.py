@@ -486,7 +486,7 @@ def integration(session: nox.Session) -> None:
 def torch(session: nox.Session) -> None:
     """All packages together with torch: their tests that use it, and the integration tests."""
     require_torch(session)
-    install_beside_torch(session, *everything(torch=True))
+    install_beside_torch(session, "torchdata>=0.11", *everything(torch=True))
     session.env["OMP_NUM_THREADS"] = "1"  # the tests run on all cores already
     files = [
         path

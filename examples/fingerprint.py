@@ -166,6 +166,8 @@ def _array(array: np.ndarray[Any, Any]) -> str:
 def journal(folder: Path) -> dict[str, str]:
     """Return every point of the journal, by tag and place."""
     points: dict[str, str] = {}
+    if not (folder / "metrics.rlxj").exists():  # the part of one of several processes
+        return points
     for tag, series in read_metrics(folder).items():
         for number, (step, value) in enumerate(zip(series.steps, series.values, strict=True)):
             points[f"{tag} {number}"] = f"{int(step)} {_point(value)}"

@@ -78,7 +78,7 @@ def generators_in(*values: Any) -> Iterator[Any]:
         if id(part) in seen:
             continue
         seen.add(id(part))
-        if _kind_of(part) is not None:
+        if any(kind.holds(part) for kind in _KINDS):
             yield part
         else:
             waiting.extend(_parts(part))
@@ -87,22 +87,31 @@ def generators_in(*values: Any) -> Iterator[Any]:
 @contextmanager
 def seeded(seed: tuple[int, ...], generators: list[Any]) -> Generator[None]:
     """Seed the global generators and `generators` for a while; put all of them back afterwards."""
-    kinds = [(kind, each) for each in generators if (kind := _kind_of(each)) is not None]
-    before = [kind.read(each) for kind, each in kinds]
-    first, *others = np.random.SeedSequence(seed).generate_state(1 + len(kinds)).tolist()
+    before = states_of(generators)
+    first, *others = np.random.SeedSequence(seed).generate_state(1 + len(generators)).tolist()
     with undisturbed_random():
         seed_generators(first)
-        for (kind, each), number in zip(kinds, others, strict=True):
-            kind.seed(each, number)
+        for generator, number in zip(generators, others, strict=True):
+            _kind_of(generator).seed(generator, number)
         try:
             yield
         finally:
-            for (kind, each), state in zip(kinds, before, strict=True):
-                kind.write(each, state)
+            set_states(generators, before)
 
 
-def _kind_of(value: Any) -> _Kind | None:
-    return next((kind for kind in _KINDS if kind.holds(value)), None)
+def states_of(generators: list[Any]) -> list[Any]:
+    """Return the states of generators, in order."""
+    return [_kind_of(generator).read(generator) for generator in generators]
+
+
+def set_states(generators: list[Any], states: list[Any]) -> None:
+    """Give generators the states that `states_of` returned."""
+    for generator, state in zip(generators, states, strict=True):
+        _kind_of(generator).write(generator, state)
+
+
+def _kind_of(generator: Any) -> _Kind:
+    return next(kind for kind in _KINDS if kind.holds(generator))
 
 
 def _parts(value: Any) -> list[Any]:

@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from rlx_runner._data.generators import generators_in, set_states, states_of
 from rlx_runner._data.keyed import KeyedDataset, unchanged
 from rlx_runner._data.order import EpochOrder
 from rlx_runner._offers import method
@@ -29,6 +30,7 @@ class IndexedEpochs:
                 f"the sampler of loader must have a length, which {self._sampler!r} has not; an epoch's order is drawn at once."
             ) from None
         self._draws = loader.generator
+        self._generators = list(generators_in(loader.generator, self._in_sampler, self._sampler))
         self.number = 0
         self._order = EpochOrder(is_batched=is_batched)
         self._loader = self._keyed(loader, is_batched=is_batched)
@@ -46,13 +48,15 @@ class IndexedEpochs:
             yield batch
 
     def state_dict(self) -> dict[str, Any]:
-        """Return the number of the epoch, and its order."""
-        return {"number": self.number, "order": self._order.state_dict()}
+        """Return the number of the epoch, its order, and what the next one is drawn from."""
+        drawn_from = states_of(self._generators)
+        return {"number": self.number, "order": self._order.state_dict(), "generators": drawn_from}
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Continue where `state_dict` was called."""
         self.number = state["number"]
         self._order.load_state_dict(state["order"])
+        set_states(self._generators, state["generators"])
 
     def _begin(self) -> None:
         import torch
