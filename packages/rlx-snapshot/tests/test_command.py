@@ -1,6 +1,5 @@
 """The command line: looks at snapshots, runs nothing."""
 
-import json
 import os
 import pickle
 import subprocess
@@ -216,11 +215,3 @@ def test_wrong_usage_ends_with_status_two() -> None:
     result = subprocess.run(command, capture_output=True, text=True, check=False)
     assert result.returncode == 2
     assert "invalid choice: 'explode'" in result.stderr
-
-
-def test_show_json_is_for_other_programs(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """Every part by its path, and nothing else on standard output."""
-    Snapshotter(tmp_path).save_itr_params(0, {"w": 1.5, "list": [1] * 9})
-    assert main(["show", "--json", str(tmp_path)]) == 0
-    parts = json.loads(capsys.readouterr().out)
-    assert (parts[".w"], parts[".list[8]"]) == ("1.5", "1")

@@ -11,6 +11,7 @@ from rlx_snapshot._errors import (
     UnpicklableStateError,
     UntrustedSnapshotError,
 )
+from rlx_snapshot._inspection.comparison import Comparison, Difference, compare
 from rlx_snapshot._inspection.description import BufferDescription, Description, describe, verify
 from rlx_snapshot._inspection.untrusted import load_untrusted
 from rlx_snapshot._pickling.pickler import exact_copy, exact_dumps, exact_loads
@@ -18,8 +19,10 @@ from rlx_snapshot._snapshotter import Snapshotter
 
 __all__ = [
     "BufferDescription",
+    "Comparison",
     "DamagedSnapshotError",
     "Description",
+    "Difference",
     "NotAFileError",
     "SnapshotConfig",
     "SnapshotFallbackWarning",
@@ -29,6 +32,7 @@ __all__ = [
     "StoreOutageWarning",
     "UnpicklableStateError",
     "UntrustedSnapshotError",
+    "compare",
     "describe",
     "exact_copy",
     "exact_dumps",

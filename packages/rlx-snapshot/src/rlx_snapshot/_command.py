@@ -3,7 +3,6 @@
 import argparse
 import datetime as dt
 import io
-import json
 import pickle
 import sys
 from collections.abc import Callable, Iterator, Sequence
@@ -53,7 +52,6 @@ def _parser() -> argparse.ArgumentParser:
         if name == "show":
             command.add_argument("--lines", type=_count, default=60, help="parts to name (default 60)")
             command.add_argument("--all", action="store_true", help="name every part, of long lists too")
-            command.add_argument("--json", action="store_true", help="every part as JSON, for other programs")
         if name == "verify":
             command.add_argument("--key-file", type=Path, help="check signatures with the key in this file")
     text = (
@@ -91,9 +89,6 @@ def _list(options: argparse.Namespace) -> int:
 
 def _show(options: argparse.Namespace) -> int:
     path = _newest(options.path)
-    if options.json:
-        json.dump(outline_of(path), sys.stdout)
-        return 0
     for line in _lines_about(describe(path)):
         print(line)
     outline = outline_of(path, every=options.all)

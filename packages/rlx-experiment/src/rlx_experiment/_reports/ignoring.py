@@ -1,8 +1,7 @@
 """What a comparison was asked to leave out."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from fnmatch import fnmatchcase
-from itertools import accumulate
 
 
 class Ignored:
@@ -15,9 +14,9 @@ class Ignored:
     def __init__(self, patterns: Sequence[str] = ()) -> None:
         self._covered: dict[str, list[str]] = {pattern: [] for pattern in patterns}
 
-    def covers(self, name: str, steps: Callable[[str], Sequence[str]] | None = None) -> bool:
-        """Return whether `name`, or what it is a part of by its `steps`, is to be left out; remember it."""
-        prefixes = {name} if steps is None else {name, *accumulate(steps(name))}
+    def covers(self, name: str, inside: Sequence[str] = ()) -> bool:
+        """Return whether `name`, or what it is inside of, is to be left out; remember it."""
+        prefixes = {name, *inside}
         for pattern, covered in self._covered.items():
             if any(fnmatchcase(prefix, pattern) for prefix in prefixes):
                 covered.append(name)

@@ -1,5 +1,6 @@
 """What a pickle holds, leaf by leaf, without running it."""
 
+import pickle
 from collections.abc import Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from pathlib import Path
@@ -11,6 +12,7 @@ from rlx_snapshot._format.digests import digest_of
 from rlx_snapshot._inspection.inert import Made, Named, NotInertError, walk
 
 _LONGEST: Final = 60
+_PICKLE: Final = b"\x80\x05"
 Sized = Sequence[object]
 _METHOD: Final = Named("operator", "methodcaller")
 _ARRAY: Final = Named("numpy", "ndarray")
@@ -96,6 +98,8 @@ def _line(part: object) -> str:
     if isinstance(part, Made):
         return _array_line(part) or _tensor_line(part) or _class_of(part)
     contents = _contents(part)
+    if contents is not None and _pickled_in(part) is not None:
+        return "a pickle"
     if contents is not None:
         return f"{contents.nbytes} bytes, xxh3 {digest_of(contents):016x}"
     if isinstance(part, Mapping | Sequence | AbstractSet) and not isinstance(part, str):
@@ -120,9 +124,21 @@ def _inside(part: object) -> Iterator[tuple[str, object]]:
             yield f".{key}" if isinstance(key, str) and key.isidentifier() else f"[{_line(key)}]", value
     elif isinstance(part, list | tuple):
         yield from ((f"[{number}]", item) for number, item in enumerate(cast("Sized", part)))
+    elif (pickled := _pickled_in(part)) is not None:
+        yield " pickle", pickled[0]
     elif isinstance(part, set | frozenset):
         items = sorted(cast("AbstractSet[object]", part), key=_line)
         yield from ((f"{{{number}}}", item) for number, item in enumerate(items))
+
+
+def _pickled_in(part: object) -> tuple[object] | None:
+    """What is in bytes that are a pickle themselves, as a sampler keeps live environments."""
+    if not (isinstance(part, bytes) and part.startswith(_PICKLE) and part.endswith(pickle.STOP)):
+        return None
+    try:
+        return (walk(part),)
+    except (NotInertError, RecursionError):
+        return None
 
 
 def _inside_made(made: Made) -> Iterator[tuple[str, object]]:
