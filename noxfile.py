@@ -572,6 +572,7 @@ def jax(session: nox.Session) -> None:
         "equinox>=0.13",
         "flax>=0.12",
         "optax>=0.2",
+        "hypothesis>=6.100",
         "pytest>=8",
         "pytest-randomly",
         "pytest-timeout",

@@ -292,3 +292,23 @@ def test_resume_and_rerun(git: Git, run_script: RunScript) -> None:
     assert main(["rerun", "run", "--log-dir", "again"]) == 0
     assert Run.open("run").status.attempt == 2
     assert Run.open("again").status.state == "finished"
+
+
+COMMANDS = [
+    "", "archive", "diff", "gc", "history", "list", "report", "rerun", "resume", "rm", "show", "table",
+    "verify-resume",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("width", [44, 80, 120])
+def test_help_fits_the_terminal(
+    width: int, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """No line of any help text is wider than the terminal, and every command has one."""
+    monkeypatch.setenv("COLUMNS", str(width))
+    for command in COMMANDS:
+        with pytest.raises(SystemExit, match="0"):
+            main([*command.split(), "--help"])
+        text = capsys.readouterr().out
+        assert max(map(len, text.splitlines())) <= width, text
+        assert command or all(f"\n    {name}" in text for name in COMMANDS[1:])

@@ -1,11 +1,12 @@
 """``rlx-experiment``: look at runs, resume and rerun them."""
 
 import argparse
+import shutil
 import sys
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from rlx_experiment._clearing import add_clearing
 from rlx_experiment._comparing import add_comparing
@@ -15,6 +16,10 @@ from rlx_experiment._runs.run import Run
 
 if TYPE_CHECKING:
     from rlx_experiment._looking import Commands
+
+
+_NARROW: Final = 60
+"""Columns of a terminal below which a usage line names the command alone."""
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -41,6 +46,9 @@ def _parser() -> argparse.ArgumentParser:
     add_comparing(commands)
     _add_running(commands)
     add_clearing(commands)
+    if shutil.get_terminal_size().columns < _NARROW:
+        for command in commands.choices.values():
+            command.usage = "%(prog)s ..."  # the options, which do not fit beside it, are listed below
     return parser
 
 

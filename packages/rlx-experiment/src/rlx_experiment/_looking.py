@@ -35,7 +35,7 @@ def selection() -> argparse.ArgumentParser:
         "--where",
         action="append",
         default=[],
-        metavar="CONDITION",
+        metavar="COND",
         help="only runs for which this holds, as lr=0.01 or 'seed>=3' (= != < <= > >=); may be given several times",
     )
     return parser
