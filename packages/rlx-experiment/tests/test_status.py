@@ -5,12 +5,15 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
 
-from rlx_experiment import Run, RunLiveError
+from rlx_experiment import ExperimentContext, Run, RunLiveError, wrap_experiment
 from rlx_experiment._lock import RunLock, is_held
+from rlx_experiment._runs import heartbeat
+from rlx_experiment._runs.heartbeat import Heartbeat
 from rlx_experiment._runs.record import write_arguments
 from rlx_experiment._runs.status import read_status, where, write_status
 
@@ -77,10 +80,47 @@ def test_an_end_is_believed(state: str) -> None:
     assert read_status(make_run(state, host="far", boot="other")).state == state
 
 
-def test_another_host_is_unknown() -> None:
-    """Without a lock that is seen from here, a run of another host is neither dead nor alive."""
-    status = read_status(make_run("running", host="far", boot="other"))
-    assert (status.state, str(status)) == ("unknown", "unknown (host far)")
+def test_another_host_runs_while_its_heart_beats() -> None:
+    """Its lock may not be seen from here; the time of its lock file is."""
+    folder = make_run("running", host="far", boot="other")
+    assert read_status(folder).state == "running"
+    long_ago = time.time() - 120
+    os.utime(folder / "run.lock", (long_ago, long_ago))
+    assert read_status(folder).state == "crashed"
+
+
+def nothing(ctxt: ExperimentContext) -> None:
+    """Do nothing."""
+
+
+def test_a_heartbeat_renews_the_time_of_the_lock_file() -> None:
+    """It does so at once, and stops when the run has ended."""
+    folder = make_run("running")
+    os.utime(folder / "run.lock", (1.0, 1.0))
+    with Heartbeat(folder):
+        deadline = time.monotonic() + 30
+        while (folder / "run.lock").stat().st_mtime < 2 and time.monotonic() < deadline:
+            time.sleep(0.01)
+    assert (folder / "run.lock").stat().st_mtime > 2
+
+
+def test_a_run_whose_host_died_is_taken_after_a_while(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A last beat that is young does not keep a run from continuing elsewhere."""
+    monkeypatch.setattr(heartbeat, "_WATCH_S", 0.2)
+    make_run("running", host="far", boot="other")
+    experiment = wrap_experiment(nothing, log_dir="run", use_existing_dir=True, archive_launch_repo=False)
+    experiment()
+    assert read_status(Path("run")).state == "finished"
+
+
+def test_a_run_that_lives_on_another_host_is_not_taken() -> None:
+    """Its folder stays as it is."""
+    folder = make_run("running", host="far", boot="other")
+    before = (folder / "status.json").read_bytes()
+    experiment = wrap_experiment(nothing, log_dir="run", use_existing_dir=True, archive_launch_repo=False)
+    with Heartbeat(folder, 0.2), pytest.raises(RunLiveError, match="still running"):
+        experiment()
+    assert (folder / "status.json").read_bytes() == before
 
 
 def test_the_same_host_after_a_reboot_is_a_crash() -> None:

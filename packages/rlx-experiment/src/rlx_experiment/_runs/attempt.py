@@ -13,14 +13,15 @@ from typing import Any, Final, Literal, NamedTuple
 
 from rlx_experiment._arguments.encoder import write_json
 from rlx_experiment._context import ExperimentContext
-from rlx_experiment._lock import RunLock
+from rlx_experiment._lock import RunLiveError, RunLock
 from rlx_experiment._runs import metadata, record
 from rlx_experiment._runs.debug_log import debug_log
+from rlx_experiment._runs.heartbeat import Heartbeat
 from rlx_experiment._runs.identity import Origin, check_same_experiment, holds_run_of
 from rlx_experiment._runs.run import Run
 from rlx_experiment._runs.rundir import make_folder, make_run_dir, remove_folder
 from rlx_experiment._runs.signals import StopRequest
-from rlx_experiment._runs.status import now, read_record, where, write_status
+from rlx_experiment._runs.status import lives_on_another_host, now, read_record, where, write_status
 from rlx_experiment._source import git
 from rlx_experiment._source.capture import capture_source, share_source
 from rlx_experiment._terminal import tell
@@ -99,7 +100,7 @@ def run_attempt(plan: RunPlan, body: Callable[[ExperimentContext], Any]) -> Outc
         attempt = _Attempt.begin(plan)
     stop = StopRequest()
     try:
-        with stop, debug_log(attempt.folder):
+        with stop, Heartbeat(attempt.folder), debug_log(attempt.folder):
             with _told_to_people(plan):
                 attempt.start()
             return attempt.call(body, stop)
@@ -167,6 +168,8 @@ class _Attempt:
         make_folder(plan.folder)
         lock = RunLock(plan.folder)
         try:
+            if lives_on_another_host(plan.folder):
+                raise RunLiveError(plan.folder)
             attempt = cls(plan, plan.folder, lock, resuming=_is_same_run(plan), created=created)
             if plan.in_sweep and attempt.resuming and _has_finished(plan.folder):
                 raise RunFinishedError(plan.folder)

@@ -27,7 +27,7 @@ def why_it_stays(run: RunSummary) -> str:
             return f"{LOCK_FILE} in it is a link"
         if is_held(Path(folder)):
             return "it is running" if folder == run.folder else "a run inside of it is running"
-    return f"it may be running on {run.status.host}" if run.state == "unknown" else ""
+    return f"it is running on {run.status.host}" if run.state in ("starting", "running") else ""
 
 
 def size_of(folder: Path) -> int:

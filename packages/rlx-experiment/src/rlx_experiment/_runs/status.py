@@ -10,9 +10,10 @@ from typing import Any, Final, Literal, NamedTuple
 from rlx_experiment._arguments.encoder import write_json
 from rlx_experiment._lock import LOCK_FILE, is_held
 from rlx_experiment._runs.files import DamagedRunError, read_object
+from rlx_experiment._runs.heartbeat import beats, goes_on_beating
 from rlx_experiment._runs.machine import host
 
-RunState = Literal["starting", "running", "finished", "stopped", "failed", "crashed", "unknown", "damaged"]
+RunState = Literal["starting", "running", "finished", "stopped", "failed", "crashed", "damaged"]
 
 STATUS_FILE: Final = "status.json"
 _ENDED: Final = ("finished", "stopped", "failed")
@@ -25,8 +26,8 @@ class RunStatus(NamedTuple):
 
     `state` is one of: ``starting`` (launch under way), ``running``, ``finished`` (the function returned), ``stopped``
     (it returned early because it was asked to; resumable), ``failed`` (it raised), ``crashed`` (its process is gone
-    without a word), ``unknown`` (last seen on `host`, whose locks cannot be seen from here) and, in lists, ``damaged`` (a
-    file of the run cannot be read; `error` says which).
+    without a word) and, in lists, ``damaged`` (a file of the run cannot be read; `error` says which). A run of another
+    host, whose lock may not be seen from here, is ``running`` while its heartbeat is less than a minute old.
     """
 
     state: RunState
@@ -40,7 +41,7 @@ class RunStatus(NamedTuple):
     """Class and first line of the error of a failed run."""
 
     def __str__(self) -> str:
-        return f"unknown (host {self.host})" if self.state == "unknown" else self.state
+        return self.state
 
 
 def now() -> str:
@@ -105,7 +106,14 @@ def _true_state(folder: Path, record: Mapping[str, Any]) -> RunState:
     written: RunState = record.get("state", "starting")
     if written in _ENDED or is_held(folder):
         return written
-    return "crashed" if _lock_is_coherent(record) else "unknown"
+    return written if not _lock_is_coherent(record) and beats(folder) else "crashed"
+
+
+def lives_on_another_host(folder: Path) -> bool:
+    """Return whether the run in `folder`, whose lock is free here, shows life on another host; may take 25 s."""
+    record = read_record(folder) or {}
+    ended = record.get("state", "starting") in _ENDED
+    return not ended and not _lock_is_coherent(record) and goes_on_beating(folder)
 
 
 def _lock_is_coherent(record: Mapping[str, Any]) -> bool:

@@ -24,7 +24,7 @@ Space = Callable[[Any], Mapping[str, Any]]
 """Makes the arguments of a run from a trial: ``lambda trial: {"lr": trial.suggest_float("lr", 1e-5, 1e-2)}``."""
 
 SAMPLER_FILE: Final = "sampler.pkl"
-_LIVE: Final = ("starting", "running", "unknown")
+_LIVE: Final = ("starting", "running")
 _FOLDER: Final = "rlx.folder"
 """Attribute of a trial that names its run folder."""
 
