@@ -90,7 +90,7 @@ def test_a_long_name_keeps_both_ends() -> None:
 def test_the_legend_is_within_the_picture(width: float, length: int) -> None:
     """It has the names that there is room for, and says how many are left out."""
     figure_of: Any = pytest.importorskip("matplotlib.figure", reason="needs matplotlib")
-    count = 90
+    count = 150
     legend = Legend([f"{number:03}".rjust(length, "m") for number in range(count)], width)
     figure = figure_of.Figure(figsize=(width, 3 + legend.height), layout="constrained")
     figure.subplots()

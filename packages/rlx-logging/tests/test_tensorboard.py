@@ -2,6 +2,7 @@
 
 import math
 import struct
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -167,6 +168,52 @@ def test_arguments_fill_the_hparams_plugin(tmp_path: Path) -> None:
     assert start.hparams["env"].string_value == "CartPole"
     assert start.hparams["seed"].number_value == 3
     assert start.hparams["sizes"].string_value == "(64, 64)"
+
+
+def _outcome(folder: Path) -> tuple[dict[str, float], Any]:
+    """Return the arguments that the HParams tab shows, and how it says that the run ended."""
+    metadata: Any = import_module("tensorboard.plugins.hparams.metadata")
+    content = _accumulated(folder).PluginTagToContent("hparams")
+    start = metadata.parse_session_start_info_plugin_data(content[metadata.SESSION_START_INFO_TAG])
+    end = content.get(metadata.SESSION_END_INFO_TAG)
+    arguments = {key: value.number_value for key, value in start.hparams.items()}
+    return arguments, None if end is None else metadata.parse_session_end_info_plugin_data(end).status
+
+
+def test_the_hparams_tab_says_how_the_last_attempt_ended(tmp_path: Path) -> None:
+    """A failure, then a resume that runs, then its success; each replaces what was said before."""
+    status: Any = pytest.importorskip("tensorboard.plugins.hparams.api_pb2", reason="needs tensorboard")
+    first = TensorboardLogger(tmp_path)
+    first.log_hparams({"lr": 0.1})
+    first.write("info/epoch", 0, {"r": 1.0})
+    state = first.state_dict()
+    try:
+        raise KeyboardInterrupt
+    except KeyboardInterrupt:
+        first.finalize()
+    assert _outcome(tmp_path) == ({"lr": 0.1}, status.STATUS_FAILURE)
+    second = TensorboardLogger(tmp_path)
+    second.load_state_dict(state)
+    assert _outcome(tmp_path) == ({"lr": 0.1}, None)
+    second.write("info/epoch", 1, {"r": 1.0})
+    second.finalize()
+    assert _outcome(tmp_path) == ({"lr": 0.1}, status.STATUS_SUCCESS)
+
+
+def test_an_argument_that_a_resume_changes_is_shown(tmp_path: Path) -> None:
+    """Not the first value that TensorBoard finds, and those of later calls beside those of the first."""
+    pytest.importorskip("tensorboard.plugins.hparams", reason="needs tensorboard")
+    first = TensorboardLogger(tmp_path)
+    first.log_hparams({"lr": 0.1})
+    state = first.state_dict()
+    first.finalize()
+    second = TensorboardLogger(tmp_path)
+    second.load_state_dict(state)
+    second.log_hparams({"lr": 0.2})
+    later: Any = {1: {"beta": 2}}
+    second.log_hparams(later)
+    second.finalize()
+    assert _outcome(tmp_path)[0] == {"lr": 0.2, "1/beta": 2.0}
 
 
 def test_a_summary_writer_can_be_handed_in(tmp_path: Path) -> None:

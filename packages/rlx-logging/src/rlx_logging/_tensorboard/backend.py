@@ -15,6 +15,7 @@ from rlx_logging._offers import folder_of
 from rlx_logging._options import FailureOptions, SaveInterval
 from rlx_logging._rows.rows import Layout, Row
 from rlx_logging._run_logger import RunLogger
+from rlx_logging._tensorboard.hparams import HparamsFile
 from rlx_logging._tensorboard.records import ScalarPacker, file_version, frame
 
 if TYPE_CHECKING:
@@ -37,6 +38,7 @@ class TensorboardBackend(Backend):
         self._file: AppendFile | None = None
         self._begun = False
         self._packers: dict[Layout, ScalarPacker] = {}
+        self._hparams = HparamsFile(folder.path)
 
     def write(self, row: Row) -> None:
         """Append one record with all scalars, and one for each array (a histogram)."""
@@ -58,11 +60,23 @@ class TensorboardBackend(Backend):
         self._append(media_event(tag, step, time, media))
 
     def log_hparams(self, hparams: Mapping[str, Any]) -> None:
-        """Append the arguments of the run for the HParams tab."""
-        from rlx_logging._tensorboard.media import hparams_events
+        """Show the arguments of the run in the HParams tab."""
+        self._hparams.log(hparams)
 
-        for event in hparams_events(hparams, time.time()):
-            self._append(event)
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Show the run as one that has not ended."""
+        del state
+        self._hparams.begin_again()
+
+    def restore(self, record: Mapping[str, Any]) -> None:
+        """Show the run as one that has not ended."""
+        del record
+        self._hparams.begin_again()
+
+    def finish(self, *, failed: bool) -> None:
+        """Close, and show in the HParams tab how the run has ended."""
+        self.close()
+        self._hparams.end(failed=failed)
 
     def _append(self, event: bytes) -> None:
         self._begin().append(frame(event))

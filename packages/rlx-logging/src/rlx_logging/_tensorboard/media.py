@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from rlx_logging._missing import require
-from rlx_logging._rows.arguments import flat_arguments
 from rlx_logging._rows.arrays import Histogram
 from rlx_logging._rows.media import Image, Media, Text, Video
 from rlx_logging._rows.pictures import gif, png
@@ -63,12 +61,3 @@ def _image_event(tag: str, step: int, time: float, shape: tuple[int, ...], encod
 def _text_event(tag: str, step: int, time: float, text: str) -> bytes:
     plugin = require("tensorboard.plugins.text.summary_v2", extra="tensorboard", used_by="logging texts")
     return _event(step, time, _summary().Summary.FromString(plugin.text_pb(tag, text).SerializeToString()))
-
-
-def hparams_events(hparams: Mapping[str, Any], time: float) -> Iterable[bytes]:
-    """Return the events that fill the HParams tab."""
-    used_by = "logging hyperparameters to TensorBoard"
-    summary = require("tensorboard.plugins.hparams.summary_v2", extra="tensorboard", used_by=used_by)
-    proto = _summary()
-    pb = summary.hparams_pb(flat_arguments(hparams))
-    return [_event(0, time, proto.Summary.FromString(pb.SerializeToString()))]
