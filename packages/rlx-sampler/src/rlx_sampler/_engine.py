@@ -76,9 +76,10 @@ class LedgerLease:
         """Take the whole call, where the ledger has one worker."""
         return self.ledger.take_all(self.call)
 
-    def next_indices(self, count: int) -> range | None:
+    def next_range(self, count: int) -> tuple[CallKey, range] | None:
         """Take the next `count` episodes at once, where the ledger has one worker."""
-        return self.ledger.lease_range(count)
+        indices = self.ledger.lease_range(count)
+        return None if indices is None else (self.call, indices)
 
     def next_key(self) -> EpisodeKey | None:
         """Return the next key that the ledger wants from the worker."""
@@ -99,7 +100,7 @@ class OneEpisode:
     def take_all(self) -> None:
         """Take no whole call: there are only these keys."""
 
-    def next_indices(self, count: int) -> None:
+    def next_range(self, count: int) -> None:
         """Take no several episodes at once."""
 
     def next_key(self) -> EpisodeKey | None:
@@ -128,10 +129,10 @@ def dealt(states: Sequence[list[bytes]], n_workers: int, engine: Engine) -> list
                 f"only as many in one process can go on with it."
             )
         return list(states)
-    if len(lanes) != n_workers * profile.n_lanes:
+    if len(lanes) != n_workers * profile.n_live:
         raise ValueError(
-            f"the state holds {len(lanes)} live environments; {n_workers} workers of {profile.n_lanes} "
-            f"have {n_workers * profile.n_lanes}: keep the total, with other n_envs or n_workers."
+            f"the state holds {len(lanes)} live environments; {n_workers} workers of {profile.n_live} "
+            f"have {n_workers * profile.n_live}: keep the total, with other n_envs or n_workers."
         )
     return [lanes[number::n_workers] for number in range(n_workers)]
 

@@ -26,6 +26,10 @@ class WorkerProfile:
     """Environments and wrappers whose history reaches beyond an episode."""
     unseeded: str = ""
     """A vector environment whose lanes cannot be seeded one by one."""
+    n_live: int = 1
+    """Parts in which a worker saves what lives on between calls."""
+    unsaved: str = ""
+    """A vector environment that lives on and cannot be saved."""
 
     @property
     def obstacle_to_replay(self) -> str:
@@ -105,6 +109,12 @@ def judge(profile: WorkerProfile, *, in_process: bool, is_global: bool, lost: bo
         return Exactness(
             "C",
             "live environments cannot be saved without rlx-snapshot: pip install 'rlx-sampler[stateful]'",
+        )
+    if profile.unsaved:
+        return Exactness(
+            "C",
+            f"{profile.unsaved} cannot be saved in mid-episode, so that its lanes begin again where a run "
+            f"resumes; VecWorker, whose episodes are whole, needs no saved environments",
         )
     if names and not in_process and not is_live:
         return Exactness(

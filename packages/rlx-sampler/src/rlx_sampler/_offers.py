@@ -136,7 +136,14 @@ def keeps_history(layer: Any) -> bool:
 
 
 def autoreset_mode(environment: Any) -> str:
-    """Return how a vector environment begins new episodes, in lower case; empty where it does not say."""
+    """Return how a vector environment begins new episodes, in lower case; empty where it does not say.
+
+    What it says itself comes before its metadata, which some share with all environments of gymnasium.
+    """
+    base: Any = environment.unwrapped if declares(environment, "unwrapped") else environment
+    own = _attributes(base).get("autoreset_mode")
+    if own is not None:
+        return str(own).lower()
     metadata: Any = environment.metadata if declares(environment, "metadata") else None
     mode = None if metadata is None else metadata.get("autoreset_mode")
     return "" if mode is None else str(mode).lower()

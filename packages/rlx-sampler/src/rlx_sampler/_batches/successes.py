@@ -1,12 +1,15 @@
 """What infos say about success."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
 import numpy as np
 
 from rlx_sampler._batches.infos import Info
+from rlx_sampler._batches.trees import Array
 
+UNKNOWN: Final = -1
+"""Stands for a success of which nothing was said."""
 SUCCESS_KEYS: Final = ("success", "is_success")
 
 
@@ -15,6 +18,34 @@ def any_success(infos: Iterable[Info], earlier: bool | None) -> bool | None:
     reported = [_as_success(info[key]) for info in infos for key in SUCCESS_KEYS if key in info]
     known = [each for each in (earlier, *reported) if each is not None]
     return any(known) if known else None
+
+
+def success_of_lanes(
+    infos: Mapping[tuple[str, ...], tuple[Array, Array | None]], is_meant: Array, earlier: Array
+) -> Array:
+    """Return for each lane whether `earlier` or its info says success: 1, 0, or :data:`UNKNOWN`.
+
+    Args:
+        infos: By path, the values of all lanes, and which of them have one.
+        is_meant: Lanes whose infos count.
+        earlier: What was known before.
+    """
+    for key in SUCCESS_KEYS:
+        values, present = infos.get((key,), (None, None))
+        if values is not None:
+            reported = _as_successes(values)
+            if present is not None:
+                reported = np.where(present, reported, UNKNOWN)
+            known: Array = np.maximum(earlier, np.where(is_meant, reported, UNKNOWN).astype(np.int8))
+            earlier = known
+    return earlier
+
+
+def _as_successes(values: Array) -> Array:
+    if values.ndim == 1 and values.dtype.kind in "biu":
+        return (values != 0).astype(np.int8)
+    each = [_as_success(value) for value in values]
+    return np.array([UNKNOWN if success is None else success for success in each], np.int8)
 
 
 def _as_success(value: Any) -> bool | None:

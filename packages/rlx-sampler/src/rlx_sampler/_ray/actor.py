@@ -40,7 +40,7 @@ class _Stoppable:
     def take_all(self) -> None:
         """Take no whole call: other workers have a part in it."""
 
-    def next_indices(self, count: int) -> None:
+    def next_range(self, count: int) -> None:
         """Take no several episodes at once."""
 
     def next_key(self) -> EpisodeKey | None:

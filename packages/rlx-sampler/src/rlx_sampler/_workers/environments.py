@@ -5,9 +5,9 @@ from typing import Any
 
 from rlx_sampler._batches.trees import is_tuple, rows
 from rlx_sampler._copies import copy_of, packed, unpacked
-from rlx_sampler._exactness import histories_of, load_exactly, save_exactly
+from rlx_sampler._exactness import can_save_environments, histories_of, load_exactly, save_exactly
 from rlx_sampler._offers import changes_environment, is_environment, is_list, needs
-from rlx_sampler._workers.vector_environments import BuiltWithSeed, VectorEnvironment, number_of_lanes
+from rlx_sampler._vector.environments import BuiltWithSeed, VectorEnvironment, number_of_lanes
 
 
 class Environments:
@@ -15,6 +15,7 @@ class Environments:
 
     def __init__(self) -> None:
         self._all: list[Any] = []
+        self._vector: tuple[Any, VectorEnvironment] | None = None
         self._functions: list[Callable[..., Any]] = []
         """What gives one more: the first builds it, the others change it; empty where one is copied."""
 
@@ -115,7 +116,22 @@ class Environments:
         n_lanes = number_of_lanes(first.built if isinstance(first, BuiltWithSeed) else first)
         if n_lanes is not None and len(self._all) > 1:
             raise TypeError(f"a vector environment of {n_lanes} lanes is the only environment of its worker.")
-        return None if n_lanes is None else VectorEnvironment(first)
+        if n_lanes is None:
+            return None
+        if self._vector is None or self._vector[0] is not first:  # what it says of itself is read only once
+            self._vector = (first, VectorEnvironment(first))
+        return self._vector[1]
+
+    def unsaved(self) -> str:
+        """Return the name of a vector environment that cannot be saved as it is now; empty if there is none."""
+        vector = self.vector()
+        if vector is None or not can_save_environments():
+            return ""
+        try:
+            save_exactly(self._all[0])
+        except Exception:  # noqa: BLE001 - whatever it is, it cannot be saved
+            return vector.name
+        return ""
 
     def unseeded(self) -> str:
         """Return the name of a vector environment whose lanes cannot be seeded one by one; empty if there is none."""

@@ -3,13 +3,13 @@
 from collections.abc import Iterator
 from typing import Any
 
-import numpy as np
-
 from rlx_sampler._batches.recorded import Harvest
 from rlx_sampler._errors import EpisodeError
 from rlx_sampler._exactness import WorkerProfile, load_exactly, save_exactly
 from rlx_sampler._keys import EpisodeKey
 from rlx_sampler._policies.acting import build_actor
+from rlx_sampler._vector.live import LiveVector
+from rlx_sampler._workers.fragment_seeds import FragmentSeeds
 from rlx_sampler._workers.lane_worker import VecWorker
 from rlx_sampler._workers.lanes import Lanes, LiveEpisode
 from rlx_sampler._workers.spaces import Spaces
@@ -40,8 +40,6 @@ class FragmentWorker(VecWorker):
         ValueError: If a number is below 1.
     """
 
-    _takes_vectors = False
-
     def __init__(
         self,
         *,
@@ -65,26 +63,38 @@ class FragmentWorker(VecWorker):
         self._groups: list[Lanes] = []
         self._set_aside: list[tuple[Any, LiveEpisode | None]] = []
         """Environments, with what their lanes know, that go on when there are lanes again."""
+        self._vector = LiveVector()
 
     def profile(self) -> WorkerProfile:
         """Return what the sampler has to know."""
-        return WorkerProfile(self.n_lanes, self.inference_rows, self._steps_per_key)
+        return WorkerProfile(
+            self.n_lanes,
+            self.inference_rows,
+            self._steps_per_key,
+            n_live=self.n_lanes if self.environments.vector() is None else 1,
+            unsaved=self._vector.unsaved,
+        )
 
     def forget_lanes(self) -> None:
         """Drop the episodes under way: policy or environments are others now."""
         super().forget_lanes()
         self._groups = []
         self._set_aside = []
+        self._vector.forget()
 
     def _rebuild_lanes(self) -> None:
         """Let the episodes under way go on in other lanes."""
-        under_way = self._under_way()
+        under_way, state = self._under_way(), self._vector.state()
         self.forget_lanes()
         self._set_aside = under_way
+        self._vector.load(state)
 
     def prepare(self, key: EpisodeKey) -> None:
         """Build the environments and find how many rows the policy needs."""
-        self._ready_groups(key)
+        if self.environments.vector() is None:
+            self._ready_groups(key)
+        else:
+            self._vector.ready(self, key)
 
     def _ready_groups(self, key: EpisodeKey) -> list[Lanes]:
         """Return the lanes: all environments together, or one by one where the policy wants it so."""
@@ -116,6 +126,9 @@ class FragmentWorker(VecWorker):
 
     def run(self, lease: Lease) -> Iterator[Harvest]:
         """Advance the environments, one key each, until no more is wanted."""
+        if self.environments.vector() is not None:
+            yield from self._vector.run(self, self._steps_per_key, lease)
+            return
         while len(keys := self._keys(lease)) == self.n_lanes:
             yield from self._advance(keys, lease)
 
@@ -161,30 +174,16 @@ class FragmentWorker(VecWorker):
         advanced: list[Harvest] = []
         try:
             for group, at in zip(groups, range(0, len(keys), size), strict=True):
-                advanced += self._advance_group(group, keys[at : at + size], lease)
+                advanced += _advance_group(group, keys[at : at + size], self._steps_per_key, lease)
         except BaseException:
             self.forget_lanes()
             raise
         return advanced
 
-    def _advance_group(self, lanes: Lanes, keys: list[EpisodeKey], lease: Lease) -> list[Harvest]:
-        seeds: list[_Seeds] = []
-        for lane, key in enumerate(keys):
-            lanes.hand_to(lane, key)
-            seeds.append(_Seeds(key.streams().env_seed))
-        for _ in range(self._steps_per_key):
-            lease.is_over()  # a sign of life; a stretch of time is never given up
-            for lane, key in enumerate(keys):
-                if not lanes.is_running(lane):
-                    lanes.start_in(lane, key, seeds[lane].next())
-            lanes.step()
-        for lane in range(len(keys)):
-            if lanes.is_running(lane):
-                lanes.cut(lane)
-        return lanes.harvest()
-
     def live_state(self) -> list[bytes]:
-        """Return every environment, in mid-episode, with what its lane knows."""
+        """Return every environment, in mid-episode, with what its lane knows, or its lanes know."""
+        if self.environments.vector() is not None:
+            return self._vector.save(self.environments.take(1)[0])
         return [save_exactly(each) for each in self._under_way()]
 
     def _under_way(self) -> list[tuple[Any, LiveEpisode | None]]:
@@ -200,7 +199,11 @@ class FragmentWorker(VecWorker):
         self.forget_lanes()
         if restored:
             self.environments.replace([environment for environment, _ in restored])
-        self._set_aside = restored
+        if restored and self.environments.vector() is not None:
+            ((_, state),) = restored
+            self._vector.load(state)
+        else:
+            self._set_aside = restored
 
     def _go_on(self, key: EpisodeKey) -> None:
         for number, (_, live) in enumerate(self._set_aside):
@@ -210,15 +213,19 @@ class FragmentWorker(VecWorker):
         self._set_aside = []
 
 
-class _Seeds:
-    """Seeds for the episodes that begin within one key; most keys need none, and a generator has its price."""
-
-    def __init__(self, seed: int) -> None:
-        self._seed = seed
-        self._rng: np.random.Generator | None = None
-
-    def next(self) -> int:
-        """Return the next seed."""
-        if self._rng is None:
-            self._rng = np.random.default_rng(self._seed)
-        return int(self._rng.integers(2**31, dtype=np.int64))
+def _advance_group(lanes: Lanes, keys: list[EpisodeKey], n_steps: int, lease: Lease) -> list[Harvest]:
+    """Advance lanes by `n_steps` steps, one key each."""
+    seeds: list[FragmentSeeds] = []
+    for lane, key in enumerate(keys):
+        lanes.hand_to(lane, key)
+        seeds.append(FragmentSeeds(key.streams().env_seed))
+    for _ in range(n_steps):
+        lease.is_over()  # a sign of life; a stretch of time is never given up
+        for lane, key in enumerate(keys):
+            if not lanes.is_running(lane):
+                lanes.start_in(lane, key, seeds[lane].next())
+        lanes.step()
+    for lane in range(len(keys)):
+        if lanes.is_running(lane):
+            lanes.cut(lane)
+    return lanes.harvest()

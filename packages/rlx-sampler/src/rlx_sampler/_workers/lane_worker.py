@@ -14,12 +14,12 @@ from rlx_sampler._keys import EpisodeKey
 from rlx_sampler._offers import draws_globally, is_policy, no_policy
 from rlx_sampler._policies.acting import Actor, build_actor
 from rlx_sampler._policies.inference import BlockMerging, probe_block
+from rlx_sampler._vector.episodes import VectorEpisodes
 from rlx_sampler._workers.environments import Environments
 from rlx_sampler._workers.lanes import Lanes
 from rlx_sampler._workers.running import run_one_by_one, run_side_by_side, run_whole_call
 from rlx_sampler._workers.spaces import Spaces
 from rlx_sampler._workers.stray_draws import RepeatableLease, StrayDrawError
-from rlx_sampler._workers.vector_episodes import VectorEpisodes
 from rlx_sampler._workers.worker import Lease, Worker
 
 

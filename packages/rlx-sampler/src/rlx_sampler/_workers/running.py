@@ -8,10 +8,10 @@ from typing import Final, Protocol
 from rlx_sampler._batches.recorded import Harvest
 from rlx_sampler._errors import EpisodeError
 from rlx_sampler._keys import EpisodeKey
+from rlx_sampler._vector.episodes import VectorEpisodes
 from rlx_sampler._workers.lanes import Lanes
 from rlx_sampler._workers.spaces import Spaces
 from rlx_sampler._workers.stray_draws import RepeatableLease, StrayDrawError, Watch, all_kept, seed_all
-from rlx_sampler._workers.vector_episodes import VectorEpisodes
 from rlx_sampler._workers.worker import Wanted
 
 STEPS_BETWEEN_HARVESTS: Final = 16

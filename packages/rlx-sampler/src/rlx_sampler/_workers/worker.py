@@ -31,8 +31,8 @@ class Lease(Protocol):
         """Take the whole call, where no other worker has a part in it; None where others do."""
         ...
 
-    def next_indices(self, count: int) -> range | None:
-        """Take the next `count` episodes at once; None where they do not follow on each other."""
+    def next_range(self, count: int) -> tuple[CallKey, range] | None:
+        """Take the next `count` episodes of a call at once; None where they do not follow on each other."""
         ...
 
     def next_key(self) -> EpisodeKey | None:

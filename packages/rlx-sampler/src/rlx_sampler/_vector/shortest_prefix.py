@@ -6,7 +6,7 @@ from typing import Final
 import numpy as np
 
 from rlx_sampler._batches.trees import Array
-from rlx_sampler._workers.episode_table import EpisodeTable
+from rlx_sampler._vector.episode_table import EpisodeTable
 from rlx_sampler._workers.worker import Wanted
 
 FEW: Final = 4

@@ -9,11 +9,13 @@ from rlx_sampler._batches.trees import Array, ArrayTree, flat, map_leaves, rows
 from rlx_sampler._errors import EpisodeError
 from rlx_sampler._keys import CallKey, EpisodeKey
 from rlx_sampler._policies.acting import Actor
-from rlx_sampler._workers.rollout_buffer import RolloutBuffer
+from rlx_sampler._vector.environments import IDLE_SEED, VectorEnvironment, VectorStep
+from rlx_sampler._vector.infos import LaneInfos, StepInfos, final_rows, lane_infos, split
+from rlx_sampler._vector.rollout_buffer import RolloutBuffer
 from rlx_sampler._workers.stack import ObservationStack
-from rlx_sampler._workers.vector_environments import IDLE_SEED, VectorEnvironment, VectorStep
-from rlx_sampler._workers.vector_infos import LaneInfos, StepInfos, final_rows, lane_infos, split
 
+KEPT: Final = ("live", "begun", "beginning_infos", "resetting", "standing", "is_reset", "last_actions")
+"""What continues beyond a call, beside the observations."""
 NOTHING_SAID: Final = StepInfos({}, {}, None, None)
 
 
@@ -45,12 +47,7 @@ class VectorLanes:
 
     def __init__(self, actor: Actor, environment: VectorEnvironment) -> None:
         n_lanes = environment.n_lanes
-        if actor.n_lanes != n_lanes:
-            raise TypeError(
-                f"the vector environment has {n_lanes} lanes and the policy acts for "
-                f"{actor.n_lanes}: it needs get_actions(observations, *, rngs), and inference_rows of at "
-                f"least {n_lanes} where it remembers what it saw."
-            )
+        _check_lanes(actor, n_lanes)
         self.actor = actor
         self.environment = environment
         self.n_lanes = n_lanes
@@ -68,16 +65,16 @@ class VectorLanes:
         """Lanes whose next step is a reset."""
         self.standing = np.zeros(n_lanes, bool)
         """Lanes that have ended and must be reset before the next step."""
-        self._is_reset = False
+        self.is_reset = False
         self._stack: ObservationStack | None = None
-        self._actions: ArrayTree = None
+        self.last_actions: ArrayTree = None
 
     @property
     def observations(self) -> ObservationStack:
         """The present observations.
 
         Raises:
-            RuntimeError: If the environment was never reset.
+            RuntimeError: If there are none yet.
         """
         if self._stack is None:
             raise RuntimeError("no episode is under way: call start() first.")
@@ -94,11 +91,23 @@ class VectorLanes:
         self.begun[:] = False
         self.buffer.clear()
 
-    def take_up(self, lanes: Array, episodes: Array) -> None:
-        """Begin the episodes of the present call in `lanes`, which are at a beginning."""
+    def state(self) -> dict[str, Any]:
+        """Return what continues beyond a call, as arrays, beside the environment itself."""
+        tree = self._stack and rows(self._stack.tree, slice(self.n_lanes))
+        return {name: getattr(self, name) for name in KEPT} | {"observations": tree}
+
+    def load_state(self, state: Mapping[str, Any]) -> None:
+        """Continue from what :meth:`state` returned."""
+        for name in KEPT:
+            setattr(self, name, state[name])
+        if state["observations"] is not None:
+            self._stack = ObservationStack(self.actor.n_rows, rows(state["observations"], 0))
+            self._stack.place_all(state["observations"], self.n_lanes)
+
+    def take_up(self, lanes: Array) -> None:
+        """Begin an episode in each of `lanes`, which are at a beginning."""
         self.begun[lanes] = False
         self.live[lanes] = True
-        self.hand_to(lanes, episodes)
         self.actor.forget_many(lanes)
 
     def hand_to(self, lanes: Array, episodes: Array) -> None:
@@ -120,22 +129,18 @@ class VectorLanes:
         Raises:
             EpisodeError: If the environment raises.
         """
-        idle: Mapping[int, int | None] = dict.fromkeys(np.flatnonzero(self.standing).tolist(), IDLE_SEED)
-        wanted = {**idle, **seeds}
+        wanted = {**dict.fromkeys(np.flatnonzero(self.standing).tolist(), IDLE_SEED), **seeds}
         if not wanted:
             return
-        if self._is_reset or not self.environment.has_seeded_lanes:
+        if self.is_reset or not self.environment.has_seeded_lanes:
             self._reset(list(wanted), lambda: self.environment.reset_lanes(wanted))
         else:
-            all_seeds = [wanted.get(lane) or IDLE_SEED for lane in range(self.n_lanes)]
-            self._reset(list(wanted), lambda: self.environment.reset_all(all_seeds))
+            all_lanes = range(self.n_lanes)
+            all_seeds = [wanted.get(lane) or IDLE_SEED for lane in all_lanes]
+            self._reset(all_lanes, lambda: self.environment.reset_all(all_seeds))
 
     def reset_all(self, seed: int) -> None:
-        """Bring all lanes to the beginning of an episode, from one seed.
-
-        Raises:
-            EpisodeError: If the environment raises.
-        """
+        """Bring all lanes to the beginning of an episode, from one seed; see :meth:`reset` for errors."""
         self._reset(range(self.n_lanes), lambda: self.environment.reset_all(seed))
 
     def _reset(self, lanes: Any, reset: Any) -> None:
@@ -144,13 +149,12 @@ class VectorLanes:
             observations, infos = reset()
             self._place(observations, lanes)
         except Exception as error:
-            self._is_reset = False
+            self.is_reset = False
             keys = self.keys() or (self.call.episode(int(self.episodes[0])),)
             raise EpisodeError("the vector environment's reset", keys, repr(error)) from error
-        self._is_reset = True
+        self.is_reset = True
         self.begun[lanes] = True
-        self.resetting[lanes] = False
-        self.standing[lanes] = False
+        self.resetting[lanes] = self.standing[lanes] = False
         self.beginning_infos = lane_infos(infos, self.n_lanes)
 
     def _place(self, observations: ArrayTree, lanes: Array) -> None:
@@ -161,8 +165,8 @@ class VectorLanes:
         """
         if self._stack is None:
             self._stack = ObservationStack(self.actor.n_rows, rows(observations, 0))
-            self._stack.place_all(observations, self.n_lanes)
-        elif len(lanes) == self.n_lanes:
+            lanes = np.arange(self.n_lanes)
+        if len(lanes) == self.n_lanes:
             self._stack.place_all(observations, self.n_lanes)
         else:
             if self.environment.keeps_other_lanes:
@@ -190,7 +194,7 @@ class VectorLanes:
             self.buffer.write("rewards", step.rewards)
             self.buffer.write_infos(infos.step)
         except Exception as error:
-            self._is_reset = False
+            self.is_reset = False
             where = f"the vector environment's step {step_number()}"
             raise EpisodeError(where, self.keys(), repr(error)) from error
         self.buffer.advance()
@@ -200,8 +204,12 @@ class VectorLanes:
     def _act(self) -> ArrayTree:
         try:
             lanes = np.flatnonzero(self.live)
+            if not len(lanes):  # all are only reset in this step
+                return self.last_actions
             answer, lanes_of_rows = self.actor.act_for(self.observations.tree, lanes)
-            self._actions = actions = _of_all(answer.actions, lanes_of_rows, self._actions, self.n_lanes)
+            self.last_actions = actions = _of_all(
+                answer.actions, lanes_of_rows, self.last_actions, self.n_lanes
+            )
             self.buffer.write("observations", self.observations.tree)
             self.buffer.write("actions", actions)
             self.buffer.write("agent infos", answer.infos, lanes_of_rows)
@@ -269,3 +277,13 @@ def _of_all(given: ArrayTree, lanes: Array | None, before: ArrayTree, n_lanes: i
         return np.repeat(leaf[:1], n_lanes, axis=0)
 
     return map_leaves(renewed, given, map_leaves(repeated, given) if before is None else before)
+
+
+def _check_lanes(actor: Actor, n_lanes: int) -> None:
+    """Raise TypeError unless the policy acts for `n_lanes`."""
+    if actor.n_lanes != n_lanes:
+        raise TypeError(
+            f"the vector environment has {n_lanes} lanes and the policy acts for {actor.n_lanes}: it needs "
+            f"get_actions(observations, *, rngs), and inference_rows of at least {n_lanes} where it remembers "
+            f"what it saw."
+        )

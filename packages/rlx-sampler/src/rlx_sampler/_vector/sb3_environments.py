@@ -6,7 +6,7 @@ from typing import Any, Final
 import numpy as np
 
 from rlx_sampler._batches.trees import Array
-from rlx_sampler._workers.vector_infos import columns_of
+from rlx_sampler._vector.infos import columns_of
 
 LAST_OBSERVATION: Final = "terminal_observation"
 TRUNCATED: Final = "TimeLimit.truncated"

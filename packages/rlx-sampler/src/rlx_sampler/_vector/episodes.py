@@ -9,10 +9,10 @@ from rlx_sampler._batches.step_types import StepType
 from rlx_sampler._batches.trees import Array
 from rlx_sampler._keys import CallKey, EpisodeKey, EpisodeStreams
 from rlx_sampler._policies.acting import Actor
-from rlx_sampler._workers.episode_table import EpisodeTable
-from rlx_sampler._workers.shortest_prefix import ShortestPrefix
-from rlx_sampler._workers.vector_environments import VectorEnvironment
-from rlx_sampler._workers.vector_lanes import LaneStep, VectorLanes
+from rlx_sampler._vector.environments import VectorEnvironment
+from rlx_sampler._vector.episode_table import EpisodeTable
+from rlx_sampler._vector.lanes import LaneStep, VectorLanes
+from rlx_sampler._vector.shortest_prefix import ShortestPrefix
 from rlx_sampler._workers.worker import Wanted
 
 STEPS_BETWEEN_LOOKS: Final = 8
@@ -133,7 +133,8 @@ class VectorEpisodes:
         """Begin episodes of the present call in lanes that are at a beginning."""
         infos = self._lanes.beginning_infos
         self._number[lanes] = self._table.add(indices, lanes, self._lanes.buffer.now, infos)
-        self._lanes.take_up(lanes, indices)
+        self._lanes.hand_to(lanes, indices)
+        self._lanes.take_up(lanes)
 
     def run_all(self, wanted: Wanted) -> Harvest:
         """Run the episodes 0, 1, 2, ... of a call until the fewest are over that are wanted; return these.

@@ -7,7 +7,7 @@ import numpy as np
 from rlx_sampler._batches.infos import InfoColumn, Path, column_of
 from rlx_sampler._batches.layouts import Layout, fill, layout_of
 from rlx_sampler._batches.trees import Array, ArrayTree, flat, flat_as
-from rlx_sampler._workers.vector_infos import LaneInfos
+from rlx_sampler._vector.infos import LaneInfos
 
 FIRST_CAPACITY: Final = 64
 
@@ -67,6 +67,16 @@ class RolloutBuffer:
                 array[self.now] = leaf[: self._n_lanes]
             else:
                 array[self.now, lanes] = leaf[: len(lanes)]
+
+    def write_last(self, name: str, tree: ArrayTree) -> None:
+        """Record a tree of arrays for the step before the present one."""
+        self.now -= 1
+        self.write(name, tree)
+        self.now += 1
+
+    def all_steps(self, name: str) -> list[Array]:
+        """Return the arrays of a name, each (now, n_lanes, ...)."""
+        return [array[: self.now] for array in self._arrays[name]]
 
     def _leaves(self, name: str, tree: ArrayTree) -> list[Array]:
         try:

@@ -7,8 +7,8 @@ import numpy as np
 from rlx_sampler._batches.recorded import Recorded
 from rlx_sampler._batches.step_types import label_pieces
 from rlx_sampler._batches.trees import Array, ArrayTree, map_leaves, rows
-from rlx_sampler._workers.rollout_buffer import RolloutBuffer
-from rlx_sampler._workers.vector_infos import Beginnings, LaneInfos
+from rlx_sampler._vector.infos import Beginnings, LaneInfos
+from rlx_sampler._vector.rollout_buffer import RolloutBuffer
 
 FIRST_SIZE: Final = 256
 

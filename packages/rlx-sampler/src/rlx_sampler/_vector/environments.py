@@ -9,7 +9,7 @@ import numpy as np
 from rlx_sampler._batches.tensors import to_array
 from rlx_sampler._batches.trees import Array, ArrayTree
 from rlx_sampler._offers import autoreset_mode, declares, offered
-from rlx_sampler._workers.sb3_environments import Sb3VectorEnvironment
+from rlx_sampler._vector.sb3_environments import Sb3VectorEnvironment
 
 IDLE_SEED: Final = 0
 SB3: Final = "env_is_wrapped"

@@ -140,7 +140,7 @@ class Beginnings:
         self._told: dict[Path, list[tuple[Array, Array]]] = {}
 
     def note(self, numbers: Array, lanes: Array, infos: LaneInfos) -> None:
-        """Note for the episodes `numbers`, which begin in `lanes`."""
+        """Note for the episodes `numbers`, which begin in `lanes`; later ones have higher numbers."""
         for path, (values, present) in infos.items():
             kept = slice(None) if present is None else present[lanes]
             chosen = lanes[kept]
@@ -148,18 +148,27 @@ class Beginnings:
                 self._told.setdefault(path, []).append((numbers[kept], values[chosen]))
 
     def columns(self, numbers: Array) -> Columns:
-        """Return what the episodes `numbers`, in ascending order, were told."""
+        """Return what the episodes `numbers` were told."""
         columns: Columns = {}
         for path, told in self._told.items():
             owners = np.concatenate([each for each, _ in told])
-            row_of = np.full(int(max(owners.max(), numbers.max())) + 1, -1)
-            row_of[owners] = np.arange(len(owners))
-            places = row_of[numbers]
-            present = places >= 0
+            places = np.searchsorted(owners, numbers)
+            places[places == len(owners)] = 0
+            present = owners[places] == numbers
             if present.any():
                 values = _concatenated([values for _, values in told])[places[present]]
                 columns[path] = column_of(values, None if present.all() else present)
         return columns
+
+    def kept(self, numbers: Array) -> "Beginnings":
+        """Return what only the episodes `numbers` were told."""
+        kept = Beginnings()
+        for path, told in self._told.items():
+            owners = np.concatenate([each for each, _ in told])
+            is_kept = np.isin(owners, numbers)
+            values = _concatenated([each for _, each in told])[is_kept]
+            kept._told[path] = [(owners[is_kept], values)]
+        return kept
 
 
 def _concatenated(parts: list[Array]) -> Array:

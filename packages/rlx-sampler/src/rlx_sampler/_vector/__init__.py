@@ -1,0 +1,1 @@
+"""Environments that step all their lanes at once, and what is recorded of them by arrays."""
