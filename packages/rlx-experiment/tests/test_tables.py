@@ -11,7 +11,7 @@ from rlx_experiment._reports.tables import Table, plain_columns, print_sections,
 
 TABLE = Table(
     ("RUN", "STATE", "TOOK", "ARGUMENTS"),
-    [("a", "finished", "0:00:01", "x=[1]"), ("b", "running on another", "10:00:00", "word " * 30)],
+    [("a", "finished", "0:00:01", "x=[1]"), ("b", "running on a machine", "10:00:00", "word " * 30)],
     states="STATE",
     numbers=("TOOK",),
 )
@@ -67,7 +67,7 @@ class TestInATerminal:
         assert "\033[1;31mfailed (RuntimeError)" in shown
         text = without_colours(shown)
         assert max(map(len, text.splitlines())) <= 60
-        assert "running on another" in text
+        assert "running on a machine" in text
         assert "[red]value[/red]" in text
 
     def test_a_narrow_terminal_leaves_columns_out(self) -> None:
