@@ -5,6 +5,7 @@ from rlx_runner._checkpoint.checkpoint import Checkpoint
 from rlx_runner._data.batches import Batches
 from rlx_runner._errors import (
     EXIT_STOPPED,
+    ExactnessCheckError,
     IncompleteCheckpointError,
     NotSetupError,
     StatisticalResumeError,
@@ -16,6 +17,7 @@ from rlx_runner._plot.plotter import PlotWarning
 from rlx_runner._random import get_seed, set_seed
 from rlx_runner._records import ExperimentStats, SetupArgs, TrainArgs
 from rlx_runner._runner import LocalRunner
+from rlx_runner._verdict.check import Verdict, check_exactness
 
 __all__ = [
     "EXIT_STOPPED",
@@ -25,6 +27,7 @@ __all__ = [
     "Evaluation",
     "EvaluationWarning",
     "Exactness",
+    "ExactnessCheckError",
     "ExperimentStats",
     "Grade",
     "IncompleteCheckpointError",
@@ -35,6 +38,8 @@ __all__ = [
     "StatisticalResumeError",
     "TrainArgs",
     "TrainingStopped",
+    "Verdict",
+    "check_exactness",
     "get_seed",
     "set_seed",
 ]

@@ -38,3 +38,7 @@ class IncompleteCheckpointError(ValueError):
     def __init__(self, message: str, names: list[str]) -> None:
         super().__init__(message)
         self.names = names
+
+
+class ExactnessCheckError(RuntimeError):
+    """A check of exactness came to no result: training failed by itself, or took too long."""

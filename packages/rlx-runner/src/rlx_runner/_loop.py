@@ -9,6 +9,7 @@ from rlx_protocols import Logger
 from rlx_runner._budget import Budget
 from rlx_runner._checks import check_count, check_kind, check_mapping, check_offers
 from rlx_runner._errors import NotSetupError
+from rlx_runner._exactness import Exactness
 from rlx_runner._learners.frame import Frame
 from rlx_runner._metrics import EpochMetrics
 from rlx_runner._offers import log_epoch, max_episode_length_of
@@ -42,6 +43,12 @@ class EpochLoop:
         self._metrics = EpochMetrics()
         self._epoch_began = time.perf_counter()
         self.step_episode: Any = None
+        self._exactness = Exactness()
+
+    @property
+    def exactness(self) -> Exactness:
+        """How exactly the restored run continues: its grade and the reasons."""
+        return self._exactness
 
     @property
     def step_itr(self) -> int:

@@ -312,6 +312,7 @@ class LocalRunner(EpochLoop):
             exactness = rewind(state, exactness, self._logger, self._snapshots, from_dir)
         self._pending_random = None if state.exact is None else state.exact["random"]
         self._parts, self._progress, self._restored = parts, progress_of(state), True
+        self._exactness = exactness
         self._args = replace(state.train_args, start_epoch=self._progress.epoch)
         said = f"Continuing with epoch {self._progress.epoch} in {from_dir}, {exactness}."
         self._display.say("\n".join((said, *changed)))

@@ -1,0 +1,1 @@
+"""Whether a run really resumes exactly: found by doing it."""

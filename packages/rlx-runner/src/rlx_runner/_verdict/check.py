@@ -1,0 +1,165 @@
+"""Ask whether a run resumes exactly: train it twice, once with an interruption, and compare everything."""
+
+import os
+import pickle
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+from rlx_runner._checks import check_count
+from rlx_runner._environments import savable
+from rlx_runner._errors import ExactnessCheckError
+from rlx_runner._verdict.program import ROWS, SAID, SPECIFICATION
+from rlx_snapshot import compare, exact_dumps
+
+_CLOCKS: Final = frozenset({"EpochTime", "TotalTime"})
+"""What the runner itself logs about time."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Verdict:
+    """What became of a run that was interrupted, beside one that was not.
+
+    Args:
+        said: The grade that the runner gave when it resumed, with its reasons.
+        differences: Every part of the snapshots, and every logged value, that differs.
+        compared: How many parts and values were compared.
+    """
+
+    said: str
+    differences: Sequence[str]
+    compared: int
+
+    @property
+    def exact(self) -> bool:
+        """Whether nothing differs."""
+        return not self.differences
+
+    def __str__(self) -> str:
+        """Say what was found, each difference on a line of its own."""
+        if self.exact:
+            return f"exact in all of {self.compared} parts and logged values; the runner said {self.said}"
+        head = f"not exact in {len(self.differences)} of {self.compared} parts and logged values; the runner said {self.said}"
+        return "\n  ".join((head, *self.differences))
+
+
+def check_exactness(
+    algo: Any,
+    env: Any,
+    sampler_cls: Any = None,
+    sampler_args: dict[str, Any] | None = None,
+    n_workers: int | None = 1,
+    worker_class: Any = None,
+    worker_args: dict[str, Any] | None = None,
+    *,
+    n_epochs: int = 4,
+    batch_size: int | None = None,
+    seed: int = 0,
+    timeout: float = 600.0,
+) -> Verdict:
+    """Train copies of `algo` and `env` with and without an interruption, and compare all that comes of it.
+
+    Each part runs in a process of its own with another hash seed; nothing of the caller's objects and
+    generators changes, and no folder of a run is touched.
+
+    Args:
+        algo: As for :meth:`LocalRunner.setup`, as are all up to `worker_args`.
+        env: Environment, or a list of one a worker.
+        sampler_cls: Sampler class.
+        sampler_args: Further keyword arguments for the sampler.
+        n_workers: Number of workers.
+        worker_class: Worker class.
+        worker_args: Further keyword arguments for each worker.
+        n_epochs: Epochs in all; the interruption comes in the middle.
+        batch_size: Environment steps of a batch.
+        seed: Root seed.
+        timeout: Seconds for each of the three processes.
+
+    Returns:
+        The verdict; it says all that differs, and the grade that the runner gave.
+
+    Raises:
+        ExactnessCheckError: If training itself fails, or takes longer than `timeout`; nothing was found out then.
+        UnpicklableStateError: If algorithm or environment cannot be saved.
+    """
+    check_count("n_epochs", n_epochs, least=2)
+    specification = {
+        "algo": algo,
+        "env": savable(env).env,
+        "sampling": {
+            "sampler_cls": sampler_cls,
+            "sampler_args": sampler_args,
+            "n_workers": n_workers,
+            "worker_class": worker_class,
+            "worker_args": worker_args,
+        },
+        "batch_size": batch_size,
+        "seed": seed,
+    }
+    with tempfile.TemporaryDirectory(prefix="rlx-exactness-") as temporary:
+        folder = Path(temporary)
+        (folder / SPECIFICATION).write_bytes(exact_dumps(specification))
+        unbroken, broken = folder / "unbroken", folder / "broken"
+        parts = ((unbroken, n_epochs), (broken, n_epochs // 2), (broken, n_epochs))
+        for hash_seed, (run, until) in enumerate(parts, start=1):
+            _train(run, until, hash_seed, timeout)
+        return _verdict(unbroken, broken)
+
+
+def _train(run: Path, until: int, hash_seed: int, timeout: float) -> None:
+    command = [sys.executable, "-m", "rlx_runner._verdict.program", str(run), str(until)]
+    environment = {**os.environ, "PYTHONHASHSEED": str(hash_seed), "PYTHONPATH": os.pathsep.join(sys.path)}
+    try:
+        done = subprocess.run(
+            command, env=environment, capture_output=True, text=True, timeout=timeout, check=False
+        )
+    except subprocess.TimeoutExpired as error:
+        raise ExactnessCheckError(
+            f"not checked: {until} epochs took longer than {timeout:g} s; give fewer epochs or more time."
+        ) from error
+    if done.returncode != 0:
+        raise ExactnessCheckError(f"not checked: training failed by itself.\n{done.stderr[-4000:]}")
+
+
+def _verdict(unbroken: Path, broken: Path) -> Verdict:
+    found = compare(unbroken / "params.pkl", broken / "params.pkl")
+    old, new = (_values(pickle.loads((run / ROWS).read_bytes())) for run in (unbroken, broken))
+    names = dict.fromkeys((*old, *new))
+    return Verdict(
+        said=(broken / SAID).read_text(),
+        differences=[
+            *(
+                f"{each.part}: {each.first} without, {each.second} with an interruption"
+                for each in found.differences
+            ),
+            *(
+                f"{name}: {old.get(name, 'missing')} without, {new.get(name, 'missing')} with an interruption"
+                for name in names
+                if old.get(name) != new.get(name)
+            ),
+        ],
+        compared=found.parts + len(names),
+    )
+
+
+def _values(rows: Mapping[tuple[str, int], Mapping[str, Any]]) -> dict[str, str]:
+    """Return every logged value in all its digits, by its name."""
+    return dict(_named(rows))
+
+
+def _named(rows: Mapping[tuple[str, int], Mapping[str, Any]]) -> Iterator[tuple[str, str]]:
+    for (kind, step), row in rows.items():
+        for name, value in row.items():
+            if name not in _CLOCKS:
+                yield f"{name} at {kind} {step}", _in_all_digits(value)
+
+
+def _in_all_digits(value: Any) -> str:
+    try:
+        return f"{value.dtype} {value.shape} {value.tolist()!r}"
+    except AttributeError:
+        return repr(value)
