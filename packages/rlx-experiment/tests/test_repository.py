@@ -168,6 +168,18 @@ class TestRebuiltTrees:
         assert Run("runs/two").status.state == "finished"
         assert len(git("worktree", "list").splitlines()) == 1
 
+    def test_worktree_that_a_run_has_broken_is_removed_too(
+        self, repository: Path, git: Git, tmp_path: Path
+    ) -> None:
+        """A tree whose link to its repository is gone leaves nothing behind either."""
+        run = record(repository, "one")
+        kept = rebuild_tree(run.path, run.source, tmp_path / "tree")
+        assert kept is not None
+        (tmp_path / "tree" / ".git").unlink()
+        kept.discard_worktree(tmp_path / "tree")
+        assert not (tmp_path / "tree").exists()
+        assert len(git("worktree", "list").splitlines()) == 1
+
 
 def shown(capfdbinary: pytest.CaptureFixture[bytes], *words: str) -> bytes:
     """Run a command and return what it printed."""

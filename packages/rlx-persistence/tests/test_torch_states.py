@@ -205,6 +205,14 @@ class TestSafetensors:
         PolicyPersistence(mode=Mode.SAFETENSORS).restore(policy, world, "cpu")
         assert torch.equal(encoder.weight, saved.weight)
 
+    def test_library_noted_by_another_writer(self, world: FolderWorld) -> None:
+        """What transformers notes of its format is no tied tensor, also where a parameter is called as the format is."""
+        path = world.persist_path("policy.safetensors")
+        safetensors.save_file({"pt": torch.ones(2)}, path, metadata={"format": "pt"})
+        policy = Holder(pt=torch.zeros(2))
+        PolicyPersistence(mode=Mode.SAFETENSORS).restore(policy, world, "cpu")
+        assert list(policy.state) == ["pt"]
+
 
 class TestOtherDtypes:
     @pytest.mark.parametrize("mode", Mode)

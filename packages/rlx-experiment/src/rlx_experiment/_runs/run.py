@@ -118,7 +118,7 @@ class Run:
                     return self._rerun_in(temporary, log_dir)
                 finally:
                     if repository is not None:
-                        repository.remove_worktree(Path(temporary))
+                        repository.discard_worktree(Path(temporary))
         self._rebuild(tree)
         return self._rerun_in(tree, log_dir)
 

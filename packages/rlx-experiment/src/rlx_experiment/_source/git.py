@@ -65,7 +65,14 @@ def complaint(root: Path) -> str:
         )
     except OSError as error:
         return f"git cannot be run ({error})"
-    return (result.stderr.decode(errors="replace").strip().splitlines() or ["git failed"])[0]
+    return in_words(root, result.stderr.decode(errors="replace"))
+
+
+def in_words(root: Path, complaint: str) -> str:
+    """Return in one line what git says of `root` on standard error, with the way out where git distrusts its owner."""
+    if "dubious ownership" in complaint:
+        return f"git does not trust {root}, which another user owns: git config --global --add safe.directory {root}"
+    return (complaint.strip().splitlines() or ["git failed"])[0]
 
 
 def run_git(root: Path, command: Sequence[str], paths: Sequence[str] = ()) -> bytes | None:

@@ -5,12 +5,15 @@ taken for an option.
 """
 
 import re
+import shutil
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from datetime import datetime
 from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
+
+from rlx_experiment._source.git import in_words
 
 if TYPE_CHECKING:
     import git
@@ -118,9 +121,14 @@ class Repository:
                     *_QUIET, "-C", str(tree.absolute()), "checkout", "--quiet", "--", f":(literal){name}"
                 )
 
-    def remove_worktree(self, tree: Path) -> None:
-        """Remove a worktree with all that is in it."""
-        self._run("worktree", "remove", "--force", "--force", str(tree.absolute()))
+    def discard_worktree(self, tree: Path) -> None:
+        """Remove a worktree with all that is in it; where git cannot, its folder goes all the same, and git forgets it."""
+        with suppress(RepositoryError):
+            self._run("worktree", "remove", "--force", "--force", str(tree.absolute()))
+            return
+        shutil.rmtree(tree, ignore_errors=True)
+        with suppress(RepositoryError):
+            self._run("worktree", "prune")
 
     def _run(self, *words: str) -> str:
         try:
@@ -173,8 +181,4 @@ def _checked(commit: str) -> str:
 
 
 def _in_words(root: Path, complaint: str) -> str:
-    text = complaint.removeprefix("\n  stderr: ").strip().strip("'").strip()
-    first = (text.splitlines() or ["git failed"])[0]
-    if "dubious ownership" in text:
-        return f"git does not trust {root}, which another user owns: git config --global --add safe.directory {root}"
-    return f"{first} (in {root})"
+    return in_words(root, complaint.strip().removeprefix("stderr:").strip().strip("'"))

@@ -73,6 +73,8 @@ def read_safetensors(path: str | os.PathLike[str], device: TDevice, *, torch: bo
         raise DamagedFileError(path, f"{type(error).__name__}: {error}") from error
     with Path(path).open("rb") as file:
         metadata = _metadata(_read_header(file))
+    if RECORD_KEY not in metadata:  # others note their library there: 'format' ties nothing
+        metadata.pop("format", None)
     ties = {name: kept for name, kept in metadata.items() if kept in state and name not in state}
     return state | {name: state[kept] for name, kept in ties.items()}
 
