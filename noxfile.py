@@ -528,7 +528,7 @@ def stores(session: nox.Session) -> None:
     """Snapshots at URLs against real servers: OpenSSH's for sftp, moto's for S3."""
     install_package(session, "rlx-snapshot", "highest", groups=("test",))
     uv(session, "pip", "install", "fsspec", "s3fs", "moto[server]", "paramiko")
-    run_pytest(session, ROOT / "packages" / "rlx-snapshot" / "tests" / "test_places.py")
+    run_pytest(session, ROOT / "packages" / "rlx-snapshot" / "tests" / "test_storage.py")
 
 
 @nox.session(python=PYTHONS[0], venv_backend="uv", requires=["wheels"], default=False, tags=["ci"])

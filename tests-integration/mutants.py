@@ -24,7 +24,7 @@ from rlx_runner._learners.store import RankStore
 from rlx_runner._loop import EpochLoop
 from rlx_runner._random import capture_random, restore_random
 from rlx_runner._setup import Setup
-from rlx_snapshot._places import atomic
+from rlx_snapshot._storage import atomic
 
 FATAL_SAVE: Final = 5
 

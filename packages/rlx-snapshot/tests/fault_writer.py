@@ -16,11 +16,11 @@ from pathlib import Path
 
 from rlx_snapshot import Snapshotter, exact_dumps
 from rlx_snapshot._format.stream import Part
-from rlx_snapshot._places.atomic import sync_directory
 from rlx_snapshot._saving import store
 from rlx_snapshot._saving.arena import Copied
 from rlx_snapshot._saving.slot import Slot
 from rlx_snapshot._saving.slots import Slots
+from rlx_snapshot._storage.atomic import sync_directory
 
 MIB = 1 << 20
 

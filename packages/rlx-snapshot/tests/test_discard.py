@@ -67,7 +67,7 @@ def test_each_time_has_a_folder_of_its_own(tmp_path: Path) -> None:
 def test_what_is_put_away_survives_a_power_cut(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The new names are on the disk, from the innermost folder to the outermost, before the old ones go."""
     synced: list[Path] = []
-    monkeypatch.setattr("rlx_snapshot._places.places.sync_directory", synced.append)
+    monkeypatch.setattr("rlx_snapshot._storage.storage.sync_directory", synced.append)
     snapshotter = Snapshotter(tmp_path)
     snapshotter.save_itr_params(1, {})
     snapshotter.discard_after(0)

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from rlx_snapshot import DamagedSnapshotError, SnapshotFallbackWarning, SnapshotNotFoundError, Snapshotter
-from rlx_snapshot._places.selection import candidates
+from rlx_snapshot._storage.selection import candidates
 
 
 def damage(path: Path) -> None:

@@ -12,7 +12,7 @@ from rlx_snapshot import Snapshotter
 WRITER = """
 import sys
 from pathlib import Path
-from rlx_snapshot._places.temporary import create_locked
+from rlx_snapshot._storage.temporary import create_locked
 
 path, file = create_locked(Path(sys.argv[1]))
 file.write(b"half a snapshot")

@@ -24,8 +24,8 @@ from rlx_snapshot import (
 )
 from rlx_snapshot._format.digests import digest_of
 from rlx_snapshot._format.layout import HEAD, SIGNATURE_BYTES, Footer, pack_footer
-from rlx_snapshot._inspection.inert import NotInertError, walk
-from rlx_snapshot._inspection.outline import outline_of
+from rlx_snapshot._inspection.pickle_walker import UnreadablePickleError, walk
+from rlx_snapshot._inspection.summary import summary_of
 
 
 def reread(directory: Path, state: object) -> Any:
@@ -236,7 +236,7 @@ class TestRefusal:
     )
     def test_senseless_opcodes_are_an_error_of_their_own(self, pickled: bytes) -> None:
         """Whatever the bytes are, the walker raises one kind of error."""
-        with pytest.raises(NotInertError, match=r"makes no sense|outside of the file|has none"):
+        with pytest.raises(UnreadablePickleError, match=r"makes no sense|outside of the file|has none"):
             walk(pickled)
 
     @settings(max_examples=200)
@@ -245,7 +245,7 @@ class TestRefusal:
         """Any bytes are walked or refused, in no other way."""
         try:
             walk(b"\x80\x05" + pickled + b".")
-        except NotInertError:
+        except UnreadablePickleError:
             return
 
     @settings(max_examples=300)
@@ -259,7 +259,7 @@ class TestRefusal:
             pickled[place % len(pickled)] = byte
         path = tmp_path_factory.mktemp("changed") / "params.pkl"
         path.write_bytes(pickled)
-        for look in (load_untrusted, outline_of):
+        for look in (load_untrusted, summary_of):
             with contextlib.suppress(UntrustedSnapshotError, DamagedSnapshotError):
                 look(path)
 

@@ -13,8 +13,8 @@ from rlx_snapshot._errors import (
     UntrustedSnapshotError,
 )
 from rlx_snapshot._format.container import Container, check_buffers, open_container, unpickled
-from rlx_snapshot._places.places import is_url
-from rlx_snapshot._places.selection import candidates, selection
+from rlx_snapshot._storage.selection import candidates, selection
+from rlx_snapshot._storage.storage import is_url
 
 
 def load_snapshot(
@@ -57,7 +57,7 @@ def _load_remote(url: str, itr: int | str, key: bytes | None, *, full: bool) -> 
 
 
 def _load_downloaded(url: str, directory: Path, itr: int | str, key: bytes | None, *, full: bool) -> _Loaded:
-    from rlx_snapshot._places.remote import Downloads
+    from rlx_snapshot._storage.remote import Downloads
 
     downloads = Downloads(url, directory)
     downloads.fetch(itr)

@@ -12,8 +12,6 @@ from rlx_snapshot._format.libraries import changed_since
 from rlx_snapshot._format.stream import capture
 from rlx_snapshot._loading import load_snapshot
 from rlx_snapshot._modes import FILES_FOR_MODE
-from rlx_snapshot._places.discard import discard_after
-from rlx_snapshot._places.places import place_for
 from rlx_snapshot._saving.background import Background
 from rlx_snapshot._saving.copier import Copier
 from rlx_snapshot._saving.loading_back import LoadedBack
@@ -28,6 +26,8 @@ from rlx_snapshot._settings import (
     key_from,
     whole_number,
 )
+from rlx_snapshot._storage.discard import discard_after
+from rlx_snapshot._storage.storage import storage_for
 
 _HEAD_START: Final = 0.02
 """Seconds in which a program that has just loaded a state comes to use it before the check asks for the same memory."""
@@ -79,8 +79,8 @@ class Snapshotter:
     ) -> None:
         key = key_from(signing_key)
         self._settings = Settings(snapshot_mode, snapshot_gap, incremental, durability, keep, key).checked()
-        self._place = place_for(snapshot_dir)
-        self._store = Store(self._place, self._settings)
+        self._storage = storage_for(snapshot_dir)
+        self._store = Store(self._storage, self._settings)
         self._copier = Copier(incremental) if background else None
         self._loaded_back = LoadedBack()
         self._loaded_libraries: Mapping[str, str] = {}
@@ -90,7 +90,7 @@ class Snapshotter:
     @property
     def snapshot_dir(self) -> str:
         """The directory, or the URL, of the snapshots."""
-        return self._place.name
+        return self._storage.name
 
     @property
     def snapshot_mode(self) -> str:
@@ -127,7 +127,7 @@ class Snapshotter:
         """
         self.wait()
         self._store.forget_after(itr)
-        return discard_after(self._place, itr)
+        return discard_after(self._storage, itr)
 
     def save_itr_params(self, itr: int, params: object) -> None:
         """Save `params` as iteration `itr`, if the mode keeps that iteration.

@@ -21,7 +21,7 @@ def load_untrusted(path: str | os.PathLike[str], *, signing_key: SigningKey | No
             200 deep, or is not signed with the key.
         DamagedSnapshotError: If the file is not what was saved.
     """
-    from rlx_snapshot._inspection.inert import walk
+    from rlx_snapshot._inspection.pickle_walker import walk
     from rlx_snapshot._inspection.untrusted_values import built_from
 
     container = open_container(Path(path), key_from(signing_key))

@@ -7,7 +7,7 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final, cast
 
-from rlx_snapshot._inspection.inert import Named, NotInertError
+from rlx_snapshot._inspection.pickle_walker import Named, UnreadablePickleError
 from rlx_snapshot._pickling.numpy_arrays import NUMBERS
 
 _PLAIN_TYPE: Final = re.compile(r"[<>|=]?[?biufcmMSUV]\d{0,9}")
@@ -25,7 +25,7 @@ def named_value(name: Named) -> object:
         return _CLASSES[name]
     if name in _STANDINS:
         return _STANDINS[name]
-    raise NotInertError(f"it names {name}, which is not plain data")
+    raise UnreadablePickleError(f"it names {name}, which is not plain data")
 
 
 def _numpy() -> Any:
@@ -74,7 +74,7 @@ def _dtype(code: Any, _align: object = False, _copy: object = True, *, state: An
     if isinstance(code, dict):  # an aligned structure
         return _laid_out(**cast("dict[str, Any]", code))
     if not isinstance(code, str) or not _PLAIN_TYPE.fullmatch(code):
-        raise NotInertError(f"it holds an array of type {code!r}")
+        raise UnreadablePickleError(f"it holds an array of type {code!r}")
     return _DType(code, state)
 
 
@@ -85,7 +85,7 @@ def _laid_out(names: list[str], formats: list[Any], offsets: list[int], itemsize
 
 def _type(value: object) -> Any:
     if not isinstance(value, _DType):
-        raise NotInertError("an array has a type that is not one of NumPy's plain ones")
+        raise UnreadablePickleError("an array has a type that is not one of NumPy's plain ones")
     return value.numpy()
 
 
@@ -93,7 +93,7 @@ def _ndarray(
     shape: Any, dtype: object, buffer: Any, offset: int = 0, _strides: None = None, order: str = "C"
 ) -> Any:
     if offset != 0 or order not in {"C", "F"}:
-        raise NotInertError("an array starts inside its buffer")
+        raise UnreadablePickleError("an array starts inside its buffer")
     return _numpy().ndarray(shape, _type(dtype), memoryview(buffer), 0, None, order)
 
 
@@ -112,10 +112,10 @@ def _from_buffer_of_numpy(
 def _reconstructed(cls: object, _shape: object, _code: object, *, state: Any = None) -> Any:
     """How NumPy writes an array with other protocols: an empty one that is given version, shape, type, order, bytes."""
     if cls is not _NDArray or state is None:
-        raise NotInertError("it makes an array of a class that is not NumPy's plain one")
+        raise UnreadablePickleError("it makes an array of a class that is not NumPy's plain one")
     _, shape, dtype, is_fortran, contents = state
     if not isinstance(contents, bytes):
-        raise NotInertError("it holds an array of objects")
+        raise UnreadablePickleError("it holds an array of objects")
     return _ndarray(shape, dtype, bytearray(contents), order="F" if is_fortran else "C")
 
 
@@ -125,20 +125,20 @@ def _scalar(dtype: object, data: bytes) -> Any:
 
 def _number(name: str, value: object) -> Any:
     if not isinstance(value, int | float | complex):
-        raise NotInertError(f"it makes a number of a {type(value).__name__}")
+        raise UnreadablePickleError(f"it makes a number of a {type(value).__name__}")
     return operator.attrgetter(name)(_numpy())(value)
 
 
 def _text(name: str, value: object = "") -> Any:
     if not isinstance(value, str | bytes):
-        raise NotInertError(f"it makes a text of a {type(value).__name__}")
+        raise UnreadablePickleError(f"it makes a text of a {type(value).__name__}")
     return operator.attrgetter(name)(_numpy())(value)
 
 
 def _element(array: Any, key: object) -> Any:
     """A scalar is written as the only element of an array without dimensions."""
     if type(array) is not _numpy().ndarray or key != ():
-        raise NotInertError("it takes an element of something that is not a single NumPy value")
+        raise UnreadablePickleError("it takes an element of something that is not a single NumPy value")
     return array[()]
 
 
@@ -151,7 +151,7 @@ class _Method:
 
     def __init__(self, name: object, *arguments: Any) -> None:
         if name not in _METHODS:
-            raise NotInertError(f"it calls a method {name!r}")
+            raise UnreadablePickleError(f"it calls a method {name!r}")
         self._call = _METHODS[name]
         self._arguments = arguments
 
@@ -161,7 +161,7 @@ class _Method:
 
 def _import(name: object) -> _Torch:
     if name != "torch":
-        raise NotInertError(f"it imports {name!r}")
+        raise UnreadablePickleError(f"it imports {name!r}")
     return _Torch()
 
 
@@ -169,7 +169,7 @@ def _partial(function: object, *_: object, state: Any) -> Any:
     """``methodcaller`` with named arguments is pickled as a partial of itself."""
     named: dict[str, Any] = state[2]
     if function is not _Method or set(named) != {"dtype"}:
-        raise NotInertError("it prepares a call that rebuilds no tensor")
+        raise UnreadablePickleError("it prepares a call that rebuilds no tensor")
 
     def call(*more: Any) -> _Method:
         return _Method(*state[1], *more, named["dtype"])
@@ -180,24 +180,24 @@ def _partial(function: object, *_: object, state: Any) -> Any:
 def _set(tensor: Any, storage: Any, offset: int, size: tuple[int, ...], stride: tuple[int, ...]) -> Any:
     torch = _torch()
     if type(tensor) is not torch.Tensor or type(storage) is not torch.UntypedStorage:
-        raise NotInertError("a tensor is laid over something that is no storage")
+        raise UnreadablePickleError("a tensor is laid over something that is no storage")
     needed = (
         offset + 1 + sum((n - 1) * step for n, step in zip(size, stride, strict=True)) if 0 not in size else 0
     )
     if min((offset, *size, *stride)) < 0 or needed * tensor.element_size() > storage.nbytes():
-        raise NotInertError("a tensor reaches beyond its storage")
+        raise UnreadablePickleError("a tensor reaches beyond its storage")
     return tensor.set_(storage, offset, size, stride)
 
 
 def _storage_of(tensor: Any) -> Any:
     if type(tensor) is not _torch().Tensor:
-        raise NotInertError("a storage is taken from something that is no tensor")
+        raise UnreadablePickleError("a storage is taken from something that is no tensor")
     return tensor.untyped_storage()
 
 
 def _empty(_: object, size: object, dtype: Any) -> Any:
     if size != 0:
-        raise NotInertError("a tensor has no contents")
+        raise UnreadablePickleError("a tensor has no contents")
     return _torch().empty(0, dtype=dtype)
 
 
@@ -207,13 +207,13 @@ def _from_buffer(_: object, buffer: Any, dtype: Any) -> Any:
 
 def _gradient(tensor: Any, wanted: object) -> Any:
     if type(tensor) is not _torch().Tensor:
-        raise NotInertError("a gradient is asked of something that is no tensor")
+        raise UnreadablePickleError("a gradient is asked of something that is no tensor")
     return tensor.requires_grad_(wanted)
 
 
 def _view(array: Any, dtype: object) -> Any:
     if type(array) is not _numpy().ndarray or _type(dtype).kind not in "mM":
-        raise NotInertError("an array is taken for another type")
+        raise UnreadablePickleError("an array is taken for another type")
     return array.view(_type(dtype))
 
 
@@ -223,7 +223,7 @@ def _size(numbers: tuple[Any, ...]) -> Any:
 
 def _parameter(data: Any, requires_grad: object) -> Any:
     if type(data) is not _torch().Tensor:
-        raise NotInertError("a parameter is made of something that is no tensor")
+        raise UnreadablePickleError("a parameter is made of something that is no tensor")
     return _torch().nn.Parameter(data, bool(requires_grad))
 
 

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from types import SimpleNamespace
 from typing import Any, Final, cast
 
-from rlx_snapshot._inspection.inert import Made, Named, NotInertError
+from rlx_snapshot._inspection.pickle_walker import Made, Named, UnreadablePickleError
 from rlx_snapshot._inspection.untrusted_arrays import ARRAY_MAKERS, named_value
 
 MAX_DEPTH: Final = 200
@@ -15,7 +15,7 @@ def built_from(described: object) -> Any:
     """The value that `walk` described.
 
     Raises:
-        NotInertError: If it is not plain data, arrays or tensors, or is nested too deep.
+        UnreadablePickleError: If it is not plain data, arrays or tensors, or is nested too deep.
     """
     return _Builder().build(described, 0)
 
@@ -30,7 +30,7 @@ class _Builder:
     def build(self, described: object, depth: int) -> Any:
         """The value that is described."""
         if depth > MAX_DEPTH:
-            raise NotInertError(f"it is nested more than {MAX_DEPTH} deep")
+            raise UnreadablePickleError(f"it is nested more than {MAX_DEPTH} deep")
         if isinstance(described, Named):
             return named_value(described)
         builder = _CONTAINERS.get(type(described))
@@ -59,14 +59,14 @@ class _Builder:
         if isinstance(described.function, Named):
             maker = ARRAY_MAKERS.get(described.function) or _MAKERS.get(described.function)
             if maker is None or described.named_arguments:
-                raise NotInertError(f"it makes a {described.function}, which is not plain data")
+                raise UnreadablePickleError(f"it makes a {described.function}, which is not plain data")
             state = self.build(described.state, depth)
             built = maker(*arguments) if state is None else maker(*arguments, state=state)
         elif isinstance(described.function, Made):
             method = self.build(described.function, depth)
             built = cast("Callable[..., object]", method)(*arguments)
         else:
-            raise NotInertError(f"it calls a {type(described.function).__name__}")
+            raise UnreadablePickleError(f"it calls a {type(described.function).__name__}")
         self._built[id(described)] = built
         if described.items:
             _only(built, deque).extend(self.build(item, depth) for item in described.items)
@@ -80,13 +80,13 @@ class _Builder:
 
 def _only(value: Any, *classes: type[object]) -> Any:
     if not isinstance(value, classes):
-        raise NotInertError(f"it puts items into a {type(value).__name__}")
+        raise UnreadablePickleError(f"it puts items into a {type(value).__name__}")
     return value
 
 
 def _plain_defaultdict(factory: object = None) -> defaultdict[object, object]:
     if factory not in {None, list, dict, set, int, float}:
-        raise NotInertError("a defaultdict has a factory that is not plain data")
+        raise UnreadablePickleError("a defaultdict has a factory that is not plain data")
     return defaultdict(cast("Callable[[], object] | None", factory))
 
 
@@ -101,7 +101,7 @@ def _bytearray(data: bytes) -> bytearray:
 def _encoded(text: object, encoding: object) -> bytes:
     """How protocols before 3 write bytes."""
     if not isinstance(text, str) or encoding != "latin1":
-        raise NotInertError(f"it encodes a {type(text).__name__} as {encoding!r}")
+        raise UnreadablePickleError(f"it encodes a {type(text).__name__} as {encoding!r}")
     return text.encode("latin1")
 
 

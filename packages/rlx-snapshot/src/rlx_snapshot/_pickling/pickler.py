@@ -9,7 +9,6 @@ from typing import Any, Final, Protocol
 
 from rlx_snapshot._pickling.calls import Call, Reducer
 from rlx_snapshot._pickling.cloud import CloudPickler
-from rlx_snapshot._pickling.culprit import REFUSALS, unpicklable
 from rlx_snapshot._pickling.environment_reducers import EnvironmentReducers
 from rlx_snapshot._pickling.jax_reducers import jax_reducer
 from rlx_snapshot._pickling.main_module import by_name_or_copy, lives_in_main
@@ -19,6 +18,7 @@ from rlx_snapshot._pickling.references import reference_reducer
 from rlx_snapshot._pickling.surfaces import surface_reducer
 from rlx_snapshot._pickling.torch_modules import module_reducer
 from rlx_snapshot._pickling.torch_reducers import TorchReducers
+from rlx_snapshot._pickling.unpicklable import REFUSALS, unpicklable
 
 _EMPTY: Final = (OrderedDict, ())
 

@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any, Final
 
 from rlx_snapshot._format.stream import Capture, capture, skeleton_of
-from rlx_snapshot._pickling.culprit import unloadable
+from rlx_snapshot._pickling.unpicklable import unloadable
 from rlx_snapshot._saving.generators import generators_kept
 
 if TYPE_CHECKING:

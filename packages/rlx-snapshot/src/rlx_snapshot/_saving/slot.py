@@ -6,10 +6,10 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from rlx_snapshot._format.stream import Part
-from rlx_snapshot._places.temporary import create_locked
 from rlx_snapshot._saving.arena import Copied
 from rlx_snapshot._saving.dirty_pages import Range
 from rlx_snapshot._saving.output import write_parts_at
+from rlx_snapshot._storage.temporary import create_locked
 
 Layout = tuple[tuple[int, int], ...]
 """Offset and length of every large buffer."""

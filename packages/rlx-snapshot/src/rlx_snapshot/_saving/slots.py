@@ -12,10 +12,10 @@ from pathlib import Path
 from typing import Final
 
 from rlx_snapshot._format.stream import Part
-from rlx_snapshot._places.atomic import sync_directory
-from rlx_snapshot._places.temporary import hidden_name
 from rlx_snapshot._saving.arena import Copied
 from rlx_snapshot._saving.slot import Layout, Slot, new_slot
+from rlx_snapshot._storage.atomic import sync_directory
+from rlx_snapshot._storage.temporary import hidden_name
 
 WORTH_PATCHING_FROM: Final = 8 << 20
 _LARGEST_SHARE: Final = 0.5

@@ -7,27 +7,27 @@ from rlx_snapshot import _platform
 from rlx_snapshot._format.seal import digests_of, trailer
 from rlx_snapshot._format.stream import Capture, Part
 from rlx_snapshot._modes import LATEST
-from rlx_snapshot._places.atomic import replace_file
-from rlx_snapshot._places.os_errors import naming_file
-from rlx_snapshot._places.places import Place
-from rlx_snapshot._places.temporary import sweep_abandoned
 from rlx_snapshot._saving.arena import Copied
 from rlx_snapshot._saving.chunk_sums import ChunkSums
 from rlx_snapshot._saving.output import write_parts
 from rlx_snapshot._saving.slots import WORTH_PATCHING_FROM, Slots
 from rlx_snapshot._settings import Settings
+from rlx_snapshot._storage.atomic import replace_file
+from rlx_snapshot._storage.os_errors import naming_file
+from rlx_snapshot._storage.storage import Storage
+from rlx_snapshot._storage.temporary import sweep_abandoned
 
 
 class Store:
-    """Writes snapshots to one place; knows the newest iteration that is safe there."""
+    """Writes snapshots to one storage; knows the newest iteration that is safe there."""
 
-    def __init__(self, place: Place, settings: Settings) -> None:
-        self._place = place
+    def __init__(self, storage: Storage, settings: Settings) -> None:
+        self._storage = storage
         self._settings = settings
         self._swept = False
         self._can_patch = settings.incremental == "auto" and _platform.LINUX
         self._sums = ChunkSums()
-        self._slots = Slots(place.directory / LATEST, durable=settings.durable)
+        self._slots = Slots(storage.directory / LATEST, durable=settings.durable)
         self.last_committed: int | None = None
 
     def commit(self, itr: int, names: tuple[str, ...], captured: Capture) -> None:
@@ -64,23 +64,23 @@ class Store:
         self._begin()
         for name in names:
             write(name, parts)
-            self._place.publish(name)
+            self._storage.publish(name)
         self._finish(itr)
 
     def _write_changes(self, copied: Copied, name: str, parts: Sequence[Part]) -> None:
         if name == LATEST and self._can_patch and _is_large(copied.captured):
-            with naming_file(self._place.directory / name):
+            with naming_file(self._storage.directory / name):
                 self._slots.write(copied, parts)
         else:
             self._replace(name, parts)
 
     def _begin(self) -> None:
         if not self._swept:
-            sweep_abandoned(self._place.directory)
+            sweep_abandoned(self._storage.directory)
             self._swept = True
 
     def _replace(self, name: str, parts: Sequence[Part]) -> None:
-        path = self._place.directory / name
+        path = self._storage.directory / name
         with naming_file(path):
             replace_file(path, lambda file: write_parts(file, parts), durable=self._settings.durable)
 
@@ -90,10 +90,10 @@ class Store:
             self._remove_all_but(self._settings.keep, itr)
 
     def _remove_all_but(self, keep: int, itr: int) -> None:
-        held = self._place.iterations()
+        held = self._storage.iterations()
         older = [number for number in held if number != itr]
         for number in older[: max(0, len(held) - keep)]:
-            self._place.remove(number)
+            self._storage.remove(number)
 
 
 def _is_large(captured: Capture) -> bool:

@@ -9,7 +9,7 @@ from typing import Final, cast
 from rlx_snapshot._errors import DamagedSnapshotError
 from rlx_snapshot._format.container import open_container, skeleton
 from rlx_snapshot._format.digests import digest_of
-from rlx_snapshot._inspection.inert import Made, Named, NotInertError, walk
+from rlx_snapshot._inspection.pickle_walker import Made, Named, UnreadablePickleError, walk
 
 _LONGEST: Final = 60
 _PICKLE: Final = b"\x80\x05"
@@ -22,11 +22,11 @@ _LONG: Final = 6
 _SHOWN: Final = 3
 """Items that stand for a list of more than `_LONG`, where not every part is wanted."""
 
-Outline = dict[str, str]
+Summary = dict[str, str]
 """A line for every part of a state, by its path from the top."""
 
 
-def outline_of(path: Path, *, every: bool = True) -> Outline:
+def summary_of(path: Path, *, every: bool = True) -> Summary:
     """Every part of the state in a file: containers and objects by class, leaves by value or checksum.
 
     Args:
@@ -39,22 +39,22 @@ def outline_of(path: Path, *, every: bool = True) -> Outline:
     container = open_container(path)
     buffers = container.index.buffers if container.index else ()
     try:
-        return _Outliner(every=every).outline(
+        return _Summarizer(every=every).summarize(
             walk(skeleton(container), [container.data[b.offset : b.end] for b in buffers])
         )
-    except (NotInertError, RecursionError) as error:
+    except (UnreadablePickleError, RecursionError) as error:
         raise DamagedSnapshotError(path, f"it is no pickle that can be read: {error}") from error
 
 
-class _Outliner:
+class _Summarizer:
     """Visits each part once; what is met again is named by where it was met first."""
 
     def __init__(self, *, every: bool) -> None:
         self._every = every
         self._first: dict[int, str] = {}
-        self._lines: Outline = {}
+        self._lines: Summary = {}
 
-    def outline(self, described: object) -> Outline:
+    def summarize(self, described: object) -> Summary:
         waiting: list[tuple[str, object]] = [("", described)]
         while waiting:
             path, part = waiting.pop()

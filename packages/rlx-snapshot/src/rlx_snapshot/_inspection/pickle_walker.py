@@ -27,7 +27,7 @@ class Made:
     pairs: dict[object, object] = field(default_factory=dict[object, object])
 
 
-class NotInertError(ValueError):
+class UnreadablePickleError(ValueError):
     """The opcodes are no pickle that can be walked."""
 
 
@@ -35,7 +35,7 @@ def walk(pickled: bytes | memoryview, buffers: Iterable[memoryview] = ()) -> obj
     """The object that a pickle describes, of plain containers, `Named` and `Made`.
 
     Raises:
-        NotInertError: If the opcodes make no sense.
+        UnreadablePickleError: If the opcodes make no sense.
     """
     import pickletools
 
@@ -45,7 +45,7 @@ def walk(pickled: bytes | memoryview, buffers: Iterable[memoryview] = ()) -> obj
             machine.step(opcode.name, argument)
         return machine.stack.pop()
     except (LookupError, AttributeError, TypeError, ValueError, StopIteration, OverflowError) as error:
-        raise NotInertError(f"the pickle makes no sense ({type(error).__name__}: {error})") from error
+        raise UnreadablePickleError(f"the pickle makes no sense ({type(error).__name__}: {error})") from error
 
 
 class _Machine:
@@ -163,7 +163,7 @@ class _Machine:
     def build(self, _: Any) -> None:
         state = self.stack.pop()
         if not isinstance(self.stack[-1], Made):
-            raise NotInertError("a state is given to something that has none")
+            raise UnreadablePickleError("a state is given to something that has none")
         self.stack[-1].state = state
 
     def put(self, key: int) -> None:
@@ -182,7 +182,7 @@ class _Machine:
         self.stack[-1] = memoryview(self.stack[-1]).toreadonly()
 
     def refuse(self, _: Any) -> None:
-        raise NotInertError("it refers to objects outside of the file")
+        raise UnreadablePickleError("it refers to objects outside of the file")
 
 
 def _pairs(items: list[Any]) -> Iterator[tuple[Any, Any]]:

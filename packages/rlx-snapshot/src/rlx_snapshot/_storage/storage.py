@@ -10,12 +10,12 @@ from rlx_snapshot import _platform
 from rlx_snapshot._files import latest_path, numbered_iterations
 from rlx_snapshot._format.container import iteration_in
 from rlx_snapshot._modes import DISCARDED, numbered
-from rlx_snapshot._places.atomic import sync_directory
+from rlx_snapshot._storage.atomic import sync_directory
 
 _URL_IN_A_PATH: Final = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+:/[^/]")  # one letter is a drive of Windows
 
 
-class Place(Protocol):
+class Storage(Protocol):
     """Where a snapshotter keeps its files."""
 
     @property
@@ -49,7 +49,7 @@ class Place(Protocol):
         ...
 
 
-class LocalPlace:
+class LocalStorage:
     """A directory of this machine, made if missing."""
 
     def __init__(self, directory: Path) -> None:
@@ -75,32 +75,32 @@ class LocalPlace:
 
     def put_away(self, names: Sequence[str]) -> None:
         """Move files, in this order, to a new folder below ``discarded/``."""
-        attic = _new_folder(self.directory / DISCARDED)
+        discarded = _new_folder(self.directory / DISCARDED)
         for name in names:
-            os.replace(self.directory / name, attic / name)
+            os.replace(self.directory / name, discarded / name)
         if not _platform.WINDOWS:  # Windows cannot open a directory
-            for directory in (attic, attic.parent, self.directory):  # the new names first
+            for directory in (discarded, discarded.parent, self.directory):  # the new names first
                 sync_directory(directory)
 
 
-def is_url(place: str | os.PathLike[str]) -> bool:
-    """Whether a place is meant for fsspec."""
-    return isinstance(place, str) and "://" in place
+def is_url(location: str | os.PathLike[str]) -> bool:
+    """Whether a location is meant for fsspec."""
+    return isinstance(location, str) and "://" in location
 
 
-def place_for(snapshot_dir: str | os.PathLike[str] | None) -> Place:
-    """The place that a snapshotter's first argument means."""
+def storage_for(snapshot_dir: str | os.PathLike[str] | None) -> Storage:
+    """The storage that a snapshotter's first argument means."""
     if snapshot_dir is None:
-        return LocalPlace(Path.cwd() / "data/local/experiment")
+        return LocalStorage(Path.cwd() / "data/local/experiment")
     if isinstance(snapshot_dir, str) and is_url(snapshot_dir):
-        from rlx_snapshot._places.remote import RemotePlace
+        from rlx_snapshot._storage.remote import RemoteStorage
 
-        return RemotePlace(snapshot_dir)
+        return RemoteStorage(snapshot_dir)
     if _URL_IN_A_PATH.match(str(snapshot_dir)):
         raise ValueError(
             f"snapshot_dir must be a folder, or a URL as text, not {snapshot_dir!r}; a Path takes a slash away."
         )
-    return LocalPlace(Path(snapshot_dir))
+    return LocalStorage(Path(snapshot_dir))
 
 
 def _new_folder(root: Path) -> Path:

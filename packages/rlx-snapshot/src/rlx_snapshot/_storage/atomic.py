@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import IO
 
 from rlx_snapshot import _platform
-from rlx_snapshot._places.temporary import temporary_beside
+from rlx_snapshot._storage.temporary import temporary_beside
 
 
 def replace_file(target: Path, write: Callable[[IO[bytes]], object], *, durable: bool) -> None:

@@ -19,8 +19,8 @@ from rlx_snapshot import (
     Snapshotter,
     StoreOutageWarning,
 )
-from rlx_snapshot._places import outages
-from rlx_snapshot._places.remote_folder import RemoteFolder
+from rlx_snapshot._storage import outages
+from rlx_snapshot._storage.remote_folder import RemoteFolder
 
 fsspec: Any = pytest.importorskip("fsspec", reason="needs fsspec")
 

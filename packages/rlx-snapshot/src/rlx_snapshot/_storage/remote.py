@@ -8,10 +8,10 @@ from pathlib import Path
 from rlx_snapshot._errors import DamagedSnapshotError, SnapshotNotFoundError
 from rlx_snapshot._format.layout import FOOTER_BYTES, iteration_in_footer
 from rlx_snapshot._modes import DISCARDED, LATEST, iteration_of, numbered
-from rlx_snapshot._places.remote_folder import RemoteFolder
+from rlx_snapshot._storage.remote_folder import RemoteFolder
 
 
-class RemotePlace:
+class RemoteStorage:
     """A URL. Files are written to a temporary directory and uploaded."""
 
     def __init__(self, url: str) -> None:

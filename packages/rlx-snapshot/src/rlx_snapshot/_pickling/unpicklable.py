@@ -22,7 +22,7 @@ Step = tuple[str, object]
 
 def unpicklable(state: object, refusal: Exception, dump: Callable[[object], object]) -> UnpicklableStateError:
     """The error that names the part for which `dump` raised `refusal`."""
-    path, owner, part = culprit_in(state, refusal, dump)
+    path, owner, part = failing_part(state, refusal, dump)
     way_out = None if isinstance(refusal, RefusedError) else _way_out(owner, part)
     return UnpicklableStateError(path, str(refusal).rstrip("."), way_out)
 
@@ -31,7 +31,7 @@ def unloadable(
     state: object, failure: Exception, load_back: Callable[[object], object]
 ) -> UnpicklableStateError:
     """The error that names the part for which loading what was pickled raised `failure`."""
-    path, _, part = culprit_in(state, failure, load_back)
+    path, _, part = failing_part(state, failure, load_back)
     kind = type(part).__qualname__
     return UnpicklableStateError(
         path,
@@ -40,7 +40,7 @@ def unloadable(
     )
 
 
-def culprit_in(
+def failing_part(
     state: object, error: Exception, attempt: Callable[[object], object]
 ) -> tuple[str, object, object]:
     """Path, owner and value of the innermost part of `state` for which `attempt` raises the like of `error`."""

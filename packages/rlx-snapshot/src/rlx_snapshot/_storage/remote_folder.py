@@ -6,7 +6,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any, Final, TypeVar
 
-from rlx_snapshot._places.outages import outlast
+from rlx_snapshot._storage.outages import outlast
 
 T = TypeVar("T")
 
