@@ -4,9 +4,9 @@ TYPE_CHECKING = False  # as type checkers read it; importing typing would be mos
 if TYPE_CHECKING:  # types are never lazy
     from rlx_experiment._arguments.encoder import LogEncoder, dump_json
     from rlx_experiment._context import ExperimentContext
-    from rlx_experiment._launch import run_experiment, to_local_command
     from rlx_experiment._lock import RunLiveError
     from rlx_experiment._missing import MissingExtraError
+    from rlx_experiment._run_experiment import run_experiment, to_local_command
     from rlx_experiment._runs.metadata import get_metadata
     from rlx_experiment._runs.record import ForeignRunError
     from rlx_experiment._runs.run import Run
@@ -57,8 +57,8 @@ _HOME = {
     "get_metadata": "_runs.metadata",
     "grid": "_sweeps.jobs",
     "make_launcher_archive": "_source.archive",
-    "run_experiment": "_launch",
-    "to_local_command": "_launch",
+    "run_experiment": "_run_experiment",
+    "to_local_command": "_run_experiment",
     "wrap_experiment": "_template",
 }
 

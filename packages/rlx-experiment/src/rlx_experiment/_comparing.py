@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from rlx_experiment._looking import chosen_runs, selection
 from rlx_experiment._runs.run import Run
-from rlx_experiment._terminal import tell
+from rlx_experiment._terminal import notify
 
 if TYPE_CHECKING:
     from rlx_experiment._looking import Commands
@@ -57,7 +57,7 @@ def _diff(args: argparse.Namespace) -> int:
 def _show_patch(patch: bytes) -> int:
     """Print a patch: coloured at a terminal that has rich, else as it is, for ``git apply``."""
     if not patch:
-        tell("no difference")
+        notify("no difference")
     elif not sys.stdout.isatty():
         sys.stdout.buffer.write(patch)
         sys.stdout.buffer.flush()

@@ -10,8 +10,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from rlx_experiment._command_line import launch_for_exit_code
 from rlx_experiment._loading import load_experiment
-from rlx_experiment._main import launch_for_exit_code
 from rlx_experiment._runs import record
 from rlx_experiment._runs.resuming import recorded_arguments
 from rlx_experiment._runs.run import Run

@@ -197,7 +197,7 @@ class ExperimentTemplate(Experiment):
             RuntimeError: In a notebook, after the message that says why the words were refused.
             MissingExtraError: tyro is not installed: ``pip install 'rlx-experiment[cli]'``.
         """
-        from rlx_experiment._main import main_and_exit
+        from rlx_experiment._command_line import main_and_exit
 
         own = [] if shell() else sys.argv[1:]  # a kernel's words are not the experiment's
         main_and_exit(self, own if argv is None else argv)

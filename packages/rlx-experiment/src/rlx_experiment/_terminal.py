@@ -4,7 +4,7 @@ import sys
 from contextlib import suppress
 
 
-def tell(text: str, end: str = "\n") -> None:
+def notify(text: str, end: str = "\n") -> None:
     """Print `text` on standard error, if it can be: a run is worth more than what is said about it.
 
     The terminal may be closed, the reader of a pipe ended by the same Ctrl-C, or, in the handler of a signal, standard

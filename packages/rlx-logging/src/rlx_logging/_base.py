@@ -21,7 +21,7 @@ class BaseLogger(ABC):
     """The base class of every logger; a trainer talks to this.
 
     A scope is written only when at least its interval has passed since the step it
-    was last written at; `write` itself is never gated. The gates are the plain
+    was last written at; `write` itself is never gated. The last steps are the plain
     attributes ``last_log_<scope>_step``, -1 before the first row.
 
     Args:
@@ -65,7 +65,7 @@ class BaseLogger(ABC):
 
     @abstractmethod
     def write(self, step_type: str, step: int, data: Mapping[str, Any]) -> None:
-        """Log one row, whatever the gates say.
+        """Log one row, whatever the intervals say.
 
         Args:
             step_type: Namespace and name of the step, exactly ``"scope/name"``.
@@ -100,7 +100,7 @@ class BaseLogger(ABC):
 
     @abstractmethod
     def restore_data(self) -> tuple[int, int, int]:
-        """Restore the gates and return epoch, env_step and gradient_step of the last `save_data`.
+        """Restore the last logged steps and return epoch, env_step and gradient_step of the last `save_data`.
 
         ``(0, 0, 0)`` where nothing is found or it cannot be read.
         """
@@ -179,12 +179,12 @@ class BaseLogger(ABC):
         """Learn that the snapshot taken after `epoch` is durable."""
 
     def state_dict(self) -> dict[str, Any]:
-        """Flush, and return the gates and the position of every file, as plain values."""
-        return {"gates": self.gates}
+        """Flush, and return the last logged steps and the position of every file, as plain values."""
+        return {"gates": self.last_logged_steps}
 
     def load_state_dict(self, state: Mapping[str, Any], /) -> None:
         """Cut every log back to `state`; an empty one means that nothing was committed."""
-        self.gates = state.get("gates", {})
+        self.last_logged_steps = state.get("gates", {})
 
     def fork_from(self, from_dir: str | os.PathLike[str], state: Mapping[str, Any]) -> None:
         """Continue from another run's `state`; a logger with files begins with a copy of the other's."""
@@ -210,7 +210,7 @@ class BaseLogger(ABC):
         self.last_log_train_step = step
 
     @property
-    def gates(self) -> dict[str, int]:
+    def last_logged_steps(self) -> dict[str, int]:
         """The step each scope was last written at, -1 before the first."""
         return {
             "train": self.last_log_train_step,
@@ -219,12 +219,12 @@ class BaseLogger(ABC):
             "info": self.last_log_info_step,
         }
 
-    @gates.setter
-    def gates(self, gates: Mapping[str, int]) -> None:
-        self.last_log_train_step = gates.get("train", -1)
-        self.last_log_test_step = gates.get("test", -1)
-        self.last_log_update_step = gates.get("update", -1)
-        self.last_log_info_step = gates.get("info", -1)
+    @last_logged_steps.setter
+    def last_logged_steps(self, steps: Mapping[str, int]) -> None:
+        self.last_log_train_step = steps.get("train", -1)
+        self.last_log_test_step = steps.get("test", -1)
+        self.last_log_update_step = steps.get("update", -1)
+        self.last_log_info_step = steps.get("info", -1)
 
 
 def check_interval(name: str, interval: object) -> None:

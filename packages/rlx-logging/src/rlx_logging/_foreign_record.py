@@ -39,13 +39,13 @@ def _record(metrics: Metrics) -> dict[str, Any] | None:
     counts = {name: _last(metrics, f"save/{name}") for name in ("epoch", "env_step", "gradient_step")}
     if "save/epoch" not in metrics:
         return None
-    gates = {
+    steps = {
         "train": _last_until(metrics, (TRAIN_STEP, TRAINING_STEP), counts["env_step"]),
         "test": _last_until(metrics, (TEST_STEP,), counts["env_step"]),
         "update": _last_until(metrics, (UPDATE_STEP, _UPDATE_STEP_OF_TIANSHOU_2), counts["gradient_step"]),
         "info": _last_until(metrics, (INFO_STEP,), counts["epoch"]),
     }
-    return {**counts, "gates": gates, "last_save_step": counts["epoch"]}
+    return {**counts, "gates": steps, "last_save_step": counts["epoch"]}
 
 
 def _last(metrics: Metrics, tag: str) -> int:

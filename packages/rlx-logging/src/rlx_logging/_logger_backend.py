@@ -37,7 +37,7 @@ class LoggerLike(Protocol):
 
 
 class LoggerBackend(Backend):
-    """Hands rows to a logger, and everything else where it offers it; its own gates are not asked.
+    """Hands rows to a logger, and everything else where it offers it; its own intervals are not asked.
 
     Args:
         logger: Anything with tianshou's methods. One that has a state is cut back with the others.

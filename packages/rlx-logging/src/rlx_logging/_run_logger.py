@@ -130,7 +130,7 @@ class RunLogger(BaseLogger):
         )
 
     def write(self, step_type: str, step: int, data: Mapping[str, Any]) -> None:
-        """Log one row to every backend, whatever the gates say.
+        """Log one row to every backend, whatever the intervals say.
 
         Keys are logged as described in the README: those of nested dicts are joined by ``/``,
         control characters are escaped, an empty key is ``(empty)``, one of more than 1000
@@ -218,17 +218,17 @@ class RunLogger(BaseLogger):
         for name, count in counts.items():
             self.write(f"save/{name}", count, {})
         self._guards.each("store a checkpoint", lambda backend: backend.log_checkpoint(path, counts))
-        self._record.save({**counts, "gates": self.gates, "last_save_step": epoch})
+        self._record.save({**counts, "gates": self.last_logged_steps, "last_save_step": epoch})
 
     def restore_data(self) -> tuple[int, int, int]:
-        """Restore all gates and return epoch, env_step and gradient_step of the last `save_data`.
+        """Restore the last logged steps and return epoch, env_step and gradient_step of the last `save_data`.
 
         Reads one small file, however long the logs are; where there is none, the event files that a
         logger of tianshou or torch left in the folder. ``(0, 0, 0)`` if those hold nothing either.
         """
         saved = self._record.restore()
         self._rows.restart()
-        self.gates = saved["gates"]
+        self.last_logged_steps = saved["gates"]
         self.last_save_step = saved["last_save_step"]
         return saved["epoch"], saved["env_step"], saved["gradient_step"]
 
@@ -244,7 +244,7 @@ class RunLogger(BaseLogger):
         return read_metrics(log_path).nested()
 
     def state_dict(self) -> dict[str, Any]:
-        """Flush, and return the gates and the position of every file, as plain values.
+        """Flush, and return the last logged steps and the position of every file, as plain values.
 
         With durability ``"fsync"`` everything up to the positions is on the disk on return.
         """
@@ -254,7 +254,7 @@ class RunLogger(BaseLogger):
         positions = self.folder.positions()
         return {
             "format": FORMAT,
-            "gates": self.gates,
+            "gates": self.last_logged_steps,
             "last_save_step": self.last_save_step,
             "rows": self._rows.number,
             "files": positions,
@@ -280,7 +280,7 @@ class RunLogger(BaseLogger):
         self._guards.each("let go of its files", lambda backend: backend.discard())
         if "files" in state or not state:
             self.folder.cut(state.get("files", {}), state.get("ends"))
-        self.gates = state.get("gates", {})
+        self.last_logged_steps = state.get("gates", {})
         self.last_save_step = state.get("last_save_step", -1)
         self._rows.restart(state.get("rows", -1))
         replace_sidecar(self.folder.path, state.get("saved"))

@@ -47,7 +47,7 @@ class LocalRunner(EpochLoop):
         snapshot_config: Where snapshots go and which are kept; an experiment's context fits.
             None: the newest epoch, in ``data/local/experiment`` below the working directory.
         logger: Gets one row an epoch, or one every `info_interval` epochs where it has such; None drops
-            them. Its other intervals hold for what the algorithm itself logs through its gates.
+            them. Its other intervals hold for what the algorithm itself logs through its intervals.
         snapshotter: Another place for snapshots than files in the configured directory.
         stop_requested: Asked between epochs whether to stop; whoever passes it owns the signals.
             None: the context of an experiment's run is asked, whose signals they are then;

@@ -69,7 +69,7 @@ class Snapshots:
         """Keep the state of `epoch`, which the store wants."""
         self.newest = epoch
         self._store.save_itr_params(epoch, state)
-        self._tell_commits(epoch)
+        self._notify_commits(epoch)
         if self._on_durable is not None:
             self.finish()
             self._on_durable(epoch)
@@ -112,9 +112,9 @@ class Snapshots:
         writing = background(self._store)
         if writing is not None:
             writing.wait()
-            self._tell_commits(None)
+            self._notify_commits(None)
 
-    def _tell_commits(self, saved: int | None) -> None:
+    def _notify_commits(self, saved: int | None) -> None:
         if self._logger is None:
             return
         writing = background(self._store)

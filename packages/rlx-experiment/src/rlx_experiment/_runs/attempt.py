@@ -24,7 +24,7 @@ from rlx_experiment._runs.signals import StopRequest
 from rlx_experiment._runs.status import lives_on_another_host, now, read_record, where, write_status
 from rlx_experiment._source import git
 from rlx_experiment._source.capture import capture_source, share_source
-from rlx_experiment._terminal import tell
+from rlx_experiment._terminal import notify
 
 EXIT_STOPPED: Final = 75
 """Exit status of a run that stopped and can continue (EX_TEMPFAIL of sysexits.h: launchers that requeue look for it)."""
@@ -96,12 +96,12 @@ class Outcome(NamedTuple):
 
 def run_attempt(plan: RunPlan, body: Callable[[ExperimentContext], Any]) -> Outcome:
     """Record a run as `plan` says, call `body` with its context, and record how it ended."""
-    with _told_to_people(plan):
+    with _notifying(plan):
         attempt = _Attempt.begin(plan)
     stop = StopRequest()
     try:
         with stop, Heartbeat(attempt.folder), debug_log(attempt.folder):
-            with _told_to_people(plan):
+            with _notifying(plan):
                 attempt.start()
             return attempt.call(body, stop)
     except BaseException as error:
@@ -120,7 +120,7 @@ def run_attempt(plan: RunPlan, body: Callable[[ExperimentContext], Any]) -> Outc
 
 
 @contextmanager
-def _told_to_people(plan: RunPlan) -> Generator[None, None, None]:
+def _notifying(plan: RunPlan) -> Generator[None, None, None]:
     """From a command line, name what keeps a run from being launched, instead of showing where in the code it was."""
     try:
         yield
@@ -196,8 +196,8 @@ class _Attempt:
                 _print_to(self.folder / "console.log")
             logging.getLogger("rlx_experiment").info("attempt %d at %s", self._number, self.folder)
             if self.plan.again:
-                tell(f"run folder: {self.folder}")
-            self._tell_changes()
+                notify(f"run folder: {self.folder}")
+            self._notify_changes()
         except BaseException:
             if self._created:
                 remove_folder(self.folder)
@@ -209,7 +209,7 @@ class _Attempt:
             event["definition"] = self.plan.origin.definition
         return event | ({"redefined": True} if self._redefined else {})
 
-    def _tell_changes(self) -> None:
+    def _notify_changes(self) -> None:
         """Say in which way this attempt is not the call that the run began with."""
         changes: list[str] = []
         if self._changed:
@@ -225,7 +225,7 @@ class _Attempt:
         for change in changes:
             logging.getLogger("rlx_experiment").info(change)
             if self.plan.again or self._redefined:
-                tell(change)
+                notify(change)
 
     def _capture(self) -> dict[str, Any]:
         if self.plan.source_from:

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from types import FrameType
 from typing import Final, Self
 
-from rlx_experiment._terminal import tell
+from rlx_experiment._terminal import notify
 
 _STOPPING: Final = tuple(
     signal.Signals[name]
@@ -64,7 +64,7 @@ class StopRequest:
         self._latest = self._clock()
         if self._count == 1:
             name = signal.Signals(number).name
-            tell(f"{name}: stopping at the next good moment; once more stops now")
+            notify(f"{name}: stopping at the next good moment; once more stops now")
         elif self._count == 2:
             raise SystemExit(128 + number)
         else:

@@ -8,7 +8,7 @@ from typing import Any, Final
 from rlx_experiment._source.files import ARCHIVE_FILE, LFS_POINTER, leads_out
 from rlx_experiment._source.rebuild import extract_archive
 from rlx_experiment._source.repository import Repository, RepositoryError
-from rlx_experiment._terminal import tell
+from rlx_experiment._terminal import notify
 
 _FROM_THE_COMMIT: Final = ("large", "secret")
 """Why an archive leaves out files that the commit may have."""
@@ -86,7 +86,7 @@ def _is_inside(name: str) -> bool:
 def _tell_pointers(source: Mapping[str, Any], tree: Path) -> None:
     pointers = [str(item["path"]) for item in source.get("left_out", ()) if item.get("reason") == LFS_POINTER]
     if pointers:
-        tell(
+        notify(
             f"{len(pointers)} files of Git LFS were pointers when the run was launched, as {pointers[0]}: "
             f"if the code needs them, run 'git lfs pull' in {tree} first"
         )

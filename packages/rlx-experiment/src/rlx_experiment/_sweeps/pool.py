@@ -58,7 +58,7 @@ def visible_gpus() -> list[str]:
     return [str(i) for i in range(len(list(Path("/proc/driver/nvidia/gpus").glob("*"))))]
 
 
-class _Place(NamedTuple):
+class _Slot(NamedTuple):
     """Room for one job, with its GPU if there are any."""
 
     number: int
@@ -80,8 +80,8 @@ class _Schedule:
         self._more = enumerate(packed)
         self._packed: dict[int, bytes] = {}
         self._again: list[int] = []
-        self._free = [_Place(i, gpus[i % len(gpus)] if gpus else None) for i in reversed(range(places))]
-        self._running: dict[int, _Place] = {}
+        self._free = [_Slot(i, gpus[i % len(gpus)] if gpus else None) for i in reversed(range(places))]
+        self._running: dict[int, _Slot] = {}
         self._tries: dict[int, int] = {}
         self._retries = retries
         self._server = server

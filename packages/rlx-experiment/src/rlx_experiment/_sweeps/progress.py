@@ -7,7 +7,7 @@ from datetime import timedelta
 
 from rlx_experiment._notebook import ProgressCell, in_notebook
 from rlx_experiment._sweeps.jobs import JobResult, counts
-from rlx_experiment._terminal import tell
+from rlx_experiment._terminal import notify
 
 
 class SweepProgress:
@@ -34,21 +34,21 @@ class SweepProgress:
             self._cell.show(line, 1 - to_go / max(len(results), 1))
         elif self._live:
             above = f"{failure}\n" if failure else ""
-            tell(f"\r\033[K{above}{line}", end="")
+            notify(f"\r\033[K{above}{line}", end="")
         elif ended is not None:
-            tell(f"{line}; {failure or f'{ended.path.name} {ended.state}'}")
+            notify(f"{line}; {failure or f'{ended.path.name} {ended.state}'}")
 
     def close(self, results: Sequence[JobResult]) -> None:
         """Leave the last line, and name what failed."""
         if self._live:
-            tell("")
+            notify("")
         if not self._enabled or self._cell:
             return
         for result in results:
             if result.state == "failed":
                 tries = f"{result.tries} {'try' if result.tries == 1 else 'tries'}"
                 why = f" ({result.error}; see its console.log)" if result.path.exists() else ""
-                tell(f"failed after {tries}: {result.path}{why}")
+                notify(f"failed after {tries}: {result.path}{why}")
 
     def _line(self, results: Sequence[JobResult]) -> str:
         took = time.monotonic() - self._start

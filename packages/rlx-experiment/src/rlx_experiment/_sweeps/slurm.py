@@ -12,7 +12,7 @@ from rlx_experiment._sweeps.jobs import Job, OnEnd, pack_job
 from rlx_experiment._sweeps.slurm_job import SlurmJob
 from rlx_experiment._sweeps.slurm_queue import LocalQueue, SlurmQueue, Submitted
 from rlx_experiment._sweeps.slurm_watch import Watch
-from rlx_experiment._terminal import tell
+from rlx_experiment._terminal import notify
 
 _TIMEOUT_MIN: Final = 240
 _WARNING_S: Final = 120
@@ -105,7 +105,7 @@ def with_defaults(parameters: Mapping[str, Any]) -> dict[str, Any]:
     """Return parameters of submitit, completed by ours; a default time limit is said."""
     chosen = dict(parameters)
     if "timeout_min" not in chosen and "slurm_time" not in chosen:
-        tell(
+        notify(
             f"each job may run for {_TIMEOUT_MIN} minutes at a time, then continues in a new one; "
             f"parameters={{'timeout_min': ...}} sets another limit"
         )

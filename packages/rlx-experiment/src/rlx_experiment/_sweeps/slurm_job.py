@@ -11,7 +11,7 @@ from rlx_experiment._runs.signals import request_stop
 from rlx_experiment._sweeps import slurm_commands
 from rlx_experiment._sweeps.jobs import STOPPED, run_anywhere
 from rlx_experiment._sweeps.slurm_commands import SlurmUnavailableError
-from rlx_experiment._terminal import tell
+from rlx_experiment._terminal import notify
 
 _LAST_MOMENT: Final = 15.0
 """Seconds before its time limit at which a job that has not stopped is queued again all the same."""
@@ -61,7 +61,7 @@ def _is_queued_again(job_id: str, life: int, *, may_requeue: bool) -> bool:
             return False  # cancelled
         slurm_commands.requeue(job_id)
     except SlurmUnavailableError as error:
-        tell(f"the job is not queued again: {error}")
+        notify(f"the job is not queued again: {error}")
         return False
     return True
 
@@ -86,13 +86,13 @@ def _seconds_left(job_id: str) -> float | None:
     try:
         return slurm_commands.seconds_left(slurm_commands.describe_job(job_id))
     except SlurmUnavailableError as error:
-        tell(f"the time limit of the job is not known: {error}")
+        notify(f"the time limit of the job is not known: {error}")
         return None
 
 
 def _requeue_unstopped(job_id: str) -> None:
-    tell("the time limit is near and the run has not stopped: the job is queued again")
+    notify("the time limit is near and the run has not stopped: the job is queued again")
     try:
         slurm_commands.requeue(job_id)
     except SlurmUnavailableError as error:
-        tell(f"the job is not queued again: {error}")
+        notify(f"the job is not queued again: {error}")

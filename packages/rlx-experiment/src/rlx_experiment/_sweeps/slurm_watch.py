@@ -9,7 +9,7 @@ from rlx_experiment._runs.status import read_status
 from rlx_experiment._sweeps.jobs import FAILED, FINISHED, LIVE, RAISED, STOPPED, Job, OnEnd
 from rlx_experiment._sweeps.slurm_commands import SlurmUnavailableError
 from rlx_experiment._sweeps.slurm_queue import Queue, Submitted
-from rlx_experiment._terminal import tell
+from rlx_experiment._terminal import notify
 
 _LOOKS: Final = 2
 """How often a job must be missing in the queue: its result may reach a shared file system after its end."""
@@ -57,7 +57,7 @@ class Watch:
         live = self._queue.live(known.values()) if known else set[str]()
         self._waiting = {index: job for index, job in known.items() if job.job_id in live}
         if self._waiting:
-            tell(f"{len(self._waiting)} of {len(self._jobs)} jobs are on the cluster already")
+            notify(f"{len(self._waiting)} of {len(self._jobs)} jobs are on the cluster already")
         for index in self._waiting:
             self._tries[index] = 1
         new = [index for index in range(len(self._jobs)) if index not in self._waiting]
@@ -114,7 +114,7 @@ class Watch:
             now = time.monotonic()
             if self._silent_since is None:
                 self._silent_since = now
-                tell(f"the scheduler does not answer ({error}); waiting for it, {self._outage:g} s at most")
+                notify(f"the scheduler does not answer ({error}); waiting for it, {self._outage:g} s at most")
             if now - self._silent_since > self._outage:
                 raise SlurmUnavailableError(
                     f"{error}; the scheduler has not answered for {self._outage:g} s. {len(self._waiting)} jobs are "
@@ -123,7 +123,7 @@ class Watch:
             return None
         if self._silent_since is not None:
             self._silent_since = None
-            tell("the scheduler answers again")
+            notify("the scheduler answers again")
         return live
 
     def _settle(self, index: int) -> bool:
@@ -167,7 +167,7 @@ class Watch:
             while self._queue.live(self._waiting.values()) and time.monotonic() < until:
                 time.sleep(poll)
         except SlurmUnavailableError as error:
-            tell(f"the jobs could not be cancelled, or were not seen to end: {error}")
+            notify(f"the jobs could not be cancelled, or were not seen to end: {error}")
         for index, job in self._waiting.items():
             state = _recorded_state(self._jobs[index])
             code = job.exit_code()

@@ -24,11 +24,11 @@ def read_sidecar(folder: Path) -> dict[str, Any] | None:
     try:
         saved: dict[str, Any] = json.loads((folder / SIDECAR).read_bytes())
         counts = {name: int(saved[name]) for name in _COUNTS}
-        gates = {str(scope): int(step) for scope, step in saved["gates"].items()}
+        steps = {str(scope): int(step) for scope, step in saved["gates"].items()}
         backends = {str(name): dict(record) for name, record in saved.get("backends", {}).items()}
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return None
-    return {**counts, "gates": gates, "backends": backends}
+    return {**counts, "gates": steps, "backends": backends}
 
 
 def replace_sidecar(folder: Path, saved: Mapping[str, Any] | None) -> None:

@@ -18,7 +18,7 @@ from rlx_experiment._runs import record
 from rlx_experiment._runs.attempt import EXIT_STOPPED, LaunchError
 from rlx_experiment._runs.identity import check_same_experiment, holds_run_of, main_package
 from rlx_experiment._runs.rundir import numbered_dirs
-from rlx_experiment._terminal import tell
+from rlx_experiment._terminal import notify
 
 SnapshotMode = Literal["all", "last", "gap", "gap_and_last", "gap_overwrite", "none"]
 
@@ -107,7 +107,7 @@ def launch_for_exit_code(
         if shell() is None
         else f"Run.open({str(outcome.path)!r}).resume()"
     )
-    tell(f"stopped; to continue: {hint}")
+    notify(f"stopped; to continue: {hint}")
     return EXIT_STOPPED
 
 
@@ -127,7 +127,7 @@ def _program() -> list[str]:
 
 
 def _complain(error: Exception, code: int) -> int:
-    tell(f"error: {error}")
+    notify(f"error: {error}")
     return code
 
 
