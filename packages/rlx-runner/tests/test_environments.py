@@ -70,7 +70,7 @@ def test_copy_is_built_with_the_same_arguments_and_wrappers(locked: Any) -> None
 
 
 def test_environment_without_a_spec_is_named(locked: Any) -> None:
-    """Nothing says how to build it, so the error says where the culprit is."""
+    """Nothing says how to build it, so the error says where the environment is."""
     with pytest.raises(UnpicklableStateError, match=r"state\.env\.lock cannot be saved"):
         copy_of(Remembering(Locked()))
 

@@ -12,9 +12,9 @@ from typing import Final, TextIO, cast
 from rlx_snapshot._errors import NotAFileError
 from rlx_snapshot._files import latest_path, numbered_iterations
 from rlx_snapshot._inspection.description import Description, describe, verify
-from rlx_snapshot._inspection.outline import outline_of
+from rlx_snapshot._inspection.summary import summary_of
 from rlx_snapshot._modes import numbered
-from rlx_snapshot._places.selection import candidates
+from rlx_snapshot._storage.selection import candidates
 
 _UNITS: Final = ("B", "KiB", "MiB", "GiB", "TiB")
 _FAILURES: Final = (OSError, pickle.UnpicklingError, NotAFileError)
@@ -91,12 +91,12 @@ def _show(options: argparse.Namespace) -> int:
     path = _newest(options.path)
     for line in _lines_about(describe(path)):
         print(line)
-    outline = outline_of(path, every=options.all)
-    lines = len(outline) if options.all else options.lines
-    for name, text in list(outline.items())[:lines]:
+    summary = summary_of(path, every=options.all)
+    lines = len(summary) if options.all else options.lines
+    for name, text in list(summary.items())[:lines]:
         print(f"  {name or '(top)'}: {text}")
-    if len(outline) > lines:
-        print(f"  ... and {len(outline) - lines} more parts (--lines, --all)")
+    if len(summary) > lines:
+        print(f"  ... and {len(summary) - lines} more parts (--lines, --all)")
     return 0
 
 
@@ -117,7 +117,7 @@ def _diff(options: argparse.Namespace) -> int:
     paths = _newest(options.first), _newest(options.second)
     if paths != (options.first, options.second):
         print(f"--- {paths[0]}\n+++ {paths[1]}")
-    first, second = map(outline_of, paths)
+    first, second = map(summary_of, paths)
     names = [*first, *(name for name in second if name not in first)]
     differing = [name for name in names if first.get(name) != second.get(name)]
     for name in differing:

@@ -9,7 +9,7 @@ from itertools import accumulate
 from pathlib import Path
 from typing import Final
 
-from rlx_snapshot._inspection.outline import Outline, outline_of
+from rlx_snapshot._inspection.summary import Summary, summary_of
 
 _STEP: Final = re.compile(
     r"""\['(?:[^'\\]|\\.)*'\]|\["(?:[^"\\]|\\.)*"\]|\[[^\]]*\]|\.[^.\[({ ]+|\(\d*\)|\{\d+\}|\ state|\ pickle"""
@@ -68,7 +68,7 @@ def compare(first: str | os.PathLike[str], second: str | os.PathLike[str]) -> Co
     Raises:
         DamagedSnapshotError: If a file is not what was saved, or no pickle at all.
     """
-    old, new = (_Parts(outline_of(Path(path))) for path in (first, second))
+    old, new = (_Parts(summary_of(Path(path))) for path in (first, second))
     found = list(_differing(old, new))
     harmless = [each for each in found if _is_harmless(each, old, new)]
     return Comparison(
@@ -87,9 +87,9 @@ def _differing(old: "_Parts", new: "_Parts") -> Iterator[Difference]:
 
 
 class _Parts:
-    """An outline, and which names stand beside which."""
+    """A summary, and which names stand beside which."""
 
-    def __init__(self, lines: Outline) -> None:
+    def __init__(self, lines: Summary) -> None:
         self.lines = lines
         self.aliases = {
             name: "" if line == f"{_SAME}the top" else line.removeprefix(_SAME)

@@ -137,7 +137,7 @@ def _pickled_in(part: object) -> tuple[object] | None:
         return None
     try:
         return (walk(part),)
-    except (NotInertError, RecursionError):
+    except (UnreadablePickleError, RecursionError):
         return None
 
 
