@@ -48,7 +48,7 @@ def test_a_scope_is_written_when_its_interval_has_passed(
     for step in range(35):
         log(logger, {"a": 1}, step)
     assert logger.rows == [(step_type, step, {"a": 1}) for step in (9, 19, 29)]
-    assert logger.gates[scope] == 29
+    assert logger.last_logged_steps[scope] == 29
 
 
 def test_default_intervals_are_those_of_tianshou() -> None:
@@ -106,8 +106,8 @@ def test_save_data_logs_its_three_counts(tmp_path: Path) -> None:
     }  # fmt: skip
 
 
-def test_restore_data_gives_back_counts_and_every_gate(tmp_path: Path) -> None:
-    """Each gate gets its own step back, the test gate not the epoch, and the info gate too."""
+def test_restore_data_gives_back_counts_and_last_logged_steps(tmp_path: Path) -> None:
+    """Each scope gets its own step back, tests not the epoch, and infos too."""
     logger = JournalLogger(tmp_path, train_interval=1, update_interval=1)
     logger.log_train_data({"a": 1}, 2**24 + 1)
     logger.log_test_data({"a": 1}, 777)
@@ -117,7 +117,7 @@ def test_restore_data_gives_back_counts_and_every_gate(tmp_path: Path) -> None:
     logger.finalize()
     again = JournalLogger(tmp_path)
     assert again.restore_data() == (7, 2**24 + 1, 55)
-    assert again.gates == {"train": 2**24 + 1, "test": 777, "update": 55, "info": 6}
+    assert again.last_logged_steps == {"train": 2**24 + 1, "test": 777, "update": 55, "info": 6}
     assert again.last_save_step == 7
 
 

@@ -140,7 +140,7 @@ def test_a_log_of_tianshous_own_logger_is_gone_on_with(tmp_path: Path, make: Mak
     foreign_events(tmp_path, ROWS)
     logger = make(tmp_path)
     assert logger.restore_data() == (2, 2000, 500)
-    assert logger.gates == {"train": 1000, "test": 2000, "update": 400, "info": 1}
+    assert logger.last_logged_steps == {"train": 1000, "test": 2000, "update": 400, "info": 1}
     hook = Hook()
     logger.save_data(2, 2000, 500, hook)
     logger.save_data(3, 3000, 700, hook)
@@ -155,7 +155,7 @@ def test_names_of_tianshou_2_in_a_foreign_log(tmp_path: Path) -> None:
     foreign_events(tmp_path, [(renamed.get(tag, tag), step) for tag, step in ROWS])
     logger = TensorboardLogger(tmp_path)
     assert logger.restore_data() == (2, 2000, 500)
-    assert logger.gates == {"train": 1000, "test": 2000, "update": 400, "info": 1}
+    assert logger.last_logged_steps == {"train": 1000, "test": 2000, "update": 400, "info": 1}
 
 
 def test_an_offline_trainers_log_has_no_env_step(tmp_path: Path) -> None:
