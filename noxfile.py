@@ -354,7 +354,7 @@ def alone(session: nox.Session, package: str) -> None:
     session.run("python", "-I", INTEGRATION / "alone.py", package)
 
 
-@nox.session(python=TORCH_PYTHON, venv_backend="uv", default=False, tags=["ci"])
+@nox.session(python=TORCH_PYTHON, venv_backend="uv", default=False, allow_parallel=True, tags=["ci"])
 def types(session: nox.Session) -> None:
     """Mypy and pyright, both strict, over sources, tests and examples."""
     require_torch(session)
@@ -516,14 +516,23 @@ def portability(session: nox.Session) -> None:
             uv(session, "pip", "uninstall", "-q", *sorted(installed(session)))
 
 
-@nox.session(python=TORCH_PYTHON, venv_backend="uv", requires=["wheels"], default=False, tags=["ci"])
+@nox.session(
+    python=TORCH_PYTHON,
+    venv_backend="uv",
+    requires=["wheels"],
+    default=False,
+    allow_parallel=True,
+    tags=["ci"],
+)
 @nox.parametrize("version", ["1.2.0", "2.0.1"], ids=["1.2", "2.0"])
 def tianshou(session: nox.Session, version: str) -> None:
     """Our parts in the hands of tianshou's trainers."""
     check_client(session, f"tianshou=={version}", "test_tianshou_*.py")
 
 
-@nox.session(python=PYTHONS[0], venv_backend="uv", requires=["wheels"], default=False, tags=["ci"])
+@nox.session(
+    python=PYTHONS[0], venv_backend="uv", requires=["wheels"], default=False, allow_parallel=True, tags=["ci"]
+)
 def stores(session: nox.Session) -> None:
     """Snapshots at URLs against real servers: OpenSSH's for sftp, moto's for S3."""
     install_package(session, "rlx-snapshot", "highest", groups=("test",))
@@ -531,7 +540,9 @@ def stores(session: nox.Session) -> None:
     run_pytest(session, ROOT / "packages" / "rlx-snapshot" / "tests" / "test_storage.py")
 
 
-@nox.session(python=PYTHONS[0], venv_backend="uv", requires=["wheels"], default=False, tags=["ci"])
+@nox.session(
+    python=PYTHONS[0], venv_backend="uv", requires=["wheels"], default=False, allow_parallel=True, tags=["ci"]
+)
 def cluster(session: nox.Session) -> None:
     """Sweeps, runs and samplers on a real Slurm, which root starts for it, and a real Ray cluster, of two nodes each."""
     missing = [program for program in ("slurmctld", "slurmd", "munged") if shutil.which(program) is None]
@@ -542,7 +553,9 @@ def cluster(session: nox.Session) -> None:
     run_pytest(session, "-m", "not slow", *ON_A_CLUSTER)
 
 
-@nox.session(python=PYTHONS[0], venv_backend="uv", requires=["wheels"], default=False, tags=["ci"])
+@nox.session(
+    python=PYTHONS[0], venv_backend="uv", requires=["wheels"], default=False, allow_parallel=True, tags=["ci"]
+)
 def trackers(session: nox.Session) -> None:
     """Logs in trackers of experiments: MLflow on its SQLite file, and Trackio."""
     install_package(session, "rlx-logging", "highest", groups=("test",))
@@ -551,14 +564,28 @@ def trackers(session: nox.Session) -> None:
     run_pytest(session, ROOT / "packages" / "rlx-logging" / "tests" / "test_trackers.py")
 
 
-@nox.session(python=TORCH_PYTHON, venv_backend="uv", requires=["wheels"], default=False, tags=["ci"])
+@nox.session(
+    python=TORCH_PYTHON,
+    venv_backend="uv",
+    requires=["wheels"],
+    default=False,
+    allow_parallel=True,
+    tags=["ci"],
+)
 def sb3(session: nox.Session) -> None:
     """Our parts in the hands of Stable-Baselines3."""
     check_client(session, SB3, "test_sb3_*.py")
     run_pytest(session, "-k", "stable-baselines3", INTEGRATION / "test_docs.py")
 
 
-@nox.session(python=TORCH_PYTHON, venv_backend="uv", requires=["wheels"], default=False, tags=["ci"])
+@nox.session(
+    python=TORCH_PYTHON,
+    venv_backend="uv",
+    requires=["wheels"],
+    default=False,
+    allow_parallel=True,
+    tags=["ci"],
+)
 def jax(session: nox.Session) -> None:
     """Policies and states of JAX, with its two libraries of modules."""
     require_torch(session)
@@ -608,7 +635,7 @@ def api(session: nox.Session) -> None:
         session.run("python", "-I", INTEGRATION / "public_api.py", stdout=file)
 
 
-@nox.session(venv_backend="uv", requires=["wheels"], default=False, tags=["ci"])
+@nox.session(venv_backend="uv", requires=["wheels"], default=False, allow_parallel=True, tags=["ci"])
 def demo(session: nox.Session) -> None:
     """Train, kill with SIGKILL, resume, and compare with a run that nothing disturbed."""
     torch_here = session.python in {None, TORCH_PYTHON} and install_torch(session)
@@ -650,7 +677,7 @@ def soak(session: nox.Session) -> None:
     run_pytest(session, "-m", "slow", "--timeout", "0", ROOT / "packages", INTEGRATION)
 
 
-@nox.session(python=PYTHONS[0], venv_backend="uv", default=False, tags=["ci"])
+@nox.session(python=PYTHONS[0], venv_backend="uv", default=False, allow_parallel=True, tags=["ci"])
 def docs(session: nox.Session) -> None:
     """The site, with every warning an error."""
     if not (ROOT / "mkdocs.yml").exists():
