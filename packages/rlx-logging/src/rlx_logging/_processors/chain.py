@@ -23,11 +23,12 @@ class Chain:
         self.guards: Guards[Processor] = Guards(reraise=reraise)
         for processor in processors:
             self.guards.add(processor, type(processor).__name__)
+        self._empty = not self.guards
         self._layouts: dict[tuple[str, ...], Layout] = {}
 
     def __call__(self, row: Row) -> Row | None:
         """Return what is left of a row; its layout is the same object whenever its names are the same."""
-        if not self.guards:
+        if self._empty:
             return row
         for guard in self.guards:
             try:

@@ -57,6 +57,11 @@ class Delivery:
         end = self._end
         if end <= self._position.sent:
             return
+        if not self._tail.path.is_file():
+            raise FileNotFoundError(
+                f"{self._tracker.name} sends the rows of the journal, and there is none in {self._folder}: "
+                "use make_logger, or JournalLogger(...).add_backend(...)."
+            )
         self._move(self._position._replace(begun=end))
         self._read += self._tail.new_rows()
         rows = [row for row in self._read if self._position.sent <= row.number < end]
