@@ -1,6 +1,7 @@
 """A loop of one's own: saved, killed, and continued by the same objects."""
 
 import random
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
@@ -317,6 +318,30 @@ def test_a_store_may_be_anything(tmp_path: Path) -> None:
     counter = Counter()
     run = Checkpoint(tmp_path, progress=False, snapshotter=NullSnapshotStore(), counter=counter)
     assert list(run.steps(3)) == [0, 1, 2]
+
+
+def test_a_durable_snapshot_can_be_copied_and_continued_elsewhere(tmp_path: Path) -> None:
+    """The hook is called for each snapshot, before training continues, and a copy of the folder is a run."""
+    counter, copies = Counter(), list[Path]()
+
+    def copy(steps_done: int) -> None:
+        assert counter.n == steps_done
+        copies.append(tmp_path / f"copy{steps_done}")
+        shutil.copytree(tmp_path / "run", copies[-1])
+
+    for _ in Checkpoint(tmp_path / "run", progress=False, counter=counter, on_durable=copy).steps(5, every=2):
+        counter.n += 1
+    assert [each.name for each in copies] == ["copy0", "copy2", "copy4", "copy5"]
+    (tmp_path / "run").rename(tmp_path / "gone")
+    for number, folder in zip((0, 2, 4, 5), copies, strict=True):
+        again = Counter()
+        assert Checkpoint(folder, progress=False, counter=again).restore() == again.n == number
+
+
+def test_the_hook_must_be_callable(tmp_path: Path) -> None:
+    """Said before training."""
+    with pytest.raises(TypeError, match="on_durable must be a function"):
+        Checkpoint(tmp_path, progress=False, counter=Counter(), on_durable=3)  # type: ignore[arg-type] # pyright: ignore[reportArgumentType]
 
 
 @pytest.mark.parametrize(("name", "value"), [("n", -1), ("every", 0), ("check", -1)])
