@@ -5,6 +5,7 @@ import html
 import os
 import sys
 from contextlib import suppress
+from importlib import import_module
 from pathlib import Path
 from typing import Any, Final, cast
 
@@ -72,9 +73,7 @@ class ProgressCell:
 
     def show(self, line: str, share: float) -> None:
         """Show a bar that is full at a `share` of 1, with `line` beside it."""
-        import IPython.display
-
-        display = cast("Any", IPython.display).display
+        display = cast("Any", import_module(f"{sys.modules['IPython'].__name__}.display")).display
         bar = f'<progress max="1" value="{share:.4f}" style="width: 16em"></progress> {html.escape(line)}'
         notes = "".join(f"<div>{html.escape(note)}</div>" for note in self._notes)
         shown = {"text/html": f"<div>{bar}</div>{notes}", "text/plain": "\n".join([line, *self._notes])}

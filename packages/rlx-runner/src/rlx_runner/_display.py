@@ -3,6 +3,7 @@
 import sys
 import time
 from contextlib import suppress
+from importlib import import_module
 from typing import Any, Protocol, TextIO
 
 from rlx_runner._progress import Progress
@@ -166,9 +167,7 @@ class NotebookDisplay:
     """Shows a bar and a line in the output of a notebook's cell, replaced as epochs end."""
 
     def __init__(self) -> None:
-        from IPython import display
-
-        self._display: Any = display
+        self._display: Any = import_module(f"{sys.modules['IPython'].__name__}.display")
         self._pace = Pace()
         self._handle: Any = None
 

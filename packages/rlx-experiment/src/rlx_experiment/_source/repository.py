@@ -9,7 +9,6 @@ import shutil
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from datetime import datetime
-from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
@@ -167,11 +166,12 @@ def difference(folder: Path, old: str, new: str) -> bytes:
 
 def _import_git() -> Any:
     try:
-        return import_module("git")
-    except ImportError as error:
-        if isinstance(error, ModuleNotFoundError):
-            raise
+        import git
+    except ModuleNotFoundError:
+        raise
+    except ImportError as error:  # GitPython looks for the program as it is imported
         raise RepositoryError("git cannot be run: install it, or put it on PATH") from error
+    return git
 
 
 def _checked(commit: str) -> str:
