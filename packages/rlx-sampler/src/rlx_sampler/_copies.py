@@ -37,5 +37,5 @@ def copy_of(thing: ThingT, role: str) -> ThingT:
 
 
 def unpacked(data: bytes) -> Any:
-    """Return what :func:`packed` was given."""
+    """Return what `packed` was given."""
     return cloudpickle.loads(data)

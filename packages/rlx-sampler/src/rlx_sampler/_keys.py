@@ -3,7 +3,7 @@
 An episode is known by four numbers: the root seed of the run, the stream (training or
 evaluation), the sampling call, and its index within the call. Everything random in it
 follows from these, so it does not matter which worker runs it, when, or beside which
-others. :data:`BLOCK` episodes share one
+others. `BLOCK` episodes share one
 ``SeedSequence(root, spawn_key=(stream, call, episode // BLOCK))``, whose state has one
 row of words for each: deriving them together costs a tenth of a sequence each.
 """

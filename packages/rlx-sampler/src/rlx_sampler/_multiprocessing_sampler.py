@@ -19,11 +19,11 @@ class MultiprocessingSampler(KeyedSampler):
     the sampler dies, its workers end too.
 
     Args:
-        factory: See :class:`KeyedSampler`. Without a worker class each worker is a
-            :class:`VecWorker`.
-        agents: See :class:`KeyedSampler`.
-        envs: See :class:`KeyedSampler`.
-        stream: See :class:`KeyedSampler`.
+        factory: See `KeyedSampler`. Without a worker class each worker is a
+            `VecWorker`.
+        agents: See `KeyedSampler`.
+        envs: See `KeyedSampler`.
+        stream: See `KeyedSampler`.
         worker_timeout: Seconds without a step after which a worker counts as stuck.
         shared_memory: Whether to use shared memory; None does so where there is some.
 

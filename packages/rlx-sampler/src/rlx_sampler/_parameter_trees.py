@@ -112,7 +112,7 @@ def _any_taken_apart(tree: Any) -> Parts:
 
 
 def put_together(skeleton: bytes, arrays: Sequence[Any]) -> Any:
-    """Return the tree whose parts :func:`taken_apart` gave, with `arrays` in place of its own."""
+    """Return the tree whose parts `taken_apart` gave, with `arrays` in place of its own."""
     return _Unpickler(skeleton, arrays).load()
 
 

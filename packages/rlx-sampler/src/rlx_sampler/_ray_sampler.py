@@ -18,11 +18,11 @@ class RaySampler(KeyedSampler):
     Actors that die are replaced, and their episodes are run again.
 
     Args:
-        factory: See :class:`KeyedSampler`. Without a worker class each worker is a
-            :class:`VecWorker`.
-        agents: See :class:`KeyedSampler`.
-        envs: See :class:`KeyedSampler`.
-        stream: See :class:`KeyedSampler`.
+        factory: See `KeyedSampler`. Without a worker class each worker is a
+            `VecWorker`.
+        agents: See `KeyedSampler`.
+        envs: See `KeyedSampler`.
+        stream: See `KeyedSampler`.
         worker_timeout: Seconds without a step after which a worker counts as stuck.
         ray_options: Arguments for ``ray.init``, such as `address`, where nobody has called it.
         actor_options: Options of the actors, such as `num_cpus`, which is what an actor keeps for itself: by default nothing.

@@ -67,7 +67,7 @@ def check_exactness(
     generators changes, and no folder of a run is touched.
 
     Args:
-        algo: As for :meth:`LocalRunner.setup`, as are all up to `worker_args`.
+        algo: As for `LocalRunner.setup`, as are all up to `worker_args`.
         env: Environment, or a list of one a worker.
         sampler_cls: Sampler class.
         sampler_args: Further keyword arguments for the sampler.

@@ -36,7 +36,7 @@ def check_flat(name: str, array: Array) -> None:
 
 
 def check_step_types(step_types: Array) -> None:
-    """Raise ValueError unless `step_types` holds values of :class:`StepType`."""
+    """Raise ValueError unless `step_types` holds values of `StepType`."""
     if step_types.dtype.kind not in "iu":
         raise ValueError(f"step_types has dtype {step_types.dtype}; it must hold integers.")
     wrong = step_types[(step_types < StepType.FIRST) | (step_types > StepType.TIMEOUT)]

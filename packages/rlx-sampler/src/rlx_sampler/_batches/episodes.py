@@ -58,7 +58,7 @@ class EpisodeBatch:
         last_observations: What followed the last step of each episode, (E, ...).
         actions: What the policy did, (N, ...).
         rewards: In the environment's units, (N,).
-        step_types: Values of :class:`StepType`, (N,).
+        step_types: Values of `StepType`, (N,).
         lengths: Steps of each episode, (E,); they add up to N.
         env_infos: What the environment said at each step: arrays (N, ...) by name.
         agent_infos: What the policy said at each step: arrays (N, ...) by name.
@@ -154,7 +154,7 @@ class EpisodeBatch:
 
     @classmethod
     def from_list(cls, env_spec: Any, paths: Sequence[Mapping[str, Any]] | None = None) -> Self:
-        """Build a batch from dicts as :meth:`to_list` gives them.
+        """Build a batch from dicts as `to_list` gives them.
 
         `step_types` may be missing: it then follows from `dones` where there is one, and
         else every episode counts as timed out. The infos may be missing too.

@@ -53,7 +53,7 @@ def fill(layout: Layout, arrays: Sequence[Any]) -> ArrayTree:
 
 
 def dismantle(part: Recorded) -> ArrayTree:
-    """Return what was recorded as one tree of arrays; :func:`reassemble` is the way back."""
+    """Return what was recorded as one tree of arrays; `reassemble` is the way back."""
     tree: dict[str, Any] = {each.name: getattr(part, each.name) for each in fields(part)}
     return tree | {name: _dismantle_columns(tree[name]) for name in COLUMNS}
 
@@ -66,7 +66,7 @@ def _dismantle_columns(columns: Columns) -> ArrayTree:
 
 
 def reassemble(tree: ArrayTree) -> Recorded:
-    """Return the recording that :func:`dismantle` took apart."""
+    """Return the recording that `dismantle` took apart."""
     parts: dict[str, Any] = {**tree, **{name: _reassemble_columns(tree[name]) for name in COLUMNS}}
     return Recorded(**parts)
 

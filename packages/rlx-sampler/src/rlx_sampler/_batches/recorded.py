@@ -17,7 +17,7 @@ class Recorded:
     """Pieces of experience, one after another; unchecked, because the lanes made them.
 
     A piece is an episode, or the part of one that a stretch of time saw. The fields are those
-    of :class:`EpisodeBatch`, with the infos of environments as columns. Where there are
+    of `EpisodeBatch`, with the infos of environments as columns. Where there are
     several pieces, no column has gaps.
     """
 

@@ -42,7 +42,7 @@ class StepType(IntEnum):
 
 
 def as_step_types(values: Array) -> Array:
-    """Return `values` as integers where they are an array of :class:`StepType` objects, as garage's are."""
+    """Return `values` as integers where they are an array of `StepType` objects, as garage's are."""
     members = values.dtype == object and all(isinstance(each, Integral) for each in values.flat)
     return values.astype(np.int8) if members else values
 

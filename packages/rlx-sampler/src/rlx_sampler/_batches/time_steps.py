@@ -49,7 +49,7 @@ class TimeStepBatch:
         next_observations: What followed, (N, ...).
         agent_infos: What the policy said: arrays (N, ...) by name.
         env_infos: What the environment said: arrays (N, ...) by name.
-        step_types: Values of :class:`StepType`, (N,).
+        step_types: Values of `StepType`, (N,).
 
     Raises:
         ValueError: If a field has another number of rows.
@@ -106,7 +106,7 @@ class TimeStepBatch:
 
     @classmethod
     def from_time_step_list(cls, env_spec: Any, ts_samples: Sequence[Mapping[str, Any]]) -> Self:
-        """Build a batch from dicts as :meth:`to_time_step_list` gives them.
+        """Build a batch from dicts as `to_time_step_list` gives them.
 
         Raises:
             ValueError: If there is none.

@@ -49,7 +49,7 @@ def leaves(tree: ArrayTree, path: str = "") -> Iterator[tuple[str, Any]]:
 
 
 def flat(tree: ArrayTree) -> list[Any]:
-    """Return all leaves, in the order of :func:`leaves`."""
+    """Return all leaves, in the order of `leaves`."""
     if is_array(tree):
         return [tree]
     if is_tuple(tree):

@@ -74,7 +74,7 @@ class Actor(Protocol):
         ...
 
     def act_for(self, observations: ArrayTree, lanes: Array) -> tuple[Answer, Array | None]:
-        """Choose actions for some lanes; see :meth:`BatchedActor.act_for`."""
+        """Choose actions for some lanes; see `BatchedActor.act_for`."""
         ...
 
 
@@ -216,7 +216,7 @@ class SingleActor:
         """Do nothing: one lane needs no noise in advance."""
 
     def rest_many(self, lanes: Array) -> None:
-        """Do nothing, as :meth:`rest`."""
+        """Do nothing, as `rest`."""
 
     def forget_many(self, lanes: Array) -> None:
         """Reset the policy; there is one lane."""
@@ -296,7 +296,7 @@ def _wrong_rows(n_rows: int, answer: Answer) -> ValueError:
 
 
 def build_actor(policy: Any, n_lanes: int, block: int, may_merge: Merging) -> Actor:
-    """Return the actor that suits what `policy` offers; see :class:`BatchedActor`."""
+    """Return the actor that suits what `policy` offers; see `BatchedActor`."""
     acting = how_to_act(policy)
     if acting is Acting.BATCHED:
         return BatchedActor(policy, n_lanes, block, may_merge)

@@ -18,8 +18,8 @@ Array = NDArray[np.float64]
 class ObservationNormalizer:
     """Running mean and variance of observations, to be held by a policy.
 
-    Call :meth:`update` with a batch's observations after training on it, and
-    :meth:`normalize` in the policy before its network; send :meth:`get_param_values` along
+    Call `update` with a batch's observations after training on it, and
+    `normalize` in the policy before its network; send `get_param_values` along
     with the policy's parameters. Until the first update, observations pass unchanged.
 
     Args:
@@ -83,7 +83,7 @@ class ObservationNormalizer:
         return {"count": np.array(self.count), "mean": self.mean, "squares": self.squares}
 
     def set_param_values(self, values: Mapping[str, Any], /) -> None:
-        """Take over statistics, as :meth:`get_param_values` gave them."""
+        """Take over statistics, as `get_param_values` gave them."""
         self.count = int(values["count"])
         self.mean = np.array(values["mean"], dtype=np.float64)
         self.squares = np.array(values["squares"], dtype=np.float64)

@@ -1,8 +1,8 @@
 """One generator a row, as policies get them, and noise for all rows at once.
 
 Noise is a function of its name alone: root seed, stream, sampling call, episode, step, and the
-how-manieth draw of the step it is. It is made in tables: :data:`EPISODES` consecutive episodes
-times :data:`STEPS` steps share one PCG64 stream, whose state follows from the name of the table,
+how-manieth draw of the step it is. It is made in tables: `EPISODES` consecutive episodes
+times `STEPS` steps share one PCG64 stream, whose state follows from the name of the table,
 and a row reads its own place in it. So it does not matter which rows are asked, in what order,
 or beside which others, and a draw for a thousand rows costs a handful of calls of NumPy.
 """
@@ -123,7 +123,7 @@ class EpisodeNoise:
 class RowGenerators(Sequence[np.random.Generator]):
     """The generators of the rows of one call of a policy, each of the episode that the row is in.
 
-    ``rngs[i]`` is a generator of row i's episode, made where it is asked for; :meth:`draw` gives
+    ``rngs[i]`` is a generator of row i's episode, made where it is asked for; `draw` gives
     noise for all rows, independent of what those generators give.
 
     Args:

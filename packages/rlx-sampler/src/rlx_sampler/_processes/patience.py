@@ -64,7 +64,7 @@ class LifeSigns:
         self._pulse = 0
         self._last = time.monotonic()
         self.has_begun = False
-        """Whether the worker has taken a step since :meth:`begin`."""
+        """Whether the worker has taken a step since `begin`."""
 
     def begin(self, pulse: int) -> None:
         """Note that the worker is about to get work, after `pulse` steps."""

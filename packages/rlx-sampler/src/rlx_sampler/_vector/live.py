@@ -36,7 +36,7 @@ class LiveVector:
         return self._state if self._lanes is None else self._lanes.state()
 
     def load(self, state: dict[str, Any] | None) -> None:
-        """Continue from what :meth:`state` returned, once there are lanes again."""
+        """Continue from what `state` returned, once there are lanes again."""
         self._lanes, self._state = None, state
 
     def save(self, environment: Any) -> list[bytes]:
