@@ -30,22 +30,21 @@ def success_of_lanes(
         is_meant: Lanes whose infos count.
         earlier: What was known before.
     """
+    known = earlier.copy()
     for key in SUCCESS_KEYS:
-        values, present = infos.get((key,), (None, None))
-        if values is not None:
-            reported = _as_successes(values)
-            if present is not None:
-                reported = np.where(present, reported, UNKNOWN)
-            known: Array = np.maximum(earlier, np.where(is_meant, reported, UNKNOWN).astype(np.int8))
-            earlier = known
-    return earlier
+        if (key,) in infos:
+            values, present = infos[key,]
+            is_told = is_meant if present is None else is_meant & present
+            told = np.where(is_told, _as_successes(values), np.int8(UNKNOWN))
+            np.maximum(known, told, out=known)
+    return known
 
 
 def _as_successes(values: Array) -> Array:
     if values.ndim == 1 and values.dtype.kind in "biu":
-        return (values != 0).astype(np.int8)
+        return np.asarray(values != 0, np.int8)
     each = [_as_success(value) for value in values]
-    return np.array([UNKNOWN if success is None else success for success in each], np.int8)
+    return np.array([UNKNOWN if success is None else int(success) for success in each], np.int8)
 
 
 def _as_success(value: Any) -> bool | None:

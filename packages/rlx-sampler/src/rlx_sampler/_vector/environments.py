@@ -160,7 +160,8 @@ class VectorEnvironment:
                 raise ValueError(
                     f"{self.name} gave {name} of shape {each.shape}; it must be ({self.n_lanes},), one a lane."
                 )
-        return VectorStep(observations, flat[0], flat[1].astype(bool), flat[2].astype(bool), infos or {})
+        ended, cut = (np.asarray(each, bool) for each in flat[1:])
+        return VectorStep(observations, flat[0], ended, cut, infos or {})
 
 
 def _seeds_lanes(environment: Any, mode: str) -> bool:

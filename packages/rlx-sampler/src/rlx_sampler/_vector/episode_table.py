@@ -19,6 +19,8 @@ class EpisodeTable:
     def __init__(self) -> None:
         self.n = 0
         """Number of episodes that have begun."""
+        self.n_steps_over = 0
+        """Steps of the episodes that are over."""
         self._size = FIRST_SIZE
         self.index = np.zeros(FIRST_SIZE, np.int64)
         """Number of the episode within its call."""
@@ -53,6 +55,7 @@ class EpisodeTable:
     def note_ends(self, numbers: Array, lengths: Array, ends: Array, last_observations: ArrayTree) -> None:
         """Note that episodes have ended."""
         self.length[numbers] = lengths
+        self.n_steps_over += int(lengths.sum())
         self.end[numbers] = ends
         if self._last is None:
             self._last = map_leaves(self._room_for, last_observations)

@@ -166,7 +166,7 @@ class VectorEpisodes:
         lanes, begun = self._lanes, self._table.n
         if not lanes.environment.has_seeded_lanes:
             lanes.reset({})
-            if not lanes.live.any() and not lanes.begun.any():
+            if not (lanes.begun.any() or lanes.live.any()):
                 lanes.reset_all(lanes.call.env_seeds(np.array([begun]))[0])
             free = np.flatnonzero(lanes.begun & ~lanes.live)[: prefix.room()]
         else:

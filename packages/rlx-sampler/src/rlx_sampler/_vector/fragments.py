@@ -1,7 +1,7 @@
 """Stretches of time in the lanes of a vector environment, whose episodes continue in the next call."""
 
 from collections.abc import Callable
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import numpy as np
 
@@ -9,7 +9,7 @@ from rlx_sampler._batches.infos import Columns, InfoColumn
 from rlx_sampler._batches.recorded import Harvest, Recorded
 from rlx_sampler._batches.step_types import StepType, label_pieces
 from rlx_sampler._batches.successes import UNKNOWN, success_of_lanes
-from rlx_sampler._batches.trees import Array, ArrayTree, flat, rows
+from rlx_sampler._batches.trees import Array, ArrayTree, concatenate, map_leaves, rows
 from rlx_sampler._keys import CallKey
 from rlx_sampler._policies.acting import Actor
 from rlx_sampler._vector.environments import VectorEnvironment
@@ -17,9 +17,21 @@ from rlx_sampler._vector.infos import Beginnings
 from rlx_sampler._vector.lanes import LaneStep, VectorLanes
 from rlx_sampler._workers.fragment_seeds import FragmentSeeds
 
-MARKS: Final = ("is_valid", "age", "end", "earned", "success", "number")
 KEPT: Final = ("_age", "_earned", "_success", "_number", "_n_begun", "_beginnings")
 """What continues, beside what the lanes know."""
+
+
+class _Marks(NamedTuple):
+    """What each lane has come to with a step, (n_lanes,); or with each of several, (steps, n_lanes)."""
+
+    is_valid: Array
+    """Whether it took the step in an episode."""
+    age: Array
+    end: Array
+    """Type of the step where it was the last of its episode, else MID."""
+    earned: Array
+    success: Array
+    number: Array
 
 
 class VectorFragments:
@@ -42,6 +54,9 @@ class VectorFragments:
         """Number of the episode in each lane, counted since the first one of all."""
         self._n_begun = 0
         self._beginnings = Beginnings()
+        self._nothing_ends = np.full(n_lanes, StepType.MID, np.int8)
+        self._marks: list[_Marks] = []
+        """One for each step of the call."""
         self._ends: list[tuple[Array, ArrayTree]] = []
         """Places of the last steps of episodes, with what followed them."""
 
@@ -72,6 +87,7 @@ class VectorFragments:
         lanes, numbers = self._lanes, np.asarray(indices)
         lanes.call = call
         lanes.buffer.clear()
+        self._marks.clear()
         self._ends.clear()
         lanes.hand_to(np.arange(lanes.n_lanes), numbers)
         seeds = _SeedsOfLanes(call, numbers)
@@ -92,11 +108,13 @@ class VectorFragments:
             lanes.reset({lane: seeds.next(lane) for lane in free.tolist()})
         else:
             lanes.reset({})
-            if not (lanes.live | lanes.begun | lanes.resetting).any():
+            if not (lanes.begun.any() or lanes.live.any() or lanes.resetting.any()):
                 lanes.reset_all(seeds.next(0))
             free = np.flatnonzero(lanes.begun & ~lanes.live)
         if not len(free):
             return
+        self._number, self._age = self._number.copy(), self._age.copy()  # marks hold the present ones
+        self._earned, self._success = self._earned.copy(), self._success.copy()
         self._number[free] = np.arange(self._n_begun, self._n_begun + len(free))
         self._n_begun += len(free)
         self._beginnings.note(self._number[free], free, lanes.beginning_infos)
@@ -109,17 +127,17 @@ class VectorFragments:
         place = lanes.buffer.now * lanes.n_lanes
         step = lanes.step(lambda: lanes.buffer.now)
         is_valid = lanes.live.copy()
-        self._age += is_valid
-        self._earned += step.rewards * is_valid
-        self._success = success_of_lanes(step.infos.step, is_valid, self._success)
+        self._age = self._age + is_valid
+        self._earned = self._earned + step.rewards * is_valid
+        if step.infos.step:
+            self._success = success_of_lanes(step.infos.step, is_valid, self._success)
         is_end = is_valid & (step.over | (self._age >= self._max_episode_length))
-        how = np.where(step.terminated, StepType.TERMINAL, StepType.TIMEOUT)
-        end = np.where(is_end, how, StepType.MID).astype(np.int8)
-        lanes.buffer.write_last(
-            "marks", (is_valid, self._age, end, self._earned, self._success, self._number)
-        )
+        end = self._nothing_ends
         if is_end.any():
+            how = np.where(step.terminated, StepType.TERMINAL, StepType.TIMEOUT)
+            end = np.where(is_end, how, StepType.MID)
             self._note_ends(np.flatnonzero(is_end), place, step)
+        self._marks.append(_Marks(is_valid, self._age, end, self._earned, self._success, self._number))
         return int(is_valid.sum())
 
     def _note_ends(self, ended: Array, place: int, step: LaneStep) -> None:
@@ -142,16 +160,16 @@ class VectorFragments:
     def _recorded(self, lanes: Array) -> tuple[Recorded, Array]:
         """Take all steps of `lanes` off the buffer, lane by lane; return them, and the number of pieces of each."""
         buffer, n_lanes = self._lanes.buffer, self._lanes.n_lanes
-        marks: dict[str, Array] = dict(zip(MARKS, buffer.all_steps("marks"), strict=True))
-        which, step = np.nonzero(marks["is_valid"].T[lanes])
+        marks = _Marks(*map(np.stack, zip(*self._marks, strict=True)))
+        which, step = np.nonzero(marks.is_valid.T[lanes])
         places = step * n_lanes + lanes[which]
-        ends = marks["end"].reshape(-1).take(places)
+        ends = marks.end.reshape(-1).take(places)
         is_last = ends != StepType.MID
         is_last[:-1] |= which[1:] != which[:-1]
         is_last[-1:] = True
         stops = np.flatnonzero(is_last)
         lengths = np.diff(stops, prepend=-1)
-        is_first = marks["age"].reshape(-1).take(places[stops - lengths + 1]) == 1
+        is_first = marks.age.reshape(-1).take(places[stops - lengths + 1]) == 1
         recorded = Recorded(
             observations=buffer.take("observations", places),
             last_observations=self._last_observations(places[stops]),
@@ -169,32 +187,35 @@ class VectorFragments:
     def _last_observations(self, places: Array) -> ArrayTree:
         """Return what followed the steps at `places`, each the last of a piece."""
         last = rows(self._lanes.observations.tree, places % self._lanes.n_lanes)
-        for ended, observations in self._ends:
-            found = np.searchsorted(ended, places)
-            found[found == len(ended)] = 0
-            is_here = ended[found] == places
-            if is_here.any():
-                chosen = rows(observations, found[is_here])
-                for leaf, values in zip(flat(last), flat(chosen), strict=True):
-                    leaf[is_here] = values
-        return last
+        if not self._ends:
+            return last
+        ended = np.concatenate([places for places, _ in self._ends])
+        followed = concatenate([observations for _, observations in self._ends])
+        found = np.searchsorted(ended, places)
+        found[found == len(ended)] = 0
+        is_here = ended[found] == places
 
-    def _totals(self, marks: dict[str, Array], places: Array) -> Columns:
+        def replaced(leaf: Array, values: Array) -> Array:
+            leaf[is_here] = values[found[is_here]]
+            return leaf
+
+        return map_leaves(replaced, last, followed)
+
+    def _totals(self, marks: _Marks, places: Array) -> Columns:
         """Return what is known of the episodes of the steps at `places`, since they began."""
-
-        def at(name: str) -> Array:
-            return np.asarray(marks[name].reshape(-1).take(places))
-
-        success = at("success")
+        age, earned, success, numbers = (
+            np.asarray(each.reshape(-1).take(places))
+            for each in (marks.age, marks.earned, marks.success, marks.number)
+        )
         totals: Columns = {
-            ("episode_return",): InfoColumn(at("earned"), None),
-            ("episode_length",): InfoColumn(at("age"), None),
+            ("episode_return",): InfoColumn(earned, None),
+            ("episode_length",): InfoColumn(age, None),
         }
         is_known = success != UNKNOWN
         if is_known.any():
             present = None if is_known.all() else is_known
             totals["episode_success",] = InfoColumn(success[is_known].astype(bool), present)
-        return self._beginnings.columns(at("number")) | totals
+        return self._beginnings.columns(numbers) | totals
 
 
 class _SeedsOfLanes:

@@ -129,9 +129,9 @@ class VectorLanes:
         Raises:
             EpisodeError: If the environment raises.
         """
-        wanted = {**dict.fromkeys(np.flatnonzero(self.standing).tolist(), IDLE_SEED), **seeds}
-        if not wanted:
+        if not seeds and not self.standing.any():
             return
+        wanted = {**dict.fromkeys(np.flatnonzero(self.standing).tolist(), IDLE_SEED), **seeds}
         if self.is_reset or not self.environment.has_seeded_lanes:
             self._reset(list(wanted), lambda: self.environment.reset_lanes(wanted))
         else:

@@ -6,7 +6,7 @@ import numpy as np
 
 from rlx_sampler._batches.infos import InfoColumn, Path, column_of
 from rlx_sampler._batches.layouts import Layout, fill, layout_of
-from rlx_sampler._batches.trees import Array, ArrayTree, flat, flat_as
+from rlx_sampler._batches.trees import Array, ArrayTree, flat, flat_as, is_array
 from rlx_sampler._vector.infos import LaneInfos
 
 FIRST_CAPACITY: Final = 64
@@ -58,8 +58,8 @@ class RolloutBuffer:
             shape = (self._capacity, self._n_lanes)
             self._arrays[name] = [np.empty((*shape, *leaf.shape[1:]), leaf.dtype) for leaf in flat(tree)]
         arrays = self._arrays[name]
-        leaves = self._leaves(name, tree)
-        for position, leaf in enumerate(leaves):
+        is_alone = is_array(tree) and len(arrays) == 1
+        for position, leaf in enumerate([tree] if is_alone else self._leaves(name, tree)):
             array = arrays[position]
             if leaf.dtype != array.dtype:
                 array = arrays[position] = array.astype(np.result_type(array.dtype, leaf.dtype))
@@ -67,16 +67,6 @@ class RolloutBuffer:
                 array[self.now] = leaf[: self._n_lanes]
             else:
                 array[self.now, lanes] = leaf[: len(lanes)]
-
-    def write_last(self, name: str, tree: ArrayTree) -> None:
-        """Record a tree of arrays for the step before the present one."""
-        self.now -= 1
-        self.write(name, tree)
-        self.now += 1
-
-    def all_steps(self, name: str) -> list[Array]:
-        """Return the arrays of a name, each (now, n_lanes, ...)."""
-        return [array[: self.now] for array in self._arrays[name]]
 
     def _leaves(self, name: str, tree: ArrayTree) -> list[Array]:
         try:

@@ -34,6 +34,8 @@ class ShortestPrefix:
 
     def n_complete(self) -> int | None:
         """Return how many episodes the batch has; None while one that it needs is under way."""
+        if self._wanted.n_steps is not None and self._table.n_steps_over < self._wanted.n_steps:
+            return None
         lengths = self._table.length[self._n : self._table.n]
         is_open = lengths == 0
         n_over = int(is_open.argmax()) if is_open.any() else len(lengths)
@@ -61,6 +63,8 @@ class ShortestPrefix:
         """
         if self._wanted.n_steps is None:
             return self._wanted.n_episodes
+        if self._table.n_steps_over + int(ages.sum()) < self._wanted.n_steps:
+            return None
         at_least = self._table.length[self._n : self._table.n].copy()
         at_least[live - self._n] = ages
         steps = self._n_steps + np.cumsum(at_least)
@@ -88,7 +92,7 @@ class ShortestPrefix:
         if n_steps is None or room == 0:
             return min(n_free, room)
         lengths = self._table.length[: self._table.n]
-        done, n_done = int(lengths.sum()), int(np.count_nonzero(lengths))
+        done, n_done = self._table.n_steps_over, int(np.count_nonzero(lengths))
         guess = n_steps / max(FEW, min(n_free + n_live, n_steps // SHORT))
         usual = self._wanted.mean_length or (done / n_done if n_done else guess)
         expected = done + max(n_live * usual, n_live_steps + n_live * usual / 2)
