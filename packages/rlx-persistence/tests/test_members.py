@@ -141,6 +141,12 @@ class TestNormalizingWrappers:
         with pytest.raises(AttributeError, match="which a Ring does not"):
             NormalizerPersistence(Ring(2))
 
+    def test_field_that_is_no_number(self, world: FolderWorld) -> None:
+        """A field that could not be read without a pickle is refused by name, and no file is left."""
+        with pytest.raises(TypeError, match="field 'mean' must be an array of numbers"):
+            persist(NormalizerPersistence(RunningMeanStd(np.array([None]), np.ones(1))), world)
+        assert not list(Path(world.persist_directory).iterdir())
+
     def test_other_shape(self, world: FolderWorld) -> None:
         """Statistics of another shape are refused, and nothing is changed."""
         persist(NormalizerPersistence(RunningMeanStd(np.ones(2), np.ones(2))), world)

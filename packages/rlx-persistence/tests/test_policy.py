@@ -7,6 +7,7 @@ import re
 import threading
 from collections import OrderedDict
 from importlib import import_module
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -30,6 +31,7 @@ from rlx_persistence import (
 )
 
 Mode = PolicyPersistence.Mode
+OLD_SAFETENSORS = tuple(map(int, version("safetensors").split(".")[:2])) < (0, 7)
 
 
 class LinearPolicy:
@@ -212,6 +214,16 @@ class TestSafetensors:
             PolicyPersistence(mode=Mode.SAFETENSORS).persist(policy, world)
         assert not list(Path(world.persist_directory).iterdir())
 
+    @pytest.mark.skipif(not OLD_SAFETENSORS, reason="this safetensors reads complex numbers")
+    def test_what_an_older_library_cannot_read(self, world: FolderWorld) -> None:
+        """A dtype of the format that the installed library does not know is refused, and no file is left."""
+        with pytest.raises(
+            TypeError, match=r"\['w'\] has dtype complex64, which safetensors 0\.[0-9.]+ cannot read"
+        ):
+            PolicyPersistence(mode=Mode.SAFETENSORS).persist(ArrayPolicy(w=np.zeros(1, "c8")), world)
+        assert not list(Path(world.persist_directory).iterdir())
+
+    @pytest.mark.skipif(OLD_SAFETENSORS, reason="this safetensors reads no complex numbers")
     def test_complex_numbers(self, world: FolderWorld) -> None:
         """Complex numbers come back bit for bit."""
         PolicyPersistence(mode=Mode.SAFETENSORS).persist(ArrayPolicy(w=np.array([1 + 2j], "c8")), world)

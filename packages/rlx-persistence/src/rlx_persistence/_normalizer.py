@@ -44,12 +44,21 @@ class NormalizerPersistence(FilePersistence):
             )
 
     def write(self, file: SealingFile) -> None:
-        """Write the fields as arrays."""
+        """Write the fields as arrays.
+
+        Raises:
+            TypeError: One is no array of numbers.
+        """
+        numpy = import_numpy("NormalizerPersistence")
         buffer = io.BytesIO()  # NumPy takes nothing that cannot be read as well
-        values = {
-            name: array_of(value) if is_tensor(value) else value for name, value in self._values().items()
+        arrays = {
+            name: numpy.asarray(array_of(value) if is_tensor(value) else value)
+            for name, value in self._values().items()
         }
-        import_numpy("NormalizerPersistence").savez(buffer, allow_pickle=False, **values)
+        for name, array in arrays.items():
+            if array.dtype.hasobject:
+                raise TypeError(f"field {name!r} must be an array of numbers, not {array!r}")
+        numpy.savez(buffer, **arrays)
         file.write(buffer.getbuffer())
 
     def read(self, path: str) -> None:
