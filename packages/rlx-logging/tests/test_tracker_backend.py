@@ -9,9 +9,9 @@ import pytest
 
 from rlx_logging import DroppedRowsWarning, LogFolder, Row, RunLogger, read_metrics
 from rlx_logging._journal.backend import JournalBackend
+from rlx_logging._sending.position import Position
 from rlx_logging._trackers import delivery
 from rlx_logging._trackers.backend import TrackerBackend
-from rlx_logging._trackers.position import Position
 from rlx_logging._trackers.tracker import Outcome, Tracker
 
 

@@ -13,8 +13,8 @@ from typing import Any, TypeAlias
 import pytest
 
 from rlx_logging import Backend, DroppedRowsWarning, LogFolder, make_logger, read_metrics
+from rlx_logging._sending.position import Position
 from rlx_logging._trackers.mlflow import make_mlflow, name_in_mlflow
-from rlx_logging._trackers.position import Position
 from rlx_logging._trackers.trackio import make_trackio
 from rlx_logging.testing import Points, check_backend
 

@@ -11,8 +11,10 @@ from typing import Any, TypeAlias
 
 import pytest
 
-from rlx_logging import WandbLogger, read_metrics
+from rlx_logging import Backend, LogFolder, WandbLogger, read_metrics
+from rlx_logging._wandb.backend import make_wandb
 from rlx_logging._wandb.transaction_log import HEADER, TransactionLog
+from rlx_logging.testing import Points, check_backend
 
 wandb: Any = pytest.importorskip("wandb", reason="needs wandb")
 Rows: TypeAlias = Callable[[Path], list[dict[str, Any]]]
@@ -145,6 +147,33 @@ def test_rows_join_a_run_to_which_the_caller_logs_too(tmp_path: Path, wandb_rows
     assert [row["own"] for row in rows if "own" in row] == list(range(11))
 
 
+def test_the_outbox_keeps_a_callers_run_free_of_rows_that_are_logged_again(
+    tmp_path: Path, wandb_rows: Rows
+) -> None:
+    """Its files are not cut: what a failed attempt had not committed is not sent to it."""
+    run = wandb.init(dir=str(tmp_path))
+    logger = WandbLogger(tmp_path / "log", run=run, outbox=True)
+    logger.write("info/epoch", 0, {"r": 0.0})
+    state = logger.state_dict()
+    logger.committed(0)
+    logger.write("info/epoch", 1, {"r": 1.0})
+    try:
+        raise KeyboardInterrupt
+    except KeyboardInterrupt:
+        logger.finalize()
+    again = WandbLogger(tmp_path / "log", run=run, outbox=True)
+    again.load_state_dict(state)
+    for epoch in (1, 2):
+        again.write("info/epoch", epoch, {"r": 2.0})
+    again.finalize()
+    run.finish()
+    assert [(row["info/epoch"], row["info/r"]) for row in wandb_rows(tmp_path)] == [
+        (0, 0.0),
+        (1, 2.0),
+        (2, 2.0),
+    ]
+
+
 def test_a_run_that_the_caller_has_open_is_neither_used_nor_finished(
     tmp_path: Path, wandb_rows: Rows
 ) -> None:
@@ -252,6 +281,27 @@ def _compare(rows: list[dict[str, Any]], folder: Path) -> None:
     for tag, series in journal.items():
         assert [row[tag] for row in rows if tag in row] == series.values.tolist(), tag
     assert [row["_step"] for row in rows] == list(range(len(rows)))
+
+
+def wandb_of(folder: LogFolder) -> Backend:
+    """Return W&B offline."""
+    return make_wandb(folder, project="p", mode="offline", disable_stats=True)
+
+
+def test_the_backend_passes_the_conformance_kit(tmp_path: Path, wandb_rows: Rows) -> None:
+    """Each row once in the files of all attempts, with odd values and keys."""
+
+    def read(run: Path) -> Points:
+        points: dict[str, list[tuple[int, float]]] = {}
+        for row in wandb_rows(run):
+            step = row[
+                next(name for name in ("odd/step", "update/gradient_step", "info/epoch") if name in row)
+            ]
+            for tag, value in row.items():
+                points.setdefault(tag, []).append((step, float(value)))
+        return points
+
+    check_backend(wandb_of, read, tmp_path)
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="needs SIGKILL")

@@ -8,7 +8,7 @@ from typing import Final
 
 from rlx_logging._journal.tail import JournalTail
 from rlx_logging._rows.rows import Row
-from rlx_logging._trackers.position import Position
+from rlx_logging._sending.position import Position
 from rlx_logging._trackers.tracker import Outcome, Tracker
 
 _ROWS_AT_ONCE: Final = 200

@@ -141,8 +141,11 @@ class WandbBackend(Backend):
 
     def committed(self, epoch: int) -> None:
         """Send the rows that the snapshot of `epoch` covers."""
+        before = self._outbox.sent
         for job in self._outbox.release(epoch):
             self._sending().put(job)
+        if (sent := self._outbox.sent) > before:
+            self._sending().put(lambda run: self._connection.note_sent(run, sent))
 
     def state_dict(self) -> dict[str, Any]:
         """Return the identity of the run, how many rows there are, and how many of them were sent."""
@@ -200,7 +203,7 @@ class WandbBackend(Backend):
         from rlx_logging._journal.reader import last_rows
 
         first = self._connection.next_row
-        missing = end - (sent if first is None else first)
+        missing = end - (max(sent, self._connection.sent_to(run)) if first is None else first)
         rows = last_rows(self._folder.path, missing, length=length) if missing > 0 else []
         for number, row in enumerate(rows, start=end - len(rows)):
             self._log_row(run, number, row)
@@ -210,8 +213,10 @@ class WandbBackend(Backend):
         self._outbox.restart(self._outbox.sent, self._outbox.sent)
 
     def finish(self, *, failed: bool) -> None:
-        """Close, and let W&B show how the run has ended."""
+        """Close, and let W&B show how the run has ended; after a failure the outbox keeps what a resume logs again."""
         self._failed = failed
+        if failed and self._outbox.may_be_resumed:
+            self.discard()
         self.close()
 
     def close(self) -> None:

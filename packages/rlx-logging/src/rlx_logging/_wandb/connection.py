@@ -10,11 +10,13 @@ from typing import Any, Final
 
 from rlx_logging._missing import require
 from rlx_logging._offers import active_run_of
+from rlx_logging._sending.position import Position
 from rlx_logging._wandb.identity import Identity, read_identity
 from rlx_logging._wandb.keys import without_keys
 from rlx_logging._wandb.offline import OfflineRun
 
 _OFFLINE: Final = frozenset({"offline", "dryrun"})
+GIVEN_FILE: Final = "logs.wandb-run.json"
 _DISABLED: Final = "disabled"
 _OPENING: Final = threading.Lock()
 
@@ -156,6 +158,17 @@ class Connection:
             run.log(dict(values), step=self._identity.offset + number, commit=commit)
             if commit:
                 self.next_row = number + 1
+
+    def note_sent(self, run: Any, rows: int) -> None:
+        """Record how many rows a run of the caller's has: nothing else can say it."""
+        if self._given is not None:
+            self._folder.mkdir(parents=True, exist_ok=True)
+            Position(str(run.id), rows, rows).write(self._folder / GIVEN_FILE)
+
+    def sent_to(self, run: Any) -> int:
+        """Return how many rows a run of the caller's is known to have."""
+        found = Position.read(self._folder / GIVEN_FILE)
+        return found.sent if found is not None and found.run_id == str(run.id) else 0
 
     def finish(self, run: Any, *, failed: bool) -> None:
         """Finish the run where it is ours."""

@@ -18,12 +18,14 @@ class Outbox:
         rows: How many rows there were in the whole run.
         sent: How many of them went out.
         epoch: The epoch that was logged last; the next snapshot is that of it.
+        may_be_resumed: Whether snapshots are taken that rows wait for.
     """
 
     def __init__(self, *, hold: bool) -> None:
         self.rows = 0
         self.sent = 0
         self.epoch: int | None = None
+        self.may_be_resumed = False
         self._hold = hold
         self._held: deque[tuple[int, Job]] = deque()
         self._marks: deque[tuple[int | None, int]] = deque()
@@ -44,6 +46,7 @@ class Outbox:
     def mark(self) -> None:
         """Note that a snapshot taken now covers all rows so far."""
         if self._hold:
+            self.may_be_resumed = True
             self._marks.append((self.epoch, self.rows))
 
     def release(self, epoch: int | None) -> Iterator[Job]:

@@ -1,4 +1,4 @@
-"""Which run of a tracker a folder logs to, and how far: a small file, so that the next attempt continues it."""
+"""Which run of a service a folder logs to, and how far: a small file, so that the next attempt continues it."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from rlx_logging._files.atomic import write_atomically
 
 
 class Position(NamedTuple):
-    """Where a tracker stands.
+    """Where a service stands.
 
     Attributes:
         run_id: Identity of the run there.
