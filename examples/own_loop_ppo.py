@@ -107,7 +107,7 @@ if __name__ == "__main__":
                 actions[step] = policy.sample()
                 log_probs[step] = policy.log_prob(actions[step])
                 values[step] = agent.value(observation)
-            seen, reward, terminated, truncated, _ = envs.step(actions[step].numpy())
+            seen, reward, terminated, truncated, _infos = envs.step(actions[step].numpy())
             observation = torch.as_tensor(seen)
             rewards[step] = torch.as_tensor(reward)
             ended = np.logical_or(terminated, truncated)

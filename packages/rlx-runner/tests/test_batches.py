@@ -175,7 +175,7 @@ def test_generators_of_the_program_are_left_alone() -> None:
 
 
 def test_a_checkpoint_holds_the_position(tmp_path: Path) -> None:
-    """Handed over as a part, it continues with the loop."""
+    """Passed as a part, it continues with the loop."""
 
     def train(folder: Path, n: int) -> list[Any]:
         set_seed(1)

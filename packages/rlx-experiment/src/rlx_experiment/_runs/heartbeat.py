@@ -64,7 +64,7 @@ def _last_beat(folder: Path) -> float | None:
     try:
         descriptor = os.open(
             folder / LOCK_FILE, os.O_RDONLY
-        )  # NFS asks the server anew for a file that is opened
+        )  # NFS asks the server again for a file that is opened
     except OSError:
         return None
     try:

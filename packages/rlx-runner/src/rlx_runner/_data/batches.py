@@ -18,7 +18,7 @@ class Batches(Generic[BatchT]):
     """An endless iterator over the batches of a DataLoader, epoch after epoch, that resumes in mid-epoch exactly.
 
     Its state is the order of this epoch and how many batches the loop has taken, whatever workers have loaded ahead. A
-    resume skips what is taken without loading it. Random numbers are drawn for each batch anew, so that they are the same
+    resume skips what is taken without loading it. Random numbers are drawn for each batch again, so that they are the same
     for any number of workers: Python's, NumPy's and torch's global generators and those that the data set holds are seeded
     for it, and put back afterwards.
 
