@@ -9,7 +9,7 @@ from rlx_sampler._exactness import WorkerProfile
 from rlx_sampler._keys import CallKey, EpisodeKey
 from rlx_sampler._ledger import Ledger
 from rlx_sampler._workers.setups import Setup
-from rlx_sampler._workers.worker import Wanted, Worker
+from rlx_sampler._workers.worker import Wanted, Worker, built_alike
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +32,11 @@ class Engine(Protocol):
     @property
     def profile(self) -> WorkerProfile:
         """What is known of the workers, which are all alike."""
+        ...
+
+    @property
+    def environment(self) -> Any:
+        """The first environment, where it is in the caller's process; else None."""
         ...
 
     @property
@@ -146,5 +151,6 @@ def build_worker(factory: WorkerFactory, setup: Setup, number: int) -> Worker:
     worker: Any = factory(number)
     if not isinstance(worker, Worker):
         raise TypeError(f"worker_class gave {worker!r:.100}; it must be a subclass of rlx_sampler.Worker.")
-    setup.apply(worker)
+    with built_alike(worker):
+        setup.apply(worker)
     return worker

@@ -1,15 +1,19 @@
-"""How exactly a sampler's run can go on: what is known of its workers, and the grade that follows."""
+"""How exactly a sampler's run can continue: what is known of its workers, and the grade in words."""
 
+import io
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from importlib import import_module
 from importlib.util import find_spec
 from typing import Any, Final
 
-from rlx_sampler._offers import keeps_history, wrapped
+from rlx_sampler._offers import all_attributes, is_shown, keeps_history, wrapped
 
 KEEP_HISTORY: Final = frozenset({"NormalizeObservation", "NormalizeReward", "VecNormalize"})
 """Wrappers whose outputs depend on every step they have seen, not on the present episode alone."""
+
+WRITE_FILES: Final = frozenset({"RecordVideo", "Monitor", "VecMonitor", "VecVideoRecorder"})
+"""Wrappers whose files a second one of them would write over."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +34,14 @@ class WorkerProfile:
     """Parts in which a worker saves what lives on between calls."""
     unsaved: str = ""
     """A vector environment that lives on and cannot be saved."""
+    has_vector: bool = False
+    """Whether the environment steps several lanes at once."""
+    obstacle_to_check: str = ""
+    """Why the environment must not be built once more for a check; empty where it may."""
+    strayed_late: bool = False
+    """Whether somebody first drew from a global generator in the middle of a fragment."""
+    parted: str = ""
+    """Where an environment that was run again did not come to where it was; empty where all did."""
 
     @property
     def obstacle_to_replay(self) -> str:
@@ -46,14 +58,21 @@ class Exactness:
     """How a resumed run compares with one that was never interrupted.
 
     `grade` is "A" (the same bits), "B" (the same random streams; what is not drawn from
-    them may differ) or "C" (statistically the same); `reason` says why.
+    them may differ) or "C" (statistically the same). `reasons` say why, and `checked` what
+    the evidence is.
     """
 
     grade: str
-    reason: str
+    reasons: tuple[str, ...]
+    checked: tuple[str, ...] = field(default_factory=tuple)
+
+    @property
+    def reason(self) -> str:
+        """All reasons in one line."""
+        return "; ".join(self.reasons)
 
     def __str__(self) -> str:
-        """Say both."""
+        """Say the grade and the reasons."""
         return f"{self.grade}: {self.reason}"
 
 
@@ -74,6 +93,19 @@ def layers(environment: Any) -> Iterator[Any]:
     while environment is not None:
         yield environment
         environment = wrapped(environment)
+
+
+def obstacle_to_check(environment: Any) -> str:
+    """Return why `environment` must not be built or run once more beside itself; empty where it may."""
+    for layer in layers(environment):
+        name = type(layer).__name__
+        if name in WRITE_FILES or any(
+            isinstance(value, io.IOBase) for value in all_attributes(layer).values()
+        ):
+            return f"not checked, because {name} writes files"
+        if is_shown(layer):
+            return f"not checked, because {name} is shown on the screen"
+    return ""
 
 
 def can_save_environments() -> bool:
@@ -99,44 +131,3 @@ def load_exactly(data: bytes) -> Any:
             "pip install 'rlx-sampler[stateful]'."
         )
     return import_module("rlx_snapshot").exact_loads(data)
-
-
-def judge(profile: WorkerProfile, *, in_process: bool, is_global: bool, lost: bool) -> Exactness:
-    """Return the grade of a sampler with such workers."""
-    names = ", ".join(profile.histories)
-    is_live = profile.steps_per_key is not None
-    if (is_live or names) and not can_save_environments():
-        return Exactness(
-            "C",
-            "live environments cannot be saved without rlx-snapshot: pip install 'rlx-sampler[stateful]'",
-        )
-    if profile.unsaved:
-        return Exactness(
-            "C",
-            f"{profile.unsaved} cannot be saved in mid-episode, so that its lanes begin again where a run "
-            f"resumes; VecWorker, whose episodes are whole, needs no saved environments",
-        )
-    if names and not in_process and not is_live:
-        return Exactness(
-            "C",
-            f"{names} learns from every step, so that a batch depends on which worker ran what before; "
-            f"normalise in the policy, or sample in one process",
-        )
-    if profile.unseeded and not in_process:
-        return Exactness(
-            "C",
-            f"{profile.unseeded} takes no seed for a single lane, so that a batch depends on which worker "
-            f"ran what; sample in one process, or with a SyncVectorEnv of gymnasium 1.1 or later",
-        )
-    if lost:
-        return Exactness("C", "a worker died with live environments, whose episodes began anew")
-    if is_global:
-        return Exactness(
-            "B",
-            "the policy takes no `rng`: global generators are seeded for each episode, one of its own is not",
-        )
-    if names:
-        return Exactness("A", f"the history of {names} is saved with the sampler")
-    if profile.unseeded:
-        return Exactness("A", f"all lanes of {profile.unseeded} are seeded together in every call")
-    return Exactness("A", "live environments are saved with the sampler" if is_live else "episodes are keyed")

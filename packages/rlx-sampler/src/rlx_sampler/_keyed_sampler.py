@@ -11,9 +11,10 @@ from rlx_sampler._copies import packed, unpacked
 from rlx_sampler._engine import OneEpisode, build_worker, dealt
 from rlx_sampler._exactness import WorkerProfile
 from rlx_sampler._global_generators import one_torch_thread
-from rlx_sampler._keys import TRAINING, CallKey, draw_root
+from rlx_sampler._keys import TRAINING, CallKey, EpisodeKey, draw_root
 from rlx_sampler._ledger import Ledger
 from rlx_sampler._sampler_workers import SamplerWorkers
+from rlx_sampler._selfcheck.evidence import Evidence
 from rlx_sampler._workers.lane_worker import DefaultWorker
 from rlx_sampler._workers.setups import unpacked_envs
 from rlx_sampler._workers.worker import Worker
@@ -129,6 +130,7 @@ class KeyedSampler(SamplerWorkers):
         self._build_again()
         engine = self._open_engine()
         self._update(agent_update, env_update)
+        self._check(engine)
         ledger = Ledger(
             n_steps=n_steps,
             n_episodes=n_episodes,
@@ -142,6 +144,7 @@ class KeyedSampler(SamplerWorkers):
             self._note_interruption()
             raise
         kept = ledger.kept()
+        self._evidence.compare(kept[:: self.n_workers if self._pinned else 1])
         if by_worker and self._pinned:
             kept = [part for worker in range(self.n_workers) for part in kept[worker :: self.n_workers]]
         batch = assemble(kept)
@@ -174,6 +177,10 @@ class KeyedSampler(SamplerWorkers):
         finally:
             worker.shutdown()
         return assemble(harvest.parts())
+
+    def _next_keys(self, count: int) -> list[EpisodeKey]:
+        apart = self.n_workers if self._pinned else 1
+        return [self._call_key(self._call).episode(index * apart) for index in range(count)]
 
     def _call_key(self, call: int) -> CallKey:
         return CallKey(self._root, self._stream, call)
@@ -219,17 +226,18 @@ class KeyedSampler(SamplerWorkers):
         self._mean_length = float(state.get("mean_length", 0.0))
         self._pinned = bool(state.get("pinned", self._pinned))
         engine.use_inference_rows(state.get("inference_rows"))
+        self._evidence.note_restore(has_history=bool(live))
 
     def __getstate__(self) -> dict[str, Any]:
         """Return everything but the running workers, which are built anew."""
-        fields = {name: value for name, value in vars(self).items() if name != "_engine"}
+        fields = {name: value for name, value in vars(self).items() if name not in ("_engine", "_evidence")}
         state = None if self._engine is None else self.state_dict()
         return {"fields": packed(fields, "sampler"), "state": state}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         """Build the workers anew, unless the sampler was shut down."""
         vars(self).update(unpacked(state["fields"]))
-        self._engine = None
+        self._engine, self._evidence = None, Evidence()
         if state["state"] is not None:
             self._engine = self._start_engine()
             self.load_state_dict(state["state"])

@@ -1,6 +1,7 @@
 """Sampling in the caller's own process."""
 
 from collections.abc import Sequence
+from typing import Any
 
 from rlx_protocols import WorkerFactory
 from rlx_sampler._engine import LedgerLease, Updates, build_worker
@@ -10,6 +11,7 @@ from rlx_sampler._global_generators import one_torch_thread
 from rlx_sampler._keyed_sampler import KeyedSampler
 from rlx_sampler._keys import CallKey
 from rlx_sampler._ledger import Ledger
+from rlx_sampler._workers.lane_worker import VecWorker
 from rlx_sampler._workers.setups import Setup, own
 from rlx_sampler._workers.worker import Worker
 
@@ -34,6 +36,12 @@ class LocalEngine:
     def is_in_process(self) -> bool:
         """Say that the workers run here."""
         return True
+
+    @property
+    def environment(self) -> Any:
+        """The first environment of the first worker; None where a worker of one's own has it."""
+        worker = self._workers.get(0)
+        return next(iter(worker.environments.all()), None) if isinstance(worker, VecWorker) else None
 
     @property
     def has_lost(self) -> bool:

@@ -135,6 +135,11 @@ def keeps_history(layer: Any) -> bool:
     return bool(_own_attributes(layer).get("keeps_history"))
 
 
+def is_shown(layer: Any) -> bool:
+    """Whether an environment renders to a window for people to see."""
+    return all_attributes(layer).get("render_mode") == "human"
+
+
 def autoreset_mode(environment: Any) -> str:
     """Return how a vector environment begins new episodes, in lower case; empty where it does not say.
 

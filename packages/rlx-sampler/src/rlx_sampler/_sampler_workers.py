@@ -2,15 +2,28 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
-from typing import Any
+from contextlib import suppress
+from dataclasses import replace
+from typing import Any, Final
 
 from rlx_protocols import WorkerFactory
+from rlx_sampler._copies import copy_of
 from rlx_sampler._engine import Engine, Updates
 from rlx_sampler._errors import ClosedSamplerError
-from rlx_sampler._exactness import Exactness, can_save_environments, judge
-from rlx_sampler._offers import draws_globally
+from rlx_sampler._exactness import Exactness, can_save_environments
+from rlx_sampler._keys import EpisodeKey
+from rlx_sampler._offers import is_environment
 from rlx_sampler._per_worker import is_per_worker, spread
+from rlx_sampler._selfcheck.evidence import EPISODES, Evidence
+from rlx_sampler._selfcheck.findings import Findings
+from rlx_sampler._selfcheck.judgement import Judgement
+from rlx_sampler._selfcheck.subject import Subject
 from rlx_sampler._workers.setups import first_setups, packed_envs, updated_each
+
+_APART: Final = (
+    "a call was interrupted or raised: environments that live on between calls stood at different steps after "
+    "it, or began again"
+)
 
 
 class SamplerWorkers(ABC):
@@ -31,7 +44,12 @@ class SamplerWorkers(ABC):
         """Whether an update is on its way; still so after one that was interrupted."""
         self._is_apart = False
         """Whether environments that live on stood at different steps, or began again, after an interruption."""
+        self._evidence = Evidence()
         self._engine: Engine | None = self._start_engine()
+
+    @abstractmethod
+    def _next_keys(self, count: int) -> list[EpisodeKey]:
+        """Return the first keys of the next call."""
 
     @abstractmethod
     def _start_engine(self) -> Engine:
@@ -80,31 +98,74 @@ class SamplerWorkers(ABC):
         except Exception:
             self._is_broadcasting = engine.is_in_process  # others refuse an update before they send it
             raise
+        is_other = any(
+            type(setup.agent) is not type(old.agent) for setup, old in zip(setups, self._setups, strict=True)
+        )
+        self._evidence.is_due |= is_other or any(each is not None for each in env_updates)
         self._setups, self._is_broadcasting = setups, False
 
     def shutdown_worker(self) -> None:
         """Release workers and environments. Calling it twice is allowed."""
+        self._evidence.close()
         engine, self._engine = self._engine, None
         if engine is not None:
             engine.shutdown()
 
-    def exactness(self) -> Exactness:
-        """Return how exactly a run with this sampler goes on from :meth:`state_dict`, and why."""
+    def exactness(self, *, other_process: bool = False) -> Exactness:
+        """Return how exactly a run with this sampler continues from :meth:`state_dict`, and why.
+
+        Samplers with worker processes compare them with a fresh process in any case; it is waited for here.
+
+        Args:
+            other_process: Run what was checked in a fresh process with another PYTHONHASHSEED too, which
+                takes as long as it takes to start Python and import what the environment needs.
+        """
         engine = self._open_engine()
         if self._other_envs == b"":
-            return Exactness("C", "the env_update of the environments cannot be pickled")
+            return Exactness("C", ("the env_update of the environments cannot be pickled",))
         if self._is_apart:
             return Exactness(
                 "C",
-                "a call was interrupted or raised: environments that live on between calls stood at different "
-                "steps after it, or began again",
+                (_APART,),
             )
-        is_global = any(draws_globally(setup.agent) for setup in self._setups)
-        return judge(
-            engine.profile, in_process=engine.is_in_process, is_global=is_global, lost=engine.has_lost
+        self._check(engine)
+        findings = self._evidence.wait()
+        if other_process:
+            self._evidence.compare_elsewhere()
+            findings = self._evidence.findings
+        return Judgement(engine.profile, findings, engine.is_in_process, engine.has_lost).exactness()
+
+    def _subject(self, engine: Engine) -> Subject:
+        profile, setup = engine.profile, self._setups[0]
+        if (
+            engine.environment is not None
+            and not profile.has_vector
+            and not is_environment(setup.environment)
+        ):
+            with suppress(TypeError):  # where it cannot be copied, its function is called once more
+                setup = replace(setup, environment=copy_of(engine.environment, "environment"), env_updates=())
+        return Subject(
+            self._factory, setup, profile.inference_rows, self._next_keys(EPISODES), profile.has_vector
         )
 
+    def _check(self, engine: Engine) -> None:
+        """Gather evidence where something is new."""
+        if not self._evidence.is_worth_it():
+            return
+        profile = engine.profile
+        if profile.unseeded or (profile.has_vector and profile.steps_per_key is not None):
+            self._evidence.gather(Findings())  # no episode can be run again alone
+        elif profile.obstacle_to_check:
+            self._evidence.gather(Findings(not_checked=profile.obstacle_to_check))
+        elif engine.is_in_process:
+            self._evidence.gather_here(self._subject(engine))
+            engine.use_inference_rows(self._evidence.findings.inference_rows)
+        else:
+            self._evidence.gather_elsewhere(self._subject(engine))
+
     def _live_states(self, engine: Engine) -> list[list[bytes]]:
+        findings = self._evidence.findings
         is_live = engine.profile.steps_per_key is not None
-        has_history = engine.is_in_process and bool(engine.profile.histories)
-        return engine.live_states() if (is_live or has_history) and can_save_environments() else []
+        has_history = self._evidence.has_history or bool(engine.profile.histories)
+        is_wanted = is_live or (has_history and engine.is_in_process and not findings.not_saved)
+        return engine.live_states() if is_wanted and can_save_environments() else []

@@ -42,6 +42,7 @@ class ProcessEngine:
         self._memory = SharedMemory() if shared_memory else None
         self._writer = None if self._memory is None else ParameterWriter(self._memory)
         self.is_in_process = False
+        self.environment: Any = None
         self.pickled_episodes = 0
         """Episodes that held something shared memory cannot, and came pickled."""
         self._pool = ProcessPool(factory.n_workers, self._start, self._greet, worker_timeout)

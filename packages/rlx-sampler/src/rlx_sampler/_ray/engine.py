@@ -92,6 +92,7 @@ class RayEngine:
         self.profile = WorkerProfile()
         """What is known of the workers."""
         self.is_in_process = False
+        self.environment: Any = None
         self.has_lost = False
         """Whether live environments died with a worker."""
         self._seats = [_Seat(number, self._start(number)) for number in range(factory.n_workers)]

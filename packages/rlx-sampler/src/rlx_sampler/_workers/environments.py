@@ -5,7 +5,13 @@ from typing import Any
 
 from rlx_sampler._batches.trees import is_tuple, rows
 from rlx_sampler._copies import copy_of, packed, unpacked
-from rlx_sampler._exactness import can_save_environments, histories_of, load_exactly, save_exactly
+from rlx_sampler._exactness import (
+    can_save_environments,
+    histories_of,
+    load_exactly,
+    obstacle_to_check,
+    save_exactly,
+)
 from rlx_sampler._offers import changes_environment, is_environment, is_list, needs
 from rlx_sampler._vector.environments import BuiltWithSeed, VectorEnvironment, number_of_lanes
 
@@ -182,6 +188,10 @@ class Environments:
     def histories(self) -> tuple[str, ...]:
         """Return the names of the layers whose history reaches beyond an episode."""
         return histories_of(self._all[0]) if self._all else ()
+
+    def obstacle_to_check(self) -> str:
+        """Return why an environment must not be built once more for a check; empty where it may."""
+        return obstacle_to_check(self._all[0]) if self._all else ""
 
     def save(self) -> list[bytes]:
         """Return all of them as they are now."""

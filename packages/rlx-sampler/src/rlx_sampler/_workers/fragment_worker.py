@@ -1,20 +1,34 @@
 """Stretches of time instead of whole episodes, from environments that live on between calls."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from functools import partial
 from typing import Any
 
 from rlx_sampler._batches.recorded import Harvest
+from rlx_sampler._batches.trees import ArrayTree
 from rlx_sampler._errors import EpisodeError
-from rlx_sampler._exactness import WorkerProfile, load_exactly, save_exactly
+from rlx_sampler._exactness import WorkerProfile, load_exactly
 from rlx_sampler._keys import EpisodeKey
+from rlx_sampler._offers import is_policy
+from rlx_sampler._parameter_trees import copy_of_parameters
 from rlx_sampler._policies.acting import build_actor
+from rlx_sampler._policies.memory import forgets_all_at_once
 from rlx_sampler._vector.live import LiveVector
-from rlx_sampler._workers.fragment_seeds import FragmentSeeds
+from rlx_sampler._workers.lane_groups import (
+    Group,
+    LaneGroups,
+    LaneState,
+    loaded,
+    policies_of_groups,
+    savable,
+    saved,
+    without_policies,
+)
 from rlx_sampler._workers.lane_worker import VecWorker
-from rlx_sampler._workers.lanes import Lanes, LiveEpisode
+from rlx_sampler._workers.lanes import Lanes
 from rlx_sampler._workers.spaces import Spaces
-from rlx_sampler._workers.stray_draws import Watch, all_kept, seed_all
-from rlx_sampler._workers.worker import Lease
+from rlx_sampler._workers.stray_draws import StrayDrawError, Watch
+from rlx_sampler._workers.worker import Lease, built_alike
 
 
 class FragmentWorker(VecWorker):
@@ -60,9 +74,11 @@ class FragmentWorker(VecWorker):
         if timesteps_per_call < 1:
             raise ValueError(f"timesteps_per_call is {timesteps_per_call}; it must be at least 1.")
         self._steps_per_key = timesteps_per_call
-        self._groups: list[Lanes] = []
-        self._set_aside: list[tuple[Any, LiveEpisode | None]] = []
-        """Environments, with what their lanes know, that go on when there are lanes again."""
+        self._groups: LaneGroups | None = None
+        self._set_aside: Sequence[LaneState] = ()
+        """Environments, with what goes on in them, that continue when there are lanes again."""
+        self._strayed_late = False
+        self._parted = ""
         self._vector = LiveVector()
 
     def profile(self) -> WorkerProfile:
@@ -71,6 +87,10 @@ class FragmentWorker(VecWorker):
             self.n_lanes,
             self.inference_rows,
             self._steps_per_key,
+            obstacle_to_check=self.environments.obstacle_to_check(),
+            strayed_late=self._strayed_late,
+            parted=self._parted,
+            has_vector=self.environments.vector() is not None,
             n_live=self.n_lanes if self.environments.vector() is None else 1,
             unsaved=self._vector.unsaved,
         )
@@ -78,16 +98,35 @@ class FragmentWorker(VecWorker):
     def forget_lanes(self) -> None:
         """Drop the episodes under way: policy or environments are others now."""
         super().forget_lanes()
-        self._groups = []
-        self._set_aside = []
+        self._groups = None
+        self._set_aside = ()
         self._vector.forget()
 
     def _rebuild_lanes(self) -> None:
-        """Let the episodes under way go on in other lanes."""
-        under_way, state = self._under_way(), self._vector.state()
-        self.forget_lanes()
-        self._set_aside = under_way
-        self._vector.load(state)
+        """Let the episodes under way continue in other lanes, with a policy that remembers nothing of them."""
+        if self._groups is not None:
+            under_way = self._under_way()
+            self.forget_lanes()
+            self._set_aside = without_policies(under_way)
+        self._vector.load(self._vector.state())
+
+    def _under_way(self) -> Sequence[LaneState]:
+        return self._set_aside if self._groups is None else self._groups.states()
+
+    def update_agent(self, agent_update: Any) -> None:
+        """Take a policy, or parameters for `set_param_values` of the present one.
+
+        Raises:
+            TypeError: If there are parameters but no policy yet.
+        """
+        super().update_agent(agent_update)
+        if agent_update is None:
+            return
+        if is_policy(agent_update):
+            self._set_aside = without_policies(self._set_aside)
+            return
+        for policy in [] if self._groups is None else self._groups.policies:
+            policy.set_param_values(copy_of_parameters(agent_update))
 
     def prepare(self, key: EpisodeKey) -> None:
         """Build the environments and find how many rows the policy needs."""
@@ -96,33 +135,38 @@ class FragmentWorker(VecWorker):
         else:
             self._vector.ready(self, key)
 
-    def _ready_groups(self, key: EpisodeKey) -> list[Lanes]:
-        """Return the lanes: all environments together, or one by one where the policy wants it so."""
-        if not self._groups:
-            with self.built_alike():
+    def _ready_groups(self, key: EpisodeKey) -> LaneGroups:
+        if self._groups is None:
+            with built_alike(self):
                 self._groups = self._built_groups(key)
                 self.spaces = Spaces(self.environments.all())
-            self._go_on(key)
+            self._groups.go_on(self._set_aside, key)
+            self._set_aside = ()
         return self._groups
 
-    def _built_groups(self, key: EpisodeKey) -> list[Lanes]:
-        policy, rows = self.policy, self.rows_needed(key)
-        n_lanes = 1 if self.is_one_by_one else self.n_lanes
-        together = build_actor(policy, n_lanes, rows, self.may_merge).n_lanes
-        environments = self.environments.take(self.n_lanes)
-        return [
-            Lanes(
-                build_actor(policy, together, rows, self.may_merge),
-                environments[at : at + together],
-                self.max_episode_length,
-                tell_totals=True,
-            )
-            for at in range(0, self.n_lanes, together)
-        ]
+    def _built_groups(self, key: EpisodeKey) -> LaneGroups:
+        """Return all environments in one group, or in several where the policy acts for fewer at a time."""
+        environments = [state.environment for state in self._set_aside]
+        environments = environments or savable(self.environments.take(self.n_lanes))
+        rows = self.rows_needed(key)
+        remembers = self.has_memory(self.policy, partial(self.observation, key), rows)
+        is_alone = self.is_one_by_one or (remembers and forgets_all_at_once(self.policy))
+        size = build_actor(self.policy, 1 if is_alone else self.n_lanes, rows, self.may_merge).n_lanes
+        policies = policies_of_groups(self.policy, self._set_aside, self.n_lanes, size, remembers=remembers)
+        self._policy = policies[0]
+        groups: list[Group] = []
+        for number, policy in enumerate(policies):
+            part = environments[number * size : (number + 1) * size]
+            actor = build_actor(policy, size, rows, self.may_merge)
+            groups.append(Group(Lanes(actor, part, self.max_episode_length, tell_totals=True), part, policy))
+        return LaneGroups(groups, remembers=remembers, steps_per_key=self._steps_per_key)
 
-    def _lane(self, number: int) -> tuple[Lanes, int]:
-        size = -(-self.n_lanes // len(self._groups))
-        return self._groups[number // size], number % size
+    def observation(self, key: EpisodeKey) -> ArrayTree:
+        """Return an observation to try the policy with, of an episode that is under way where there are some."""
+        under_way = [state.episode for state in self._set_aside if state.episode is not None]
+        if under_way:
+            return under_way[0].observation
+        return super().observation(key)
 
     def run(self, lease: Lease) -> Iterator[Harvest]:
         """Advance the environments, one key each, until no more is wanted."""
@@ -140,92 +184,52 @@ class FragmentWorker(VecWorker):
 
     def _advance(self, keys: list[EpisodeKey], lease: Lease) -> list[Harvest]:
         groups = self._ready_groups(keys[0])
-        if self.is_one_by_one:
-            return self._advance_one_by_one(groups, keys, lease)
-        is_beginning = all(each is None for _, each in self._under_way())
-        watch = Watch(self.spaces)
         try:
-            advanced = self._advance_together(groups, keys, lease)
-        except EpisodeError:
-            if not (is_beginning and watch.has_seen_draw()):
-                raise
-            advanced = []
-        if not watch.has_seen_draw():
-            return advanced
-        watch.put_back()
-        self.has_strays = True
-        if not is_beginning:
-            self._rebuild_lanes()
-            return advanced
-        self.forget_lanes()
-        return self._advance(keys, lease)
-
-    def _advance_one_by_one(self, groups: list[Lanes], keys: list[EpisodeKey], lease: Lease) -> list[Harvest]:
-        advanced: list[Harvest] = []
-        for lanes, environment, key in zip(groups, self.environments.all(), keys, strict=True):
-            spaces = Spaces([environment])
-            with all_kept(spaces):
-                seed_all(spaces, key.streams())
-                advanced += self._advance_together([lanes], [key], lease)
-        return advanced
-
-    def _advance_together(self, groups: list[Lanes], keys: list[EpisodeKey], lease: Lease) -> list[Harvest]:
-        size = -(-len(keys) // len(groups))
-        advanced: list[Harvest] = []
-        try:
-            for group, at in zip(groups, range(0, len(keys), size), strict=True):
-                advanced += _advance_group(group, keys[at : at + size], self._steps_per_key, lease)
+            if self.is_one_by_one:
+                return groups.advance_one_by_one(keys, lease)
+            return self._advance_watched(groups, keys, lease)
+        except StrayDrawError:
+            self.has_strays = True
+            self.forget_lanes()
+            return self._advance(keys, lease)
         except BaseException:
             self.forget_lanes()
             raise
+
+    def _advance_watched(self, groups: LaneGroups, keys: list[EpisodeKey], lease: Lease) -> list[Harvest]:
+        """Advance all environments together, as long as nobody draws from generators that belong to no episode."""
+        is_beginning = groups.is_beginning()
+        watch = Watch(self.spaces)
+        try:
+            advanced = groups.advance(keys, lease)
+        except EpisodeError as error:
+            if is_beginning and watch.has_seen_draw():
+                raise StrayDrawError from error
+            raise
+        finally:
+            has_strayed = watch.has_seen_draw()
+            if has_strayed:
+                watch.put_back()
+        if has_strayed and is_beginning:
+            raise StrayDrawError
+        if has_strayed:
+            self.has_strays = self._strayed_late = True
+            self._rebuild_lanes()
         return advanced
 
     def live_state(self) -> list[bytes]:
-        """Return every environment, in mid-episode, with what its lane knows, or its lanes know."""
+        """Return every environment, in mid-episode, with what its lane and the policy know."""
         if self.environments.vector() is not None:
             return self._vector.save(self.environments.take(1)[0])
-        return [save_exactly(each) for each in self._under_way()]
-
-    def _under_way(self) -> list[tuple[Any, LiveEpisode | None]]:
-        if not self._groups:
-            return self._set_aside
-        places = [self._lane(number) for number in range(self.n_lanes)]
-        lives = [lanes.live(lane) for lanes, lane in places]
-        return list(zip(self.environments.take(self.n_lanes), lives, strict=True))
+        return [saved(state._replace(has_strays=self.has_strays)) for state in self._under_way()]
 
     def load_live_state(self, states: list[bytes]) -> None:
-        """Go on with environments that :meth:`live_state` saved; without any, all begin anew."""
-        restored = [load_exactly(state) for state in states]
+        """Continue with environments that :meth:`live_state` saved; without any, all begin again."""
         self.forget_lanes()
-        if restored:
-            self.environments.replace([environment for environment, _ in restored])
-        if restored and self.environments.vector() is not None:
-            ((_, state),) = restored
+        if states and self.environments.vector() is not None:
+            environment, state = load_exactly(states[0])
+            self.environments.replace([environment])
             self._vector.load(state)
-        else:
-            self._set_aside = restored
-
-    def _go_on(self, key: EpisodeKey) -> None:
-        for number, (_, live) in enumerate(self._set_aside):
-            if live is not None:
-                lanes, lane = self._lane(number)
-                lanes.go_on(lane, key, live)
-        self._set_aside = []
-
-
-def _advance_group(lanes: Lanes, keys: list[EpisodeKey], n_steps: int, lease: Lease) -> list[Harvest]:
-    """Advance lanes by `n_steps` steps, one key each."""
-    seeds: list[FragmentSeeds] = []
-    for lane, key in enumerate(keys):
-        lanes.hand_to(lane, key)
-        seeds.append(FragmentSeeds(key.streams().env_seed))
-    for _ in range(n_steps):
-        lease.is_over()  # a sign of life; a stretch of time is never given up
-        for lane, key in enumerate(keys):
-            if not lanes.is_running(lane):
-                lanes.start_in(lane, key, seeds[lane].next())
-        lanes.step()
-    for lane in range(len(keys)):
-        if lanes.is_running(lane):
-            lanes.cut(lane)
-    return lanes.harvest()
+        elif states:
+            self._set_aside, self._parted = loaded(states, self.environments)
+            self.has_strays = any(state.has_strays for state in self._set_aside)

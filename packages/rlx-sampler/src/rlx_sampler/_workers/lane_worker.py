@@ -1,26 +1,27 @@
 """The workers that come with rlx: one environment, or several with one call of the policy."""
 
 from collections.abc import Iterator
-from contextlib import AbstractContextManager
+from functools import partial
 from operator import itemgetter
 from typing import Any, ClassVar
 
 from rlx_sampler._batches.episodes import EpisodeBatch
 from rlx_sampler._batches.recorded import Harvest, assemble
+from rlx_sampler._batches.trees import ArrayTree
 from rlx_sampler._checks import whole_number
-from rlx_sampler._exactness import WorkerProfile
-from rlx_sampler._global_generators import seeded_globally
+from rlx_sampler._exactness import WorkerProfile, load_exactly, save_exactly
 from rlx_sampler._keys import EpisodeKey
 from rlx_sampler._offers import draws_globally, is_policy, no_policy
 from rlx_sampler._policies.acting import Actor, build_actor
 from rlx_sampler._policies.inference import BlockMerging, probe_block
+from rlx_sampler._policies.memory import MemoryProbe
 from rlx_sampler._vector.episodes import VectorEpisodes
 from rlx_sampler._workers.environments import Environments
 from rlx_sampler._workers.lanes import Lanes
-from rlx_sampler._workers.running import run_one_by_one, run_side_by_side, run_whole_call
+from rlx_sampler._workers.running import run_one_by_one, run_together
 from rlx_sampler._workers.spaces import Spaces
 from rlx_sampler._workers.stray_draws import RepeatableLease, StrayDrawError
-from rlx_sampler._workers.worker import Lease, Worker
+from rlx_sampler._workers.worker import Lease, Worker, built_alike
 
 
 class VecWorker(Worker):
@@ -67,6 +68,7 @@ class VecWorker(Worker):
         self.n_lanes = n_envs
         """Episodes side by side: one an environment, or the lanes of a vector environment."""
         self.may_merge = BlockMerging()
+        self.has_memory = MemoryProbe()
         self._policy: Any = None
         self.environments = Environments()
         self._lanes: Lanes | VectorEpisodes | None = None
@@ -94,17 +96,20 @@ class VecWorker(Worker):
             None,
             self.environments.histories(),
             self.environments.unseeded(),
+            has_vector=self.environments.vector() is not None,
+            obstacle_to_check=self.environments.obstacle_to_check(),
         )
 
     def live_state(self) -> list[bytes]:
-        """Return the environments, where they have a history beyond the episode."""
-        return self.environments.save() if self.environments.histories() else []
+        """Return the environments and the policy, for what they remember beyond an episode."""
+        return [save_exactly((self.environments.all(), self._policy, self.has_strays))]
 
     def load_live_state(self, states: list[bytes]) -> None:
-        """Go on with environments that :meth:`live_state` saved."""
-        if states:
+        """Continue with what :meth:`live_state` returned."""
+        for state in states:
+            environments, self._policy, self.has_strays = load_exactly(state)
             self.forget_lanes()
-            self.environments.load(states)
+            self.environments.replace(environments)
 
     def forget_lanes(self) -> None:
         """Drop the episodes under way: policy or environments are others now."""
@@ -157,9 +162,11 @@ class VecWorker(Worker):
     def ready_lanes(self, key: EpisodeKey) -> Lanes | VectorEpisodes:
         """Return the lanes, which are built where there are none; `key` names an episode to try things with."""
         if self._lanes is None:
-            with self.built_alike():
-                actor = build_actor(self.policy, self.n_lanes, self.rows_needed(key), self.may_merge)
-                self._lanes = self._lanes_for(actor)
+            with built_alike(self):
+                rows = self.rows_needed(key)
+                observe = partial(self.observation, key)
+                n_lanes = self.has_memory.most_lanes(self.policy, self.n_lanes, observe, rows)
+                self._lanes = self._lanes_for(build_actor(self.policy, n_lanes, rows, self.may_merge))
                 self.spaces = Spaces(self.environments.all())
         return self._lanes
 
@@ -169,9 +176,9 @@ class VecWorker(Worker):
             return Lanes(actor, self.environments.take(actor.n_lanes), self.max_episode_length)
         return VectorEpisodes(actor, vector, self.max_episode_length)
 
-    def built_alike(self) -> AbstractContextManager[None]:
-        """Seed the global generators meanwhile, so that every worker builds the same environments."""
-        return seeded_globally(self._root & 0xFFFFFFFF)
+    def observation(self, key: EpisodeKey) -> ArrayTree:
+        """Return an observation to try the policy with, in no episode that is under way."""
+        return self.environments.first_observation(key.streams().env_seed)
 
     @property
     def is_one_by_one(self) -> bool:
@@ -181,8 +188,7 @@ class VecWorker(Worker):
     def rows_needed(self, key: EpisodeKey) -> int:
         """Return the rows of every call of the policy; `key` names an episode to try it with."""
         if self.inference_rows is None:
-            observation = self.environments.first_observation(key.streams().env_seed)
-            self.inference_rows = probe_block(self.policy, observation)
+            self.inference_rows = probe_block(self.policy, self.observation(key))
         return self.inference_rows
 
     @property
@@ -241,20 +247,12 @@ class VecWorker(Worker):
         repeatable = RepeatableLease(lease)
         if not self.is_one_by_one:
             try:
-                yield from self._run_together(lease, repeatable)
+                yield from run_together(self, lease, repeatable)
                 return
             except StrayDrawError:
                 self.has_strays = True
                 repeatable.take_back()
         yield from run_one_by_one(self, repeatable)
-
-    def _run_together(self, lease: Lease, repeatable: RepeatableLease) -> Iterator[Harvest]:
-        is_vector = self.environments.vector() is not None
-        wanted = lease.take_all() if is_vector else None
-        if wanted is None:
-            yield from run_side_by_side(self, repeatable)
-        else:
-            yield run_whole_call(self, wanted)
 
     def abandon(self) -> None:
         """Drop the episodes that are under way, and those that have ended."""

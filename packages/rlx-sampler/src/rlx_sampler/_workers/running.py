@@ -9,10 +9,11 @@ from rlx_sampler._batches.recorded import Harvest
 from rlx_sampler._errors import EpisodeError
 from rlx_sampler._keys import EpisodeKey
 from rlx_sampler._vector.episodes import VectorEpisodes
+from rlx_sampler._workers.environments import Environments
 from rlx_sampler._workers.lanes import Lanes
 from rlx_sampler._workers.spaces import Spaces
 from rlx_sampler._workers.stray_draws import RepeatableLease, StrayDrawError, Watch, all_kept, seed_all
-from rlx_sampler._workers.worker import Wanted
+from rlx_sampler._workers.worker import Lease, Wanted
 
 STEPS_BETWEEN_HARVESTS: Final = 16
 """Steps of all lanes for which ended episodes wait at most while some lanes have none."""
@@ -23,6 +24,7 @@ class Runnable(Protocol):
 
     n_lanes: int
     spaces: Spaces
+    environments: Environments
 
     @property
     def has_room(self) -> bool:
@@ -62,6 +64,20 @@ class Runnable(Protocol):
     def abandon(self) -> None:
         """Drop the episodes that are under way, and those that have ended."""
         ...
+
+
+def run_together(worker: Runnable, lease: Lease, repeatable: RepeatableLease) -> Iterator[Harvest]:
+    """Run episodes beside each other: a whole call where a vector environment may, or one after another.
+
+    Raises:
+        StrayDrawError: If that takes numbers from generators that belong to no episode.
+        EpisodeError: If an environment or the policy raises.
+    """
+    wanted = None if worker.environments.vector() is None else lease.take_all()
+    if wanted is None:
+        yield from run_side_by_side(worker, repeatable)
+    else:
+        yield run_whole_call(worker, wanted)
 
 
 def run_side_by_side(worker: Runnable, lease: RepeatableLease) -> Iterator[Harvest]:

@@ -2,6 +2,7 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Any, NoReturn, Protocol
 
@@ -60,7 +61,7 @@ class Worker(ABC):
     def __init__(self, *, seed: int | None, max_episode_length: int, worker_number: int) -> None:
         self.max_episode_length = max_episode_length
         self.worker_number = worker_number
-        self._root = draw_root() if seed is None else seed
+        self.root = draw_root() if seed is None else seed
         self._own_episodes = 0
         self._key: EpisodeKey | None = None
         self.inference_rows: int | None = None
@@ -74,7 +75,7 @@ class Worker(ABC):
         """Return the key of the episode that starts now; each is given once."""
         key, self._key = self._key, None
         if key is None:
-            key = EpisodeKey(self._root, TRAINING, self.worker_number, self._own_episodes)
+            key = EpisodeKey(self.root, TRAINING, self.worker_number, self._own_episodes)
             self._own_episodes += 1
         return key
 
@@ -155,6 +156,11 @@ class Worker(ABC):
             f"{type(self).__name__} cannot be pickled, because it holds live environments; "
             f"pickle the sampler or its WorkerFactory, which build their workers anew."
         )
+
+
+def built_alike(worker: Worker) -> AbstractContextManager[None]:
+    """Seed the global generators meanwhile, so that every worker builds the same environments."""
+    return seeded_globally(worker.root & 0xFFFFFFFF)
 
 
 class EnvUpdate(ABC):
