@@ -527,7 +527,11 @@ def portability(session: nox.Session) -> None:
 @nox.parametrize("version", ["1.2.0", "2.0.1"], ids=["1.2", "2.0"])
 def tianshou(session: nox.Session, version: str) -> None:
     """Our parts in the hands of tianshou's trainers."""
-    check_client(session, f"tianshou=={version}", "test_tianshou_*.py")
+    # High-level experiments of 2.0 import a library of its extra "eval".
+    more = ["rliable>=1.2"] if version.startswith("2") else []
+    check_client(session, f"tianshou=={version}", "test_tianshou_*.py", *more)
+    if version.startswith("2"):
+        run_pytest(session, "-k", "resume-tianshou", INTEGRATION / "test_docs.py")
 
 
 @nox.session(
@@ -608,13 +612,14 @@ def jax(session: nox.Session) -> None:
     run_pytest(session, *(ROOT / "packages" / test for test in tests))
 
 
-def check_client(session: nox.Session, client: str, pattern: str) -> None:
+def check_client(session: nox.Session, client: str, pattern: str, *more: str) -> None:
     """Run the tests of one client library, which share an environment with nothing that it does not want."""
     require_torch(session)
     packages = ["-c", fresh_wheels() / "siblings.txt", *PACKAGES]
     install_beside_torch(
         session,
         client,
+        *more,
         *packages,
         "safetensors",
         "tensorboard",

@@ -4,7 +4,6 @@ Usage: mutants.py NAME SCRIPT [ARGUMENT...]
 """
 
 import copy
-import importlib
 import os
 import runpy
 import signal
@@ -19,6 +18,9 @@ import numpy as np
 from rlx_logging._files.folder import LogFolder
 from rlx_runner import Checkpoint, LocalRunner, get_seed, set_seed
 from rlx_runner._checkpoint.inplace import InPlace
+from rlx_runner._clients.events import EventFiles
+from rlx_runner._clients.texts import TextLogs
+from rlx_runner._clients.workers import Workers
 from rlx_runner._data.order import EpochOrder
 from rlx_runner._learners.store import RankStore
 from rlx_runner._loop import EpochLoop
@@ -261,12 +263,11 @@ def attribute_lost(name: str) -> Callable[[], None]:
     return mutate
 
 
-def sb3_state_lost(module: str, owner: str, method: str) -> Callable[[], None]:
-    """A part of a run of Stable-Baselines3 is not given back."""
+def without(owner: type[Any], method: str) -> Callable[[], None]:
+    """Something is not given back."""
 
     def mutate() -> None:
-        loaded = importlib.import_module(f"rlx_runner.sb3.{module}")
-        replace(vars(loaded)[owner], method, nothing)
+        replace(owner, method, nothing)
 
     return mutate
 
@@ -289,13 +290,14 @@ MUTANTS: Final[Mapping[str, Callable[[], None]]] = {
     "sb3-buffer-pointer-lost": attribute_lost("pos"),
     "sb3-normalizer-lost": attribute_lost("returns"),
     "sb3-best-lost": attribute_lost("best_mean_reward"),
-    "sb3-texts-lost": sb3_state_lost("_texts", "TextLogs", "load"),
-    "sb3-events-not-cut": sb3_state_lost("_events", "EventFiles", "load"),
-    "sb3-workers-lost": sb3_state_lost("_workers", "Workers", "load_state_dict"),
     "taken-batches-forgotten": taken_batches_forgotten,
     "order-drawn-again": order_drawn_again,
     "one-rank-not-seeded": one_rank_not_seeded,
     "each-rank-its-newest": each_rank_its_newest,
+    "tianshou-buffer-pointer-lost": attribute_lost("_insertion_idx"),
+    "texts-lost": without(TextLogs, "load"),
+    "events-not-cut": without(EventFiles, "load"),
+    "workers-lost": without(Workers, "load_state_dict"),
 }
 
 if __name__ == "__main__":

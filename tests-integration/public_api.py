@@ -19,6 +19,7 @@ PACKAGES: Final = (
     "rlx_sampler",
     "rlx_runner",
     "rlx_runner.sb3",
+    "rlx_runner.tianshou",
     "rlx_persistence",
     "rlx_logging",
 )

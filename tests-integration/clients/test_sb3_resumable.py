@@ -67,9 +67,9 @@ TRAININGS = [
 MUTANTS = [
     pytest.param(SAC, "sb3-buffer-pointer-lost", id="the buffer's pointer"),
     pytest.param(SAC, "no-numpy-random-state", id="numpy's generator"),
-    pytest.param(SAC, "sb3-events-not-cut", id="TensorBoard's files"),
-    pytest.param(A2C, "sb3-workers-lost", id="environments in workers"),
-    pytest.param(PPO, "sb3-texts-lost", id="text logs"),
+    pytest.param(SAC, "events-not-cut", id="TensorBoard's files"),
+    pytest.param(A2C, "workers-lost", id="environments in workers"),
+    pytest.param(PPO, "texts-lost", id="text logs"),
     pytest.param(PPO, "no-torch-random-state", id="torch's generator", marks=pytest.mark.slow),
     pytest.param(TD3, "sb3-normalizer-lost", id="returns of VecNormalize", marks=pytest.mark.slow),
     pytest.param(PPO, "sb3-best-lost", id="the best return", marks=pytest.mark.slow),

@@ -41,6 +41,11 @@ def attributes(value: object) -> dict[str, Any]:
     return found | _dictionary(value)
 
 
+def dictionary_of(value: object) -> dict[str, Any]:
+    """Return the dictionary in which an object keeps its attributes, which changes them."""
+    return vars(value)
+
+
 def set_attributes(value: object, new: dict[str, Any], *, removing: bool) -> None:
     """Give `value` these attributes; remove the others where `removing`."""
     slots = dict(_slots(type(value)))

@@ -7,7 +7,7 @@ from typing import Any
 from rlx_runner._checkpoint.attributes import is_tuple, same_class
 from rlx_runner._offers import is_component, offered
 
-_COUNTS = re.compile(r"\.(num_envs|n_envs)$")
+_COUNTS = re.compile(r"\.(num_envs|n_envs|env_num)$")
 _IN_A_LIST = re.compile(r"\[\d+\]$")
 _NAMED_PARTS = re.compile(r"\.(_modules|_parameters|_buffers)$")
 

@@ -4,6 +4,8 @@ import inspect
 import warnings
 from typing import Any, Final
 
+from rlx_runner._checkpoint.attributes import dictionary_of
+
 _PLAIN: Final = (bool, int, float, str, type(None))
 _SIZES: Final = frozenset({"n_steps"})
 """Arguments that size what is not in the snapshot."""
@@ -33,6 +35,6 @@ def check_arguments(live: Any, saved: Any) -> None:
 
 
 def _arguments(model: Any) -> dict[str, Any]:
-    fields: dict[str, Any] = vars(model)
+    fields = dictionary_of(model)
     names = inspect.signature(type(model).__init__).parameters.keys() - _OF_THE_PROCESS
     return {name: fields[name] for name in sorted(names) if isinstance(fields.get(name, ...), _PLAIN)}

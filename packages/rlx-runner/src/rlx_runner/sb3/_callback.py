@@ -9,9 +9,9 @@ from stable_baselines3.common.callbacks import BaseCallback, CallbackList
 
 from rlx_protocols import SnapshotConfigLike, SnapshotStore
 from rlx_runner._checks import check_count
+from rlx_runner._clients.frames import read_local, running, write_local
 from rlx_runner._exactness import Exactness
 from rlx_runner.sb3._calls import LearnCalls
-from rlx_runner.sb3._frames import read_local, running, write_local
 from rlx_runner.sb3._run import Run
 
 Where = str | PathLike[str] | SnapshotConfigLike

@@ -3,10 +3,10 @@
 from collections.abc import Mapping
 from typing import Any
 
+from rlx_runner._clients.events import EventFiles
+from rlx_runner._clients.texts import TextLogs
 from rlx_runner._exactness import Exactness, Grade
 from rlx_runner._offers import offered, stateful
-from rlx_runner.sb3._events import EventFiles
-from rlx_runner.sb3._texts import TextLogs
 
 
 class Logs:

@@ -6,13 +6,14 @@ from os import PathLike
 from typing import Any
 
 from rlx_protocols import SnapshotConfigLike
+from rlx_runner._checkpoint.attributes import dictionary_of
 from rlx_runner._checkpoint.checkpoint import Checkpoint
+from rlx_runner._clients.process_bound import ProcessBound
+from rlx_runner._clients.workers import Workers
 from rlx_runner._offers import offered, stateful
 from rlx_runner.sb3._arguments import check_arguments
 from rlx_runner.sb3._calls import LearnCalls
 from rlx_runner.sb3._logs import Logs
-from rlx_runner.sb3._process_bound import ProcessBound
-from rlx_runner.sb3._workers import Workers
 
 
 class Run:
@@ -58,7 +59,8 @@ class Run:
         self._callbacks.update(_by_name(callbacks))
         self._bound = ProcessBound([self._model, *callbacks])
         self._logs.attach(offered(self._model, "_logger"), self._bound.writers)
-        self._workers.attach(self._bound.vec_envs)
+        pipes = [pipe for found in self._bound.found for pipe in dictionary_of(found).get("remotes", ())]
+        self._workers.attach(pipes, "get_attr")
 
     def saved_calls(self) -> LearnCalls | None:
         """Return where the newest snapshot stands; None without one. Nothing is changed."""
@@ -81,7 +83,7 @@ class Run:
         """
         self._check_callbacks(step)
         check_arguments(self._model, self.checkpoint.peek("model", step))
-        fields: dict[str, Any] = vars(self._model)
+        fields = dictionary_of(self._model)
         total = fields["_total_timesteps"]  # of this call of learn, which may be longer than the saved one
         with self._bound.set_aside():
             done = self.checkpoint.restore(step, allow_statistical=allow_statistical)

@@ -1,9 +1,9 @@
-"""The environments that live in the workers of SubprocVecEnv, as a part of the run."""
+"""The environments that live in worker processes, as a part of the run."""
 
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
-from rlx_runner.sb3._worker import NAME, StateAccess
+from rlx_runner._clients.worker import Request
 
 
 class Workers:
@@ -11,11 +11,16 @@ class Workers:
 
     def __init__(self) -> None:
         self._pipes: list[Any] = []
+        self._command = ""
 
-    def attach(self, vec_envs: Iterable[Any]) -> None:
-        """Take the environments of `vec_envs` for those of the run."""
-        self._pipes = [pipe for vec_env in vec_envs for pipe in vec_env.remotes]
-        self._ask([("set_attr", (NAME, StateAccess()))] * len(self._pipes))
+    def attach(self, pipes: Iterable[Any], command: str) -> None:
+        """Take the environments at the other ends of `pipes` for those of the run.
+
+        Args:
+            pipes: To the workers, each of which waits for a command.
+            command: What a worker calls the command that reads an attribute of its environment.
+        """
+        self._pipes, self._command = list(pipes), command
 
     def state_dict(self) -> dict[str, Any]:
         """Return the classes and the states of the environments.
@@ -25,7 +30,9 @@ class Workers:
         """
         states = self._request("state")
         wrong = [
-            f"environment {number}: {state}" for number, state in enumerate(states) if isinstance(state, str)
+            f"environment {number}: {state}"
+            for number, state in enumerate(states)
+            if not isinstance(state, bytes)
         ]
         if wrong:
             raise ValueError(f"environments in workers cannot be saved: {'; '.join(wrong)}")
@@ -52,9 +59,6 @@ class Workers:
 
     def _request(self, name: str, arguments: Iterable[Any] | None = None) -> list[Any]:
         each = [()] * len(self._pipes) if arguments is None else [(argument,) for argument in arguments]
-        return self._ask([("env_method", (NAME, (name, *more), {})) for more in each])
-
-    def _ask(self, commands: list[tuple[str, Any]]) -> list[Any]:
-        for pipe, command in zip(self._pipes, commands, strict=True):
-            pipe.send(command)
+        for pipe, more in zip(self._pipes, each, strict=True):
+            pipe.send((self._command, Request(name, *more)))
         return [pipe.recv() for pipe in self._pipes]
