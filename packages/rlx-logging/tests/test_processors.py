@@ -3,6 +3,7 @@
 import importlib
 import sys
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -164,6 +165,18 @@ def test_rank_zero(
     assert bool(made) == expected
     assert isinstance(logger, JournalLogger) == expected
     assert isinstance(rank_zero(make, rank=1), LazyLogger)
+
+
+def test_the_rank_of_torch_is_the_one_that_counts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Processes that were not started by torchrun have a rank in their process group alone."""
+    distributed: Any = pytest.importorskip("torch.distributed", reason="No module named 'torch'")
+    monkeypatch.setenv("RANK", "3")
+    assert isinstance(rank_zero(lambda: JournalLogger(tmp_path)), LazyLogger)
+    distributed.init_process_group("gloo", init_method=f"file://{tmp_path}/meeting", rank=0, world_size=1)
+    try:
+        assert isinstance(rank_zero(lambda: JournalLogger(tmp_path)), JournalLogger)
+    finally:
+        distributed.destroy_process_group()
 
 
 def test_a_rank_that_is_no_number(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Callable
-from typing import Final
+from typing import Any, Final
 
 from rlx_logging._base import BaseLogger
 from rlx_logging._lazy_logger import LazyLogger
@@ -17,13 +18,21 @@ def rank_zero(make: Callable[[], BaseLogger], *, rank: int | None = None) -> Bas
 
     Args:
         make: Makes the logger; not called in other ranks, so that nothing is opened there.
-        rank: Rank of this process; by default that of torchrun, Slurm or MPI, and 0 without any of them.
+        rank: Rank of this process; by default that of torch.distributed where it is initialized, else of torchrun,
+            Slurm or MPI, and 0 without any of them.
 
     Raises:
         ValueError: If a variable that should hold the rank holds no number.
     """
-    mine = rank if rank is not None else _rank_of_environment()
+    mine = _rank_here() if rank is None else rank
     return make() if mine == 0 else LazyLogger()
+
+
+def _rank_here() -> int:
+    distributed: Any = sys.modules.get("torch.distributed")
+    if distributed is not None and distributed.is_available() and distributed.is_initialized():
+        return int(distributed.get_rank())
+    return _rank_of_environment()
 
 
 def _rank_of_environment() -> int:
