@@ -93,6 +93,24 @@ def dying(rank: int, folder: Path, *, moment: str, victim: int) -> Any:
     return train(rank, folder, 8)
 
 
+def train_shards(rank: int, folder: Path, n: int, *, width: int = 6) -> Any:
+    """Train a net whose parameters are spread over all ranks; return this rank's shards."""
+    from torch.distributed.device_mesh import init_device_mesh
+    from torch.distributed.fsdp import fully_shard
+
+    set_seed(1)
+    net = torch.nn.Sequential(torch.nn.Linear(4, width), torch.nn.Dropout(0.2), torch.nn.Linear(width, 2))
+    fully_shard(net, mesh=init_device_mesh("cpu", (distributed.get_world_size(),)))
+    optimizer: Any = torch.optim.Adam(net.parameters(), lr=0.1)
+    set_seed(20 + rank)
+    for _ in Checkpoint(folder, progress=False, net=net, optimizer=optimizer).steps(n, every=2):
+        optimizer.zero_grad()
+        net(torch.randn(3, 4)).square().mean().backward()
+        optimizer.step()
+    shards: list[Any] = [each.to_local() for each in net.state_dict().values()]
+    return [shard.tolist() for shard in shards]
+
+
 class Averaging:
     """Adds what all ranks draw, epoch after epoch."""
 
@@ -203,6 +221,12 @@ def other_numbers(folder: Path) -> dict[str, Any]:
         2, partial(refused, work=train, folder=folder / "stopped", n=50, every=20, stop_at=3)
     )
     found["continued"] = in_ranks(2, partial(train, folder=folder / "stopped", n=8))
+    found["shards"] = in_ranks(2, partial(train_shards, folder=folder / "shards", n=6))
+    in_ranks(2, partial(train_shards, folder=folder / "shards-cut", n=4))
+    found["shards again"] = in_ranks(2, partial(train_shards, folder=folder / "shards-cut", n=6))
+    found["other shards"] = in_ranks(
+        2, partial(refused, work=train_shards, folder=folder / "shards", n=8, width=8)
+    )
     return found
 
 

@@ -109,6 +109,18 @@ def test_all_snapshots_can_be_kept(found: Found) -> None:
     assert found["all"] == parts + [f"ranks/{rank}/{part}" for rank in (0, 1) for part in parts]
 
 
+def test_shards_of_a_net_and_its_optimizer_continue(found: Found) -> None:
+    """Each rank saves and gets back what it holds, the optimizer's moments included."""
+    first, second = found["shards"]
+    assert found["shards again"] == [first, second]
+    assert first != second
+
+
+def test_shards_of_another_shape_are_refused(found: Found) -> None:
+    """The message names them."""
+    assert all("0.weight" in said and "must have the shapes" in said for said in found["other shards"])
+
+
 def test_an_algorithm_of_a_runner_continues_in_all_ranks(found: Found) -> None:
     """LocalRunner commits and continues in the same way."""
     assert found["runner again"] == found["runner"]

@@ -6,6 +6,7 @@ from typing import Any
 from rlx_runner._checkpoint.inplace import InPlace
 from rlx_runner._checkpoint.kinds import is_frozen, kind_of
 from rlx_runner._checkpoint.structure import disagreements
+from rlx_runner._learners.shards import in_shards
 from rlx_runner._offers import is_saved_whole, method, stateful, unwrapped
 from rlx_runner._state import by_name
 
@@ -24,7 +25,7 @@ class Parts:
     """
 
     def __init__(self, parts: Mapping[str, Any]) -> None:
-        self._parts = {name: unwrapped(part) for name, part in parts.items()}
+        self._parts = {name: in_shards(unwrapped(part)) for name, part in parts.items()}
         for name, part in self._parts.items():
             _check_changeable(name, part)
 
