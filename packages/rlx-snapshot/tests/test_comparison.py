@@ -88,6 +88,15 @@ def test_pickles_inside_are_compared_part_by_part(tmp_path: Path) -> None:
     assert told(compared(tmp_path, state(3, 1.5), state(4, 1.5))) == [(".live[0] pickle.steps", "3", "4")]
 
 
+def test_equal_pickles_inside_are_equal(tmp_path: Path) -> None:
+    """Many of them, whatever has been freed in between."""
+
+    def state(first: int) -> object:
+        return [first, *(exact_dumps([{"n": [number, {"deep": [number]}]}]) for number in range(50))]
+
+    assert told(compared(tmp_path, state(0), state(1))) == [("[0]", "0", "1")]
+
+
 def test_what_is_no_snapshot_is_refused(tmp_path: Path) -> None:
     """By its path."""
     (tmp_path / "a").write_bytes(b"no pickle")

@@ -51,7 +51,7 @@ class _Summarizer:
 
     def __init__(self, *, every: bool) -> None:
         self._every = every
-        self._first: dict[int, str] = {}
+        self._first: dict[int, tuple[str, object]] = {}  # with the part, whose number must not go to another
         self._lines: Summary = {}
 
     def summarize(self, described: object) -> Summary:
@@ -59,9 +59,9 @@ class _Summarizer:
         while waiting:
             path, part = waiting.pop()
             if _is_container(part) and id(part) in self._first:
-                self._lines[path] = f"same as {self._first[id(part)] or 'the top'}"
+                self._lines[path] = f"same as {self._first[id(part)][0] or 'the top'}"
                 continue
-            self._first[id(part)] = path
+            self._first[id(part)] = path, part
             self._lines[path] = _line(part)
             inside = list(_inside(part)) if self._every else _shortened(list(_inside(part)))
             waiting += [(f"{path}{step}", inner) for step, inner in reversed(inside)]
