@@ -23,7 +23,7 @@ def any_success(infos: Iterable[Info], earlier: bool | None) -> bool | None:
 def success_of_lanes(
     infos: Mapping[tuple[str, ...], tuple[Array, Array | None]], is_meant: Array, earlier: Array
 ) -> Array:
-    """Return for each lane whether `earlier` or its info says success: 1, 0, or :data:`UNKNOWN`.
+    """Return for each lane whether `earlier` or its info says success: 1, 0, or `UNKNOWN`.
 
     Args:
         infos: By path, the values of all lanes, and which of them have one.

@@ -65,7 +65,7 @@ class VectorFragments:
         return {name: getattr(self, name) for name in KEPT} | {"lanes": self._lanes.state()}
 
     def load_state(self, state: dict[str, Any]) -> None:
-        """Continue from what :meth:`state` returned."""
+        """Continue from what `state` returned."""
         for name in KEPT:
             setattr(self, name, state[name])
         self._lanes.load_state(state["lanes"])

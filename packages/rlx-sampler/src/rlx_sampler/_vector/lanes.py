@@ -97,7 +97,7 @@ class VectorLanes:
         return {name: getattr(self, name) for name in KEPT} | {"observations": tree}
 
     def load_state(self, state: Mapping[str, Any]) -> None:
-        """Continue from what :meth:`state` returned."""
+        """Continue from what `state` returned."""
         for name in KEPT:
             setattr(self, name, state[name])
         if state["observations"] is not None:
@@ -140,7 +140,7 @@ class VectorLanes:
             self._reset(all_lanes, lambda: self.environment.reset_all(all_seeds))
 
     def reset_all(self, seed: int) -> None:
-        """Bring all lanes to the beginning of an episode, from one seed; see :meth:`reset` for errors."""
+        """Bring all lanes to the beginning of an episode, from one seed; see `reset` for errors."""
         self._reset(range(self.n_lanes), lambda: self.environment.reset_all(seed))
 
     def _reset(self, lanes: Any, reset: Any) -> None:
