@@ -74,8 +74,8 @@ def _shared_x(curves: Sequence[Curve]) -> NDArray[np.float64]:
     longest = max((curve.x for curve in curves), key=len)
     if all(np.isin(curve.x, longest).all() for curve in curves):
         return np.unique(longest).astype(np.float64)
-    first, last = min(curve.x.min() for curve in curves), max(curve.x.max() for curve in curves)
-    return np.linspace(first, last, _POINTS)
+    first, last = min(float(curve.x.min()) for curve in curves), max(float(curve.x.max()) for curve in curves)
+    return np.linspace(first, last, _POINTS, dtype=np.float64)
 
 
 def _at(curve: Curve, x: NDArray[np.float64]) -> NDArray[np.float64]:
