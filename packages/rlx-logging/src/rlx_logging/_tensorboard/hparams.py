@@ -53,10 +53,10 @@ class HparamsFile:
         write_atomically(self._path, start + frame(_event(_outcome(failed))))
 
     def _start(self) -> bytes | None:
-        """Return the file without the outcome: its first two records; None if there are no arguments."""
+        """Return the file without the outcome: its first two records; None if no arguments were logged."""
         try:
             data = self._path.read_bytes()
-        except FileNotFoundError:
+        except (FileNotFoundError, NotADirectoryError):
             return None
         end = 0
         for _ in range(2):
