@@ -612,6 +612,52 @@ def jax(session: nox.Session) -> None:
     run_pytest(session, *(ROOT / "packages" / test for test in tests))
 
 
+EXACTNESS = {
+    "everything": (
+        "gymnasium[classic-control,toy-text,box2d,mujoco]",
+        "ale-py",
+        "envpool",
+        "minigrid",
+        "highway-env",
+        "pettingzoo",
+        "mpe2",
+        "pygame-ce",
+    ),
+    "metaworld": ("metaworld", "packaging"),
+    "robotics": ("gymnasium-robotics",),
+    "dm_control": ("dm-control==1.0.50", "mujoco==3.17.0", "shimmy[dm-control]"),
+    "jax": ("jumanji", "craftax"),
+}
+"""Libraries of environments, in environments in which they agree with each other."""
+
+
+@nox.session(python=PYTHONS[0], venv_backend="uv", requires=["wheels"], default=False)
+def exactness(session: nox.Session) -> None:
+    """Write docs/exactness.md: what becomes of environments of fifteen libraries; half an hour, not in CI."""
+    pythons: list[str] = []
+    for name, libraries in EXACTNESS.items():
+        folder = pathlib.Path(session.bin).parent / "families" / name
+        python = folder / "bin" / "python"
+        session.run(UV, "venv", "-q", "--clear", "--python", str(session.python), folder, external=True)
+        packages = ["-c", str(fresh_wheels() / "siblings.txt"), *PACKAGES, *libraries]
+        plan = session.run(
+            UV,
+            "pip",
+            "install",
+            "--no-sources",
+            "--python",
+            python,
+            "--dry-run",
+            *packages,
+            external=True,
+            silent=True,
+        )
+        refuse_cuda(session, name, re.findall(r"^ \+ (\S+)==", str(plan), flags=re.MULTILINE))
+        session.run(UV, "pip", "install", "-q", "--no-sources", "--python", python, *packages, external=True)
+        pythons.append(str(python))
+    session.run("python", INTEGRATION / "exactness_table.py", ROOT / "docs" / "exactness.md", *pythons)
+
+
 def check_client(session: nox.Session, client: str, pattern: str, *more: str) -> None:
     """Run the tests of one client library, which share an environment with nothing that it does not want."""
     require_torch(session)
