@@ -24,6 +24,7 @@ LIMITS: dict[type[ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef], int] =
 VAGUE_NAMES = {"utils", "util", "common", "helpers", "misc", "manager", "base_utils"}
 PLATFORM_MODULES = {"os", "signal", "select", "socket", "sys"}  # what they hold depends on the platform
 UNFINISHED = re.compile(r"\b(?:TO" r"DO|FIX" r"ME|XX" r"X)\b")
+ROLE = re.compile(r":(?:class|meth|func|mod|data|attr|exc):`")
 MACHINE_PATH = re.compile(r"(?<![\w.])/(?:root|work|tmp/wt)/")
 Node = TypeVar("Node", bound=ast.AST)
 Scope = ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef
@@ -108,6 +109,10 @@ class TestSources:
     def test_nothing_is_left_unfinished(self, path: Path) -> None:
         """What is not done is said in the documentation, where users find it."""
         assert UNFINISHED.findall(path.read_text(encoding="utf-8")) == []
+
+    def test_names_in_docstrings_are_code(self, path: Path) -> None:
+        """The site shows what stands in docstrings, and knows no roles of Sphinx."""
+        assert ROLE.findall(path.read_text(encoding="utf-8")) == []
 
     def test_modules_are_named_for_what_they_do(self, path: Path) -> None:
         """A name that fits everything tells a reader nothing."""

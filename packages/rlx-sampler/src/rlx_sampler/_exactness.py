@@ -120,7 +120,7 @@ def save_exactly(value: object) -> bytes:
 
 
 def load_exactly(data: bytes) -> Any:
-    """Return what :func:`save_exactly` was given.
+    """Return what `save_exactly` was given.
 
     Raises:
         ModuleNotFoundError: If rlx-snapshot is not installed; names the extra.

@@ -35,7 +35,7 @@ class KeyedSampler(SamplerWorkers):
         agents: A policy for all workers, or a list of one a worker.
         envs: An environment, or a function that builds one, or a list of one a worker.
         stream: Which family of random streams to use; samplers with other streams share
-            no episode. See :data:`TRAINING` and :data:`EVALUATION`.
+            no episode. See `TRAINING` and `EVALUATION`.
 
     Raises:
         ValueError: If a list has another length than the number of workers.
@@ -72,8 +72,8 @@ class KeyedSampler(SamplerWorkers):
             itr: Iteration the batch is for. It does not choose the random streams.
             num_samples: Environment steps wanted, at least 1.
             agent_update: A policy or a list of one a worker, or parameters for the present one,
-                where only a :class:`PerWorker` is one a worker; None keeps what there is.
-            env_update: An environment, or a function of the old one (:class:`EnvUpdate`),
+                where only a `PerWorker` is one a worker; None keeps what there is.
+            env_update: An environment, or a function of the old one (`EnvUpdate`),
                 or a list of one a worker; None keeps what there is.
 
         Returns:
@@ -156,7 +156,7 @@ class KeyedSampler(SamplerWorkers):
     def replay(self, call: int, episode: int) -> EpisodeBatch:
         """Run one episode again in this process, with the present policy.
 
-        Use it to look into an :class:`EpisodeError`, which names both numbers.
+        Use it to look into an `EpisodeError`, which names both numbers.
 
         Raises:
             EpisodeError: If the episode raises again.

@@ -61,7 +61,7 @@ class LocalEngine:
         ]
 
     def load_live_states(self, states: Sequence[list[bytes]]) -> None:
-        """Go on from what :meth:`live_states` returned."""
+        """Go on from what `live_states` returned."""
         for number, state in enumerate(states):
             if state or number in self._workers:
                 self._worker(number).load_live_state(state)
@@ -105,7 +105,7 @@ class LocalSampler(KeyedSampler):
     """Runs episodes in this process, one worker after another.
 
     One worker does all the work, unless a list gives each its own policy or
-    environment. For the arguments see :class:`KeyedSampler`.
+    environment. For the arguments see `KeyedSampler`.
     """
 
     def _start_engine(self) -> LocalEngine:

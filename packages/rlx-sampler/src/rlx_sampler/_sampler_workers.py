@@ -112,7 +112,7 @@ class SamplerWorkers(ABC):
             engine.shutdown()
 
     def exactness(self, *, other_process: bool = False) -> Exactness:
-        """Return how exactly a run with this sampler continues from :meth:`state_dict`, and why.
+        """Return how exactly a run with this sampler continues from `state_dict`, and why.
 
         Samplers with worker processes compare them with a fresh process in any case; it is waited for here.
 

@@ -43,12 +43,12 @@ class FragmentWorker(VecWorker):
     number of environments, not on how workers share them.
 
     Args:
-        seed: See :class:`Worker`.
-        max_episode_length: See :class:`Worker`.
-        worker_number: See :class:`Worker`.
+        seed: See `Worker`.
+        max_episode_length: See `Worker`.
+        worker_number: See `Worker`.
         n_envs: Number of environments, at least 1.
         timesteps_per_call: Steps of each environment for one key, at least 1.
-        inference_rows: See :class:`VecWorker`.
+        inference_rows: See `VecWorker`.
 
     Raises:
         ValueError: If a number is below 1.
@@ -224,7 +224,7 @@ class FragmentWorker(VecWorker):
         return [saved(state._replace(has_strays=self.has_strays)) for state in self._under_way()]
 
     def load_live_state(self, states: list[bytes]) -> None:
-        """Continue with environments that :meth:`live_state` saved; without any, all begin again."""
+        """Continue with environments that `live_state` saved; without any, all begin again."""
         self.forget_lanes()
         if states and self.environments.vector() is not None:
             environment, state = load_exactly(states[0])

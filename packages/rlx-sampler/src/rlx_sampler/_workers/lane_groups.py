@@ -142,7 +142,7 @@ def saved(state: LaneState) -> bytes:
 
 
 def loaded(states: Sequence[bytes], environments: Environments) -> tuple[list[LaneState], str]:
-    """Return lanes that :func:`saved` made bytes of, with `environments` as they were.
+    """Return lanes that `saved` made bytes of, with `environments` as they were.
 
     Returns:
         The lanes, and where one parted that had to be run again; empty where none did.

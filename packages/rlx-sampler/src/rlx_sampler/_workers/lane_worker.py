@@ -27,7 +27,7 @@ from rlx_sampler._workers.worker import Lease, Worker, built_alike
 class VecWorker(Worker):
     """Runs several environments side by side, with one call of the policy for all.
 
-    Each episode is the same as a :class:`DefaultWorker` gives. A policy that has no
+    Each episode is the same as a `DefaultWorker` gives. A policy that has no
     ``get_actions(observations, *, rngs)`` runs in one environment at a time.
 
     The environment may also be a vector environment of gymnasium, or a function of the seed
@@ -35,9 +35,9 @@ class VecWorker(Worker):
     its lanes at once; `n_envs` is then the number of its lanes, whatever is passed here.
 
     Args:
-        seed: See :class:`Worker`.
-        max_episode_length: See :class:`Worker`.
-        worker_number: See :class:`Worker`.
+        seed: See `Worker`.
+        max_episode_length: See `Worker`.
+        worker_number: See `Worker`.
         n_envs: Number of environments, at least 1. Many cost less CPU a step; few are ready sooner
             where one takes long to build.
         inference_rows: Rows of every call of the policy; None lets a probe find how many
@@ -105,7 +105,7 @@ class VecWorker(Worker):
         return [save_exactly((self.environments.all(), self._policy, self.has_strays))]
 
     def load_live_state(self, states: list[bytes]) -> None:
-        """Continue with what :meth:`live_state` returned."""
+        """Continue with what `live_state` returned."""
         for state in states:
             environments, self._policy, self.has_strays = load_exactly(state)
             self.forget_lanes()
@@ -269,10 +269,10 @@ class DefaultWorker(VecWorker):
     """Runs one episode at a time in one environment.
 
     Args:
-        seed: See :class:`Worker`.
-        max_episode_length: See :class:`Worker`.
-        worker_number: See :class:`Worker`.
-        inference_rows: See :class:`VecWorker`.
+        seed: See `Worker`.
+        max_episode_length: See `Worker`.
+        worker_number: See `Worker`.
+        inference_rows: See `VecWorker`.
     """
 
     _takes_vectors = False

@@ -93,7 +93,7 @@ class Worker(ABC):
         return []
 
     def load_live_state(self, states: list[bytes]) -> None:
-        """Go on from what :meth:`live_state` returned.
+        """Go on from what `live_state` returned.
 
         Raises:
             ValueError: If this worker has nothing that goes on.
@@ -110,7 +110,7 @@ class Worker(ABC):
 
     @abstractmethod
     def update_env(self, env_update: Any) -> None:
-        """Take a new environment, or apply an :class:`EnvUpdate`; None keeps it."""
+        """Take a new environment, or apply an `EnvUpdate`; None keeps it."""
 
     @abstractmethod
     def start_episode(self) -> None:
