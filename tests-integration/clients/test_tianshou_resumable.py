@@ -98,15 +98,18 @@ def snapshot(folder: Path) -> dict[str, Any]:
 
 def rows(folder: Path) -> dict[str, Any]:
     """Return the weights, the best policy's, and every point of the logs."""
-    torch: Any = importlib.import_module("torch")
-    best = {path.name: torch.load(path) for path in (folder / "best").glob("*.pt")}
     return {
         "weights": (folder / "final.pt").read_bytes(),
-        "best": {
-            name: [(key, value.tolist()) for key, value in state.items()] for name, state in best.items()
-        },
+        "best": {path.name: content_of_policy(path) for path in (folder / "best").glob("*.pt")},
         "rows": list(points(next(folder.glob("logs/seed*"), folder / "logs"))),
     }
+
+
+def content_of_policy(path: Path) -> str:
+    """Return what is in a file of a policy, every number of it."""
+    torch: Any = importlib.import_module("torch")
+    torch.set_printoptions(precision=17, threshold=10**9)
+    return repr(torch.load(path))
 
 
 def points(folder: Path) -> Iterator[tuple[str, int, float]]:
