@@ -16,7 +16,8 @@ from rlx_sampler._selfcheck.subject import LANES, Subject, run
 from rlx_sampler._selfcheck.traces import Difference, Trace, first_difference
 
 SECONDS: Final = 0.5
-"""How long a check may take."""
+"""How long a check may take: half of it with long episodes; where that is too little, all of it with short ones."""
+FEW_STEPS: Final = 2
 AGAIN: Final = "an episode runs again after others"
 FRESH: Final = "an episode runs in a new environment instead of after others"
 ROUND_TRIP: Final = "a worker continues from a saved state"
@@ -26,11 +27,25 @@ def check(subject: Subject, seconds: float = SECONDS) -> Findings:
     """Gather evidence on whether episodes depend on their keys alone; nothing outside is changed."""
     try:
         with _undisturbed():
-            return _Check(subject, Deadline(seconds)).findings()
+            subject = _prepared(subject)
+            findings = _Check(subject, Deadline(seconds / 2)).findings()
+            if findings.not_checked:
+                short = replace(subject, longest=FEW_STEPS)
+                findings = _Check(short, Deadline(seconds)).findings()
+            return findings
     except Exception as error:  # noqa: BLE001 - where it matters, training raises it again and says where
         return Findings(
             not_checked=f"not checked, because {type(error).__name__} was raised meanwhile: {error}"
         )
+
+
+def _prepared(subject: Subject) -> Subject:
+    """Return `subject` with the rows that the policy needs, which the sampler would have to find anyhow."""
+    if subject.inference_rows is not None:
+        return subject
+    with subject.worker() as worker:
+        worker.prepare(subject.keys[0])
+        return replace(subject, inference_rows=worker.inference_rows)
 
 
 @contextmanager

@@ -33,6 +33,8 @@ class Subject:
     keys: Sequence[EpisodeKey]
     has_lanes: bool
     """Whether the environment steps several lanes at once."""
+    longest: int = MOST_STEPS
+    """Steps after which an episode is cut off."""
 
     @property
     def lives_on(self) -> bool:
@@ -65,7 +67,7 @@ class Subject:
         return replace(self._cut(), worker_class=DefaultWorker, worker_args=arguments)
 
     def _cut(self) -> WorkerFactory:
-        longest = min(self.factory.max_episode_length, MOST_STEPS)
+        longest = min(self.factory.max_episode_length, self.longest)
         return replace(self.factory, max_episode_length=longest)
 
     def environment_of(self, worker: Worker) -> str:
