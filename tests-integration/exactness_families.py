@@ -1,3 +1,4 @@
+# pyright: basic
 """What becomes of one environment: copied in mid-episode, sampled in several ways, resumed in mid-episode.
 
 ``python exactness_families.py`` lists the environments of this interpreter's libraries as JSON, and
