@@ -45,7 +45,7 @@ JAX = "jax>=0.6"
 CI = "CI" in os.environ
 SB3 = "stable-baselines3==2.9.2"
 INTEGRATION = ROOT / "tests-integration"
-ON_A_CLUSTER = (INTEGRATION / "test_slurm.py", INTEGRATION / "test_ray_cluster.py")
+ON_A_CLUSTER = tuple(INTEGRATION / f"test_{name}.py" for name in ("slurm", "ray_cluster", "tune"))
 ELSEWHERE = [f"--ignore={path}" for path in (INTEGRATION / "clients", *ON_A_CLUSTER)]
 """Tests that have sessions of their own."""
 WHEELS = ROOT / ".nox" / "wheels"
@@ -553,8 +553,9 @@ def cluster(session: nox.Session) -> None:
     if missing or os.geteuid() != 0:
         why = f"not installed: {', '.join(missing)} (slurm-wlm, munge)" if missing else "root starts a Slurm"
         (session.error if CI else session.skip)(why)
-    uv(session, "pip", "install", "--no-sources", *everything(torch=False))
+    uv(session, "pip", "install", "--no-sources", "ray[tune]>=2.40", *everything(torch=False))
     run_pytest(session, "-m", "not slow", *ON_A_CLUSTER)
+    run_pytest(session, "-k", "ray-tune", INTEGRATION / "test_docs.py")
 
 
 @nox.session(
