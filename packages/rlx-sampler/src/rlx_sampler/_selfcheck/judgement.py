@@ -74,7 +74,7 @@ class Judgement:
         if self.keeper and not self.in_process and not self.lives_on:
             yield (
                 f"{self._dependence()}, so that a batch depends on which worker ran what before; "
-                f"keep that in the policy's parameters, or sample in one process"
+                f"sample in one process, where that history is saved with the sampler"
             )
         if self.profile.unseeded and not self.in_process:
             yield (
