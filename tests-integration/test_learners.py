@@ -85,6 +85,7 @@ def kill_ranks(program: Torchrun, folder: Path, kills: int, *, seed: int) -> int
     dice, done = random.Random(seed), 0
     life = Life(program, folder)
     try:
+        life.wait_for_snapshot()  # of the state before the first step, from which every fault begins like the twin
         while done < kills and life.wait_for_snapshot():
             time.sleep(dice.uniform(0, 0.3))
             done += _kill_one(ranks_of(life), dice)
