@@ -87,7 +87,7 @@ if __name__ == "__main__":
     actions = torch.zeros(args.n_steps, args.n_envs, dtype=torch.int64)
     log_probs, rewards, dones, values = (torch.zeros(args.n_steps, args.n_envs) for _ in range(4))
 
-    env_steps = 0
+    env_steps: int = 0
     episode_returns: Any = np.zeros(args.n_envs)
     observation: Any = torch.as_tensor(envs.reset(seed=args.seed)[0])
     done: Any = torch.zeros(args.n_envs)

@@ -49,8 +49,9 @@ class Shapes(Dataset[tuple[Tensor, Any]]):
 def join_ranks() -> None:
     """Meet the other ranks in a store of this attempt: in torchrun's own, a restarted rank may find addresses of dead ones."""
     place = os.environ
-    store = distributed.TCPStore(place["MASTER_ADDR"], int(place["MASTER_PORT"]), is_master=False)
-    attempt = distributed.PrefixStore(place["TORCHELASTIC_RESTART_COUNT"], store)
+    stores: Any = distributed  # whose types leave them out
+    store = stores.TCPStore(place["MASTER_ADDR"], int(place["MASTER_PORT"]), is_master=False)
+    attempt = stores.PrefixStore(place["TORCHELASTIC_RESTART_COUNT"], store)
     rank, n_ranks = int(place["RANK"]), int(place["WORLD_SIZE"])
     distributed.init_process_group("gloo", store=attempt, rank=rank, world_size=n_ranks)
 

@@ -70,7 +70,7 @@ def sweep(launcher: str, folder: str, result: str, points: str, options: str) ->
     chosen: dict[str, Any] = json.loads(options)
     if launcher == "slurm":
         parameters = {"cpus_per_task": 1, **chosen.pop("parameters", {})}
-        slurm = {"cluster": "slurm", "folder": folder + ".slurm/%j", "poll": 0.5, **chosen}
+        slurm: dict[str, Any] = {"cluster": "slurm", "folder": folder + ".slurm/%j", "poll": 0.5, **chosen}
         results = walk.sweep(
             json.loads(points), log_dir=folder, launcher=Slurm(parameters=parameters, **slurm)
         )

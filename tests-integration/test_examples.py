@@ -56,7 +56,7 @@ def test_numbers_out_of_bounds_are_refused(name: str, monkeypatch: pytest.Monkey
     """Every number has its bounds, which a call is checked against before a run begins."""
     for module in MODULES[name]:
         pytest.importorskip(module)
-    monkeypatch.syspath_prepend(EXAMPLES)
+    monkeypatch.syspath_prepend(EXAMPLES)  # pyright: ignore[reportUnknownMemberType]
     example = experiment(name)
     for argument, value in {"batch_size": 0, "n_epochs": -1}.items():
         with pytest.raises(ValueError, match=f"^{argument} should be "):

@@ -75,7 +75,8 @@ def _shared_x(curves: Sequence[Curve]) -> NDArray[np.float64]:
     if all(np.isin(curve.x, longest).all() for curve in curves):
         return np.unique(longest).astype(np.float64)
     first, last = min(float(curve.x.min()) for curve in curves), max(float(curve.x.max()) for curve in curves)
-    return np.linspace(first, last, _POINTS, dtype=np.float64)
+    grid: NDArray[np.float64] = np.linspace(first, last, _POINTS, dtype=np.float64)
+    return grid
 
 
 def _at(curve: Curve, x: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -84,7 +84,8 @@ class RemoteFolder:
         return outlast(f"{what} at {self._url}", fresh, self._reconnect)
 
     def _reconnect(self) -> None:
-        type(self._files).clear_instance_cache()  # it holds the connection that broke
+        # The cache holds the connection that broke.
+        type(self._files).clear_instance_cache()  # pyright: ignore[reportUnknownMemberType]
         self._files, _ = _open(self._url)
 
     def _has_bucket(self) -> bool:
