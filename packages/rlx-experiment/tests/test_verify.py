@@ -147,6 +147,7 @@ def test_equal_and_missing_snapshots() -> None:
 
 def test_all_differences_are_named(capsys: pytest.CaptureFixture[str]) -> None:
     """A script that loses a few bits of its state is found out, with tag and step and in its snapshot."""
+    pytest.importorskip("rlx_snapshot")
     command = ["verify-resume", "--kills", "2"]
     assert main([*command, str(script("round(value, 12)"))]) == 1
     said = capsys.readouterr().out

@@ -115,12 +115,12 @@ def test_a_tracker_that_hangs_costs_one_warning_and_its_stated_wait(tmp_path: Pa
         logger.finalize()
     assert len(caught) == 1
     assert len(read_metrics(tmp_path)["info/r"]) == 3
-    tracker.go.set()
     another = MemoryTracker()
     again = make(tmp_path, another)
     again.restore_data()
     again.finalize()
     assert list(another.runs["0"]) == [0, 1, 2]
+    tracker.go.set()
 
 
 class Failing(MemoryTracker):

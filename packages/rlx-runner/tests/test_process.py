@@ -2,7 +2,8 @@
 
 import decimal
 import importlib.metadata
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -20,10 +21,19 @@ GENERATORS: Any = np.random
 def as_before() -> Iterator[None]:
     """Put all switches back after a test."""
     before = {**read_switches(), **read_modes()}
-    generator = GENERATORS.get_bit_generator()
     yield
     set_switches(before)
-    GENERATORS.set_bit_generator(generator)
+
+
+@contextmanager
+def drawing_from(bits: Any) -> Generator[None]:
+    """Let NumPy's global functions draw from another bit generator; pytest-randomly seeds only the usual one."""
+    usual = GENERATORS.get_bit_generator()
+    GENERATORS.set_bit_generator(bits)
+    try:
+        yield
+    finally:
+        GENERATORS.set_bit_generator(usual)
 
 
 def test_resume_sets_what_the_saved_run_had(make_run: Any, tmp_path: Path, capsys: Any) -> None:
@@ -144,21 +154,21 @@ def test_the_whole_context_of_decimal_is_set_again() -> None:
 @pytest.mark.parametrize("kind", [np.random.PCG64, np.random.SFC64, np.random.Philox])
 def test_another_global_generator_of_numpy_is_restored(kind: Any) -> None:
     """Whichever NumPy draws from, its state is saved and its kind comes back."""
-    GENERATORS.set_bit_generator(kind(5))
-    np.random.standard_normal()
-    states = capture_random()
-    wanted = np.random.standard_normal(3).tolist()
-    GENERATORS.set_bit_generator(np.random.MT19937(1))
-    restore_random(states)
-    assert np.random.standard_normal(3).tolist() == wanted
-    assert type(GENERATORS.get_bit_generator()) is kind
+    with drawing_from(kind(5)):
+        np.random.standard_normal()
+        states = capture_random()
+        wanted = np.random.standard_normal(3).tolist()
+        GENERATORS.set_bit_generator(np.random.MT19937(1))
+        restore_random(states)
+        assert np.random.standard_normal(3).tolist() == wanted
+        assert type(GENERATORS.get_bit_generator()) is kind
 
 
 def test_set_seed_seeds_whichever_generator_numpy_draws_from() -> None:
     """NumPy itself refuses to seed any but the Mersenne Twister."""
-    GENERATORS.set_bit_generator(np.random.PCG64(5))
-    set_seed(4)
-    first = np.random.random()
-    set_seed(4)
-    assert np.random.random() == first
-    assert type(GENERATORS.get_bit_generator()) is np.random.PCG64
+    with drawing_from(np.random.PCG64(5)):
+        set_seed(4)
+        first = np.random.random()
+        set_seed(4)
+        assert np.random.random() == first
+        assert type(GENERATORS.get_bit_generator()) is np.random.PCG64

@@ -151,7 +151,7 @@ class TestShapes:
     )
     def test_that_are_unlike_are_named(self, worker_class: Any, given: Any, message: str) -> None:
         """The error names step, shapes and keys, and the next call works."""
-        kind = type("Unlike", (Wrong,), given)
+        kind = type("Unlike", (Wrong,), {"closed": False, **given})  # Gymnasium 0.28 asks for `closed`
         sampler = sample(kind, worker_class=worker_class)
         with pytest.raises(EpisodeError, match=message) as caught:
             sampler.obtain_samples(0, 100, None)

@@ -5,6 +5,7 @@ as torch modules do; asking for the attribute itself does not.
 """
 
 import sys
+import warnings
 from collections.abc import Callable
 from typing import Any, cast
 
@@ -13,13 +14,17 @@ from rlx_protocols import BackgroundStore, CommitAware, Graded, Parametrised, St
 
 def offered(part: Any, *names: str) -> Any:
     """Return the first attribute of `names` that `part` has and is not None, else None."""
-    for name in names:
-        try:
-            value = getattr(part, name)
-        except AttributeError:
-            continue
-        if value is not None:
-            return value
+    with warnings.catch_warnings():
+        warnings.simplefilter(
+            "ignore"
+        )  # old Gymnasium's wrappers warn of any attribute that is asked of them
+        for name in names:
+            try:
+                value = getattr(part, name)
+            except AttributeError:
+                continue
+            if value is not None:
+                return value
     return None
 
 

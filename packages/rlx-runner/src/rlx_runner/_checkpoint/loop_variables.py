@@ -28,7 +28,10 @@ def carried(frame: types.FrameType) -> dict[str, Any]:
 
 def _body(frame: types.FrameType) -> list[dis.Instruction]:
     steps = list(dis.get_instructions(frame.f_code))
-    here = next((step for step in steps if step.offset == frame.f_lasti), None)
+    # On 3.12 the last instruction may be one of the hidden cache entries that follow the one that is meant.
+    here = max(
+        (step for step in steps if step.offset <= frame.f_lasti), key=lambda step: step.offset, default=None
+    )
     if here is None or here.opname != "FOR_ITER":
         return steps
     return [step for step in steps if here.offset < step.offset < int(here.argval)]
