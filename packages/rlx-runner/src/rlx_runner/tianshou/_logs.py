@@ -7,7 +7,7 @@ from rlx_runner._clients.events import EventFiles
 from rlx_runner._exactness import Exactness, Grade
 from rlx_runner._offers import offered, stateful
 
-_GATES = "last_log"
+_LAST_LOGGED = "last_log"
 """Begins the names of attributes in which a logger remembers when it has logged last."""
 
 
@@ -49,4 +49,4 @@ class Logs:
 
 
 def _is_gate(name: str) -> bool:
-    return name.startswith((_GATES, "last_save"))
+    return name.startswith((_LAST_LOGGED, "last_save"))
