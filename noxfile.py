@@ -50,6 +50,7 @@ SB3 = "stable-baselines3==2.9.2"
 INTEGRATION = ROOT / "tests-integration"
 WITH_RAY = ROOT / "packages" / "rlx-sampler" / "tests" / "test_ray.py"
 ON_A_CLUSTER = (WITH_RAY, *(INTEGRATION / f"test_{name}.py" for name in ("slurm", "ray_cluster", "tune")))
+KILLS = INTEGRATION / "test_kill_and_resume.py"
 ELSEWHERE = [f"--ignore={path}" for path in (INTEGRATION / "clients", *ON_A_CLUSTER)]
 """Tests that have sessions of their own."""
 WITHOUT_TORCH = [
@@ -495,7 +496,8 @@ def integration(session: nox.Session) -> None:
         "nbconvert>=7.16",
         "ipykernel>=6.29",
     )
-    run_pytest(session, "-m", "not slow", *ELSEWHERE, INTEGRATION, spread=True)
+    # The `torch` session kills all examples, these too.
+    run_pytest(session, "-m", "not slow", *ELSEWHERE, f"--ignore={KILLS}", INTEGRATION, spread=True)
 
 
 @nox.session(python=TORCH_PYTHON, venv_backend="uv", requires=["wheels"], default=False, tags=["ci"])
