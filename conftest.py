@@ -11,7 +11,14 @@ import pytest
 from hypothesis import HealthCheck, settings
 
 # On a busy machine an example may take long; it has not failed for that.
-settings.register_profile("untimed", settings(deadline=None, suppress_health_check=[HealthCheck.too_slow]))
+settings.register_profile(
+    "untimed",
+    settings(
+        deadline=None,
+        suppress_health_check=[HealthCheck.too_slow],
+        max_examples=int(os.environ.get("RLX_EXAMPLES", "100")),
+    ),
+)
 settings.load_profile("untimed")
 
 SECONDS_BETWEEN_LINES: Final = 5
