@@ -698,7 +698,7 @@ def check_client(session: nox.Session, client: str, pattern: str, *more: str) ->
         "pytest-randomly",
         "pytest-timeout",
     )
-    run_pytest(session, *sorted((INTEGRATION / "clients").glob(pattern)))
+    run_pytest(session, "-m", "not slow", *sorted((INTEGRATION / "clients").glob(pattern)))
 
 
 @nox.session(python=TORCH_PYTHON, venv_backend="uv", requires=["wheels"], default=False)

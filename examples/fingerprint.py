@@ -29,6 +29,8 @@ NOT_COMPARED: Final = (
     "/exact/elapsed",
     "/exact/logger",
     "/exact/process/$PYTHONHASHSEED",
+    "/exact/sampler_exactness/0",  # how far the check came in its time
+    "/exact/sampler_exactness/1",
     "/train_args/start_epoch",
 )
 """Wall-clock time; positions in files that hold it; the hash seed, another in each life; where the last life began."""

@@ -89,13 +89,17 @@ def snapshot_before_log() -> None:
     class LateLogger:
         def __init__(self, logger: Any) -> None:
             self._logger = logger
-            self._row: tuple[Any, ...] = ()
+            self._call: tuple[str, tuple[Any, ...]] = ("write", ())
 
         def write(self, *row: Any) -> None:
-            self._row = row
+            self._call = ("write", row)
+
+        def log_info_data(self, *row: Any) -> None:
+            self._call = ("log_info_data", row)
 
         def write_late(self) -> None:
-            self._logger.write(*self._row)
+            name, row = self._call
+            getattr(self._logger, name)(*row)
 
         def __getattr__(self, name: str) -> Any:
             return getattr(self._logger, name)

@@ -54,7 +54,7 @@ SAC = training("sac", "300", "30", "sde", "log")
 TD3 = training("td3", "480", "50", "normalize", "monitor")
 DQN = training("dqn", "1200", "100", "evaluate", "log")
 TRAININGS = [
-    pytest.param(each, id=name)
+    pytest.param(each, id=name, marks=() if each in (PPO, SAC, DQN) else pytest.mark.slow)
     for name, each in {
         "PPO": PPO,
         "PPO in workers": PPO_IN_WORKERS,
@@ -152,6 +152,7 @@ def test_a_killed_run_ends_like_an_unbroken_one(program: Training, unbroken: Twi
     assert compare(unbroken(program), tmp_path / "run") == []
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("program", "mutant"), MUTANTS)
 def test_a_fault_is_noticed(program: Training, mutant: str, unbroken: Twin, tmp_path: Path) -> None:
     """The comparison above fails for a resume that leaves one thing out."""

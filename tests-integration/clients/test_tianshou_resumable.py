@@ -122,6 +122,7 @@ def points(folder: Path) -> Iterator[tuple[str, int, float]]:
             )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("program", TRAININGS, ids=lambda program: program.kind)
 def test_a_killed_run_ends_like_an_unbroken_one(program: Training, unbroken: Twin, tmp_path: Path) -> None:
     """A kill in the launch, more later: nets, buffers, environments, statistics, the best policy and logs are equal."""
@@ -132,6 +133,7 @@ def test_a_killed_run_ends_like_an_unbroken_one(program: Training, unbroken: Twi
     assert compare(unbroken(program), tmp_path / "run") == []
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("program", "mutant"), MUTANTS)
 def test_a_fault_is_noticed(program: Training, mutant: str, unbroken: Twin, tmp_path: Path) -> None:
     """The comparison above fails for a resume that leaves one thing out."""
