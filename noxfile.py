@@ -53,7 +53,8 @@ SB3 = "stable-baselines3==2.9.2"
 INTEGRATION = ROOT / "tests-integration"
 WITH_RAY = ROOT / "packages" / "rlx-sampler" / "tests" / "test_ray.py"
 ON_A_CLUSTER = (WITH_RAY, *(INTEGRATION / f"test_{name}.py" for name in ("slurm", "ray_cluster", "tune")))
-KILLS = INTEGRATION / "test_kill_and_resume.py"
+IN_TORCH = [f"--ignore={INTEGRATION / name}" for name in ("test_kill_and_resume.py", "test_docs.py")]
+"""Tests of examples and pages, which the `torch` session runs whether they need torch or not."""
 ELSEWHERE = [f"--ignore={path}" for path in (INTEGRATION / "clients", *ON_A_CLUSTER)]
 """Tests that have sessions of their own."""
 WITHOUT_TORCH = [
@@ -501,8 +502,7 @@ def integration(session: nox.Session) -> None:
         "nbconvert>=7.16",
         "ipykernel>=6.29",
     )
-    # The `torch` session kills all examples, these too.
-    run_pytest(session, "-m", "not slow", *ELSEWHERE, f"--ignore={KILLS}", INTEGRATION, spread=True)
+    run_pytest(session, "-m", "not slow", *ELSEWHERE, *IN_TORCH, INTEGRATION, spread=True)
 
 
 @nox.session(python=TORCH_PYTHON, venv_backend="uv", requires=["wheels"], default=False, tags=["ci"])
