@@ -100,8 +100,9 @@ class _Run:
         with self._bound.set_aside():
             self._checkpoint.restore(allow_statistical=allow_statistical)
         for buffer in self._managers():
-            if len(buffer):
-                method(buffer, "set_batch")(dictionary_of(buffer)["_meta"])  # type: ignore[misc]
+            batch = dictionary_of(buffer)["_meta"]
+            if list(batch.get_keys()):  # also of a buffer that has been emptied, as on-policy trainers do
+                method(buffer, "set_batch")(batch)  # type: ignore[misc]
         self._attach()
         if self._begun.value:
             return
