@@ -153,7 +153,7 @@ class TestFragments:
 
 class TestSpaces:
     def test_are_put_back(self) -> None:
-        """A space that had no generator has none again, and one that had goes on where it was."""
+        """A space that had no generator has none again, and one that had continues where it was."""
         env = Sampling()
         env.goals.seed(4)
         wanted = env.goals.sample()

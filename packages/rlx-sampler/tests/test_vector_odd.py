@@ -151,7 +151,9 @@ class TestShapes:
     )
     def test_that_are_unlike_are_named(self, worker_class: Any, given: Any, message: str) -> None:
         """The error names step, shapes and keys, and the next call works."""
-        kind = type("Unlike", (Wrong,), {"closed": False, **given})  # Gymnasium 0.28 asks for `closed`
+        kind = type(
+            "Unlike", (Wrong,), {"closed": True, **given}
+        )  # Gymnasium 0.28 looks whether there is something to close
         sampler = sample(kind, worker_class=worker_class)
         with pytest.raises(EpisodeError, match=message) as caught:
             sampler.obtain_samples(0, 100, None)

@@ -49,7 +49,7 @@ class Engine(Protocol):
         ...
 
     def load_live_states(self, states: Sequence[list[bytes]]) -> None:
-        """Go on from what `live_states` returned, with as many workers."""
+        """Continue from what `live_states` returned, with as many workers."""
         ...
 
     def use_inference_rows(self, inference_rows: int | None) -> None:

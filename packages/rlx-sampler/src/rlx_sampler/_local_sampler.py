@@ -61,7 +61,7 @@ class LocalEngine:
         ]
 
     def load_live_states(self, states: Sequence[list[bytes]]) -> None:
-        """Go on from what `live_states` returned."""
+        """Continue from what `live_states` returned."""
         for number, state in enumerate(states):
             if state or number in self._workers:
                 self._worker(number).load_live_state(state)

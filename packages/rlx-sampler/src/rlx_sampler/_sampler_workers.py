@@ -62,7 +62,7 @@ class SamplerWorkers(ABC):
 
     def _open_engine(self) -> Engine:
         if self._engine is None:
-            raise ClosedSamplerError("this sampler was shut down; build a new one to go on sampling.")
+            raise ClosedSamplerError("this sampler was shut down; build a new one to sample again.")
         return self._engine
 
     def _build_again(self) -> None:

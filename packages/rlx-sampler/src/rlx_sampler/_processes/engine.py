@@ -96,7 +96,7 @@ class ProcessEngine:
         return [process.live or [] for process in processes]
 
     def load_live_states(self, states: Sequence[list[bytes]]) -> None:
-        """Go on from what `live_states` returned."""
+        """Continue from what `live_states` returned."""
         self._pool.send_all([Live(state) for state in states])
 
     def broadcast(self, updates: Updates) -> None:

@@ -146,7 +146,7 @@ class RayActor:
         return self._worker.live_state()
 
     def load_live_state(self, states: list[bytes]) -> None:
-        """Go on from what `live_state` returned."""
+        """Continue from what `live_state` returned."""
         self._worker.load_live_state(states)
 
     def close(self) -> None:

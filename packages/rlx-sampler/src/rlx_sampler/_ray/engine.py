@@ -137,7 +137,7 @@ class RayEngine:
         return self._ask_all("live_state")
 
     def load_live_states(self, states: Sequence[list[bytes]]) -> None:
-        """Go on from what `live_states` returned."""
+        """Continue from what `live_states` returned."""
         self._ask_all("load_live_state", [(state,) for state in states])
 
     def broadcast(self, updates: Updates) -> None:

@@ -17,7 +17,7 @@ class Findings:
     keeper: str = ""
     """Who remembers them: the class of the environment, or of the policy."""
     not_saved: str = ""
-    """Why what goes on beyond an episode cannot be saved; empty where it can."""
+    """Why what lasts beyond an episode cannot be saved; empty where it can."""
     differences: tuple[Difference, ...] = ()
     """What else differed."""
     not_checked: str = ""

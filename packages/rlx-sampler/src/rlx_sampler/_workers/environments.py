@@ -198,7 +198,7 @@ class Environments:
         return [save_exactly(environment) for environment in self._all]
 
     def load(self, states: list[bytes]) -> None:
-        """Go on with what `save` returned."""
+        """Continue with what `save` returned."""
         self.replace([load_exactly(state) for state in states])
 
     def close(self) -> None:

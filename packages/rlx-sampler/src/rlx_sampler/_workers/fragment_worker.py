@@ -76,7 +76,7 @@ class FragmentWorker(VecWorker):
         self._steps_per_key = timesteps_per_call
         self._groups: LaneGroups | None = None
         self._set_aside: Sequence[LaneState] = ()
-        """Environments, with what goes on in them, that continue when there are lanes again."""
+        """Environments, with their live episodes, that continue when there are lanes again."""
         self._strayed_late = False
         self._parted = ""
         self._vector = LiveVector()

@@ -17,7 +17,7 @@ from rlx_sampler._workers.worker import Lease
 
 
 class LaneState(NamedTuple):
-    """An environment and what goes on in it."""
+    """An environment, and its live episode."""
 
     environment: Any
     episode: LiveEpisode | None
@@ -58,7 +58,7 @@ class LaneGroups:
         return list({id(group.policy): group.policy for group in self._groups}.values())
 
     def states(self) -> list[LaneState]:
-        """Return every environment and what goes on in it."""
+        """Return every environment with its live episode."""
         return [
             LaneState(
                 environment,

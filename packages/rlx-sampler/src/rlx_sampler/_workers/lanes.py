@@ -21,7 +21,7 @@ NO_INFO: Final[Info] = {}
 
 
 class LiveEpisode(NamedTuple):
-    """What goes on from one call to the next, beside the environment itself."""
+    """What lasts from one call to the next, beside the environment itself."""
 
     observation: ArrayTree
     age: int

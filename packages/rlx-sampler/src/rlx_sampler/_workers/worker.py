@@ -93,7 +93,7 @@ class Worker(ABC):
         return []
 
     def load_live_state(self, states: list[bytes]) -> None:
-        """Go on from what `live_state` returned.
+        """Continue from what `live_state` returned.
 
         Raises:
             ValueError: If this worker has nothing that goes on.
