@@ -56,6 +56,11 @@ class JobResult(NamedTuple):
     """First line of the error of a failed job."""
 
 
+def may_be_tried_again(code: int | None) -> bool:
+    """Return whether a job that ended with `code`, None for a death without one, may end otherwise next time."""
+    return code not in (FINISHED, STOPPED, LIVE, RAISED)
+
+
 def state_of(code: int) -> JobState:
     """Return the state that a job's exit code says."""
     if code == FINISHED:

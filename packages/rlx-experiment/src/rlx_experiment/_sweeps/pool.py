@@ -9,7 +9,7 @@ from typing import Literal, NamedTuple
 
 from rlx_experiment._experiment import Experiment
 from rlx_experiment._runs.signals import StopRequest
-from rlx_experiment._sweeps.jobs import FINISHED, LIVE, RAISED, STOPPED, Job, OnEnd, pack_job
+from rlx_experiment._sweeps.jobs import Job, OnEnd, may_be_tried_again, pack_job
 from rlx_experiment._sweeps.processes import ForkServer, Spawner
 
 
@@ -119,7 +119,7 @@ class _Schedule:
 
     def _end(self, index: int, code: int) -> None:
         self._free.append(self._running.pop(index))
-        if code not in (FINISHED, STOPPED, LIVE, RAISED) and self._tries[index] <= self._retries:
+        if may_be_tried_again(code) and self._tries[index] <= self._retries:
             self._again.append(index)
         else:
             del self._packed[index]

@@ -7,17 +7,7 @@ from typing import Any, Final
 from rlx_experiment._experiment import Experiment
 from rlx_experiment._missing import require
 from rlx_experiment._runs.signals import StopRequest
-from rlx_experiment._sweeps.jobs import (
-    FAILED,
-    FINISHED,
-    LIVE,
-    RAISED,
-    STOPPED,
-    Job,
-    OnEnd,
-    pack_job,
-    run_anywhere,
-)
+from rlx_experiment._sweeps.jobs import FAILED, Job, OnEnd, may_be_tried_again, pack_job, run_anywhere
 
 _POLL_S: Final = 0.2
 
@@ -59,7 +49,7 @@ class Ray:
                 for reference in done:
                     index = waiting.pop(reference)
                     code = _code(ray, reference)
-                    if code not in (FINISHED, STOPPED, LIVE, RAISED) and tries[index] <= self.retries:
+                    if may_be_tried_again(code) and tries[index] <= self.retries:
                         tries[index] += 1
                         waiting[task.remote(packed[index])] = index
                     else:

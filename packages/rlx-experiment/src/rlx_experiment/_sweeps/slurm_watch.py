@@ -6,13 +6,14 @@ from typing import Final
 
 from rlx_experiment._runs.signals import StopRequest
 from rlx_experiment._runs.status import read_status
-from rlx_experiment._sweeps.jobs import FAILED, FINISHED, LIVE, RAISED, STOPPED, Job, OnEnd
+from rlx_experiment._sweeps.jobs import FAILED, FINISHED, STOPPED, Job, OnEnd, may_be_tried_again
 from rlx_experiment._sweeps.slurm_commands import SlurmUnavailableError
 from rlx_experiment._sweeps.slurm_queue import Queue, Submitted
 from rlx_experiment._terminal import notify
 
 _LOOKS: Final = 2
 """How often a job must be missing in the queue: its result may reach a shared file system after its end."""
+_CODES: Final = {"finished": FINISHED, "failed": FAILED}
 _CANCELLING_S: Final = 90.0
 """How long cancelled jobs are waited for: Slurm's KillWait is 30 s by default."""
 
@@ -132,7 +133,7 @@ class Watch:
         state = _recorded_state(self._jobs[index])
         code = job.exit_code()
         if code is None:
-            code = {"finished": FINISHED, "failed": FAILED}.get(state)
+            code = _CODES.get(state)
         if code is None and self._was_cancelled(job):
             if not state:
                 del self._waiting[index]  # it never began: it is still to go
@@ -152,7 +153,7 @@ class Watch:
             return False
 
     def _end(self, index: int, code: int) -> None:
-        retry = code not in (FINISHED, STOPPED, LIVE, RAISED) and self._tries[index] <= self._retries
+        retry = may_be_tried_again(code) and self._tries[index] <= self._retries
         if retry:
             self._send([index])
         else:
@@ -172,7 +173,7 @@ class Watch:
             state = _recorded_state(self._jobs[index])
             code = job.exit_code()
             if state:
-                ended = {"finished": FINISHED, "failed": FAILED}.get(state, STOPPED)
+                ended = _CODES.get(state, STOPPED)
                 self._on_end(index, ended if code is None else code, self._tries[index])
 
 
