@@ -18,6 +18,7 @@ import subprocess
 import tempfile
 import uuid
 from collections.abc import Iterator
+from typing import Any
 from xml.etree import ElementTree as ET
 
 import nox
@@ -68,6 +69,14 @@ WITHOUT_TORCH = [
 ]
 """Integration tests that torch has nothing to do with."""
 WHEELS = ROOT / ".nox" / "wheels"
+ONE_CORE: dict[str, Any] = {
+    "venv_backend": "uv",
+    "requires": ["wheels"],
+    "default": False,
+    "allow_parallel": True,
+    "tags": ["ci"],
+}
+"""Of sessions of CI that use one core each and test what was built."""
 
 nox.needs_version = ">=2026.10"
 nox.options.default_venv_backend = "uv|virtualenv"
@@ -358,14 +367,7 @@ def matrix(session: nox.Session, package: str, resolution: str) -> None:
     run_pytest(session, "-m", marks, ROOT / "packages" / package / "tests")
 
 
-@nox.session(
-    python=PYTHONS[-1],
-    venv_backend="uv",
-    requires=["wheels"],
-    allow_parallel=True,
-    default=False,
-    tags=["ci"],
-)
+@nox.session(python=PYTHONS[-1], **ONE_CORE)
 @nox.parametrize("package", PACKAGES, ids=SHORT_NAMES)
 def alone(session: nox.Session, package: str) -> None:
     """One wheel in an empty environment: does it import, what does it weigh, what comes with it?"""
@@ -519,14 +521,7 @@ def torch(session: nox.Session) -> None:
     run_pytest(session, "-m", "not slow", *ELSEWHERE, *WITHOUT_TORCH, *files, INTEGRATION, spread=True)
 
 
-@nox.session(
-    python=PYTHONS[0],
-    venv_backend="uv",
-    requires=["wheels"],
-    allow_parallel=True,
-    default=False,
-    tags=["ci"],
-)
+@nox.session(python=PYTHONS[0], **ONE_CORE)
 def portability(session: nox.Session) -> None:
     """What is saved on the newest NumPy loads on 1.26.0 without rlx, and the other way round."""
     program = ROOT / "packages" / "rlx-snapshot" / "tests" / "portable_values.py"
@@ -539,27 +534,18 @@ def portability(session: nox.Session) -> None:
             uv(session, "pip", "uninstall", "-q", *sorted(installed(session)))
 
 
-@nox.session(
-    python=TORCH_PYTHON,
-    venv_backend="uv",
-    requires=["wheels"],
-    default=False,
-    allow_parallel=True,
-    tags=["ci"],
-)
+@nox.session(python=TORCH_PYTHON, **ONE_CORE)
 @nox.parametrize("version", ["1.2.0", "2.0.1"], ids=["1.2", "2.0"])
 def tianshou(session: nox.Session, version: str) -> None:
     """Our parts in the hands of tianshou's trainers."""
     # High-level experiments of 2.0 import a library of its extra "eval".
-    more = ["rliable>=1.2"] if version.startswith("2") else []
+    more = ["rliable>=1.2", "joblib>=1.4"] if version.startswith("2") else []
     check_client(session, f"tianshou=={version}", "test_tianshou_*.py", *more)
     if version.startswith("2"):
         run_pytest(session, "-k", "resume-tianshou", INTEGRATION / "test_docs.py")
 
 
-@nox.session(
-    python=PYTHONS[0], venv_backend="uv", requires=["wheels"], default=False, allow_parallel=True, tags=["ci"]
-)
+@nox.session(python=PYTHONS[0], **ONE_CORE)
 def stores(session: nox.Session) -> None:
     """Snapshots at URLs against real servers: OpenSSH's for sftp, moto's for S3."""
     install_package(session, "rlx-snapshot", "highest", groups=("test",))
@@ -567,9 +553,7 @@ def stores(session: nox.Session) -> None:
     run_pytest(session, ROOT / "packages" / "rlx-snapshot" / "tests" / "test_storage.py")
 
 
-@nox.session(
-    python=PYTHONS[0], venv_backend="uv", requires=["wheels"], default=False, allow_parallel=True, tags=["ci"]
-)
+@nox.session(python=PYTHONS[0], **ONE_CORE)
 def cluster(session: nox.Session) -> None:
     """Sweeps, runs and samplers on a real Slurm, which root starts for it, and a real Ray cluster, of two nodes each."""
     missing = [program for program in ("slurmctld", "slurmd", "munged") if shutil.which(program) is None]
@@ -581,9 +565,7 @@ def cluster(session: nox.Session) -> None:
     run_pytest(session, "-k", "ray-tune", INTEGRATION / "test_docs.py")
 
 
-@nox.session(
-    python=PYTHONS[0], venv_backend="uv", requires=["wheels"], default=False, allow_parallel=True, tags=["ci"]
-)
+@nox.session(python=PYTHONS[0], **ONE_CORE)
 def trackers(session: nox.Session) -> None:
     """Logs in trackers of experiments: MLflow on its SQLite file, and Trackio."""
     install_package(session, "rlx-logging", "highest", groups=("test",))
@@ -592,28 +574,14 @@ def trackers(session: nox.Session) -> None:
     run_pytest(session, ROOT / "packages" / "rlx-logging" / "tests" / "test_trackers.py")
 
 
-@nox.session(
-    python=TORCH_PYTHON,
-    venv_backend="uv",
-    requires=["wheels"],
-    default=False,
-    allow_parallel=True,
-    tags=["ci"],
-)
+@nox.session(python=TORCH_PYTHON, **ONE_CORE)
 def sb3(session: nox.Session) -> None:
     """Our parts in the hands of Stable-Baselines3."""
     check_client(session, SB3, "test_sb3_*.py")
     run_pytest(session, "-k", "stable-baselines3", INTEGRATION / "test_docs.py")
 
 
-@nox.session(
-    python=TORCH_PYTHON,
-    venv_backend="uv",
-    requires=["wheels"],
-    default=False,
-    allow_parallel=True,
-    tags=["ci"],
-)
+@nox.session(python=TORCH_PYTHON, **ONE_CORE)
 def jax(session: nox.Session) -> None:
     """Policies and states of JAX, with its two libraries of modules."""
     require_torch(session)

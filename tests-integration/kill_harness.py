@@ -11,7 +11,7 @@ import tempfile
 import time
 from collections.abc import Callable, Generator
 from dataclasses import dataclass
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
@@ -234,6 +234,22 @@ def finish(program: Program, folder: Path, *options: str, hash_seed: int = 0) ->
     with life(program, folder, *options, hash_seed=hash_seed) as process:
         require_success(program, process)
         return process.said()
+
+
+def unbroken_runs(new_folder: Callable[[str], Path]) -> Callable[[Program], Path]:
+    """Return a function that gives the folder of a run that nobody disturbed; each program runs once.
+
+    Args:
+        new_folder: Makes a folder, given a name for it.
+    """
+
+    @cache
+    def run(program: Program) -> Path:
+        folder = new_folder(program.script.stem) / "unbroken"
+        finish(program, folder, hash_seed=1)
+        return folder
+
+    return run
 
 
 def require_success(program: Program, process: Life) -> None:

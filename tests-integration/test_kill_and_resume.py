@@ -21,6 +21,7 @@ from kill_harness import (
     fingerprints,
     finish,
     life,
+    unbroken_runs,
 )
 
 pytestmark = pytest.mark.timeout(900)  # each test starts many processes, and the machine may be busy
@@ -91,16 +92,7 @@ Twin = Callable[[Program], Path]
 @pytest.fixture(scope="module")
 def unbroken(tmp_path_factory: pytest.TempPathFactory) -> Twin:
     """Return the folder of a run that nobody disturbed; each program runs once."""
-    folders: dict[Program, Path] = {}
-
-    def run(program: Program) -> Path:
-        if program not in folders:
-            folder = tmp_path_factory.mktemp(program.script.stem) / "unbroken"
-            finish(program, folder, hash_seed=1)
-            folders[program] = folder
-        return folders[program]
-
-    return run
+    return unbroken_runs(tmp_path_factory.mktemp)
 
 
 def compare(program: Program, twin: Path, folder: Path) -> list[str]:

@@ -11,7 +11,17 @@ from pathlib import Path
 import psutil
 import pytest
 
-from kill_harness import EXAMPLES, Killer, Life, Program, differences, fingerprints, finish, require_success
+from kill_harness import (
+    EXAMPLES,
+    Killer,
+    Life,
+    Program,
+    differences,
+    fingerprints,
+    finish,
+    require_success,
+    unbroken_runs,
+)
 
 pytestmark = pytest.mark.timeout(900)  # each test starts many processes, and the machine may be busy
 
@@ -68,16 +78,7 @@ Twin = Callable[[Loop], Path]
 @pytest.fixture(scope="module")
 def unbroken(tmp_path_factory: pytest.TempPathFactory) -> Twin:
     """Return the folder of a run that nobody disturbed; each program runs once."""
-    folders: dict[Loop, Path] = {}
-
-    def run(program: Loop) -> Path:
-        if program not in folders:
-            folder = tmp_path_factory.mktemp("twin") / "unbroken"
-            finish(program, folder, hash_seed=1)
-            folders[program] = folder
-        return folders[program]
-
-    return run
+    return unbroken_runs(tmp_path_factory.mktemp)
 
 
 def kill_ranks(program: Torchrun, folder: Path, kills: int, *, seed: int) -> int:

@@ -9,7 +9,17 @@ from pathlib import Path
 
 import pytest
 
-from kill_harness import EXAMPLES, STOPPED, Killer, Program, differences, fingerprints, finish, life
+from kill_harness import (
+    EXAMPLES,
+    STOPPED,
+    Killer,
+    Program,
+    differences,
+    fingerprints,
+    finish,
+    life,
+    unbroken_runs,
+)
 
 pytestmark = pytest.mark.timeout(900)  # each test starts many processes, and the machine may be busy
 
@@ -50,16 +60,7 @@ Twin = Callable[[Loop], Path]
 @pytest.fixture(scope="module")
 def unbroken(tmp_path_factory: pytest.TempPathFactory) -> Twin:
     """Return the folder of a run that nobody disturbed; each program runs once."""
-    folders: dict[Loop, Path] = {}
-
-    def run(program: Loop) -> Path:
-        if program not in folders:
-            folder = tmp_path_factory.mktemp(program.script.stem) / "unbroken"
-            finish(program, folder, hash_seed=1)
-            folders[program] = folder
-        return folders[program]
-
-    return run
+    return unbroken_runs(tmp_path_factory.mktemp)
 
 
 def compare(program: Loop, twin: Path, folder: Path) -> list[str]:

@@ -17,7 +17,7 @@ import pytest
 if find_spec("stable_baselines3") is None:
     pytest.skip("stable-baselines3 is not installed", allow_module_level=True)
 
-from kill_harness import Killer, Program, finish
+from kill_harness import Killer, Program, finish, unbroken_runs
 from rlx_runner._checkpoint.compare import differences
 from rlx_snapshot import Snapshotter
 
@@ -81,16 +81,7 @@ Twin = Callable[[Training], Path]
 @pytest.fixture(scope="module")
 def unbroken(tmp_path_factory: pytest.TempPathFactory) -> Twin:
     """Return the folder of a run that nobody disturbed; each training runs once."""
-    folders: dict[Training, Path] = {}
-
-    def run(program: Training) -> Path:
-        if program not in folders:
-            folder = tmp_path_factory.mktemp(program.options[0]) / "unbroken"
-            finish(program, folder, hash_seed=1)
-            folders[program] = folder
-        return folders[program]
-
-    return run
+    return unbroken_runs(tmp_path_factory.mktemp)
 
 
 def compare(twin: Path, folder: Path) -> list[str]:

@@ -17,7 +17,7 @@ try:
 except PackageNotFoundError:
     pytest.skip("tianshou is not installed", allow_module_level=True)
 
-from kill_harness import Killer, Program, finish
+from kill_harness import Killer, Program, finish, unbroken_runs
 from rlx_logging import read_metrics
 from rlx_runner._checkpoint.compare import differences
 from rlx_runner.tianshou import run_resumable
@@ -61,16 +61,7 @@ Twin = Callable[[Training], Path]
 @pytest.fixture(scope="module")
 def unbroken(tmp_path_factory: pytest.TempPathFactory) -> Twin:
     """Return the folder of a run that nobody disturbed; each training runs once."""
-    folders: dict[Training, Path] = {}
-
-    def run(program: Training) -> Path:
-        if program not in folders:
-            folder = tmp_path_factory.mktemp(program.kind) / "unbroken"
-            finish(program, folder, hash_seed=1)
-            folders[program] = folder
-        return folders[program]
-
-    return run
+    return unbroken_runs(tmp_path_factory.mktemp)
 
 
 def compare(twin: Path, folder: Path) -> list[str]:
@@ -101,7 +92,7 @@ def rows(folder: Path) -> dict[str, Any]:
     return {
         "weights": (folder / "final.pt").read_bytes(),
         "best": {path.name: content_of_policy(path) for path in (folder / "best").glob("*.pt")},
-        "rows": list(points(next(folder.glob("logs/seed*"), folder / "logs"))),
+        "rows": list(points(next(folder.glob("logs/*seed*"), folder / "logs"))),
     }
 
 
