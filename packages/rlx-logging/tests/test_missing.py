@@ -92,6 +92,15 @@ def test_the_error_names_the_extra(
         use(tmp_path)
 
 
+def test_a_wandb_that_is_too_old_is_an_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its files do not tell whether they were synced, so rows would be there twice."""
+    wandb: Any = pytest.importorskip("wandb", reason="needs wandb")
+    monkeypatch.setattr(wandb, "__version__", "0.30.0")
+    message = r"WandbLogger needs wandb 0\.31 or newer; 0\.30\.0 is installed: pip install -U 'rlx-logging\[wandb\]'\."
+    with pytest.raises(MissingBackendError, match=message):
+        WandbLogger(tmp_path)
+
+
 def test_the_command_line_says_it_in_one_line(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

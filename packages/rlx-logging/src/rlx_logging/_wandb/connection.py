@@ -44,7 +44,7 @@ class Connection:
         finish_seconds: float,
         disable_stats: bool,
     ) -> None:
-        self.wandb: Any = require("wandb", extra="wandb", used_by="WandbLogger")
+        self.wandb: Any = require("wandb", extra="wandb", used_by="WandbLogger", at_least=(0, 31))
         self.next_row: int | None = None
         self._folder = folder
         self._settings = dict(settings)

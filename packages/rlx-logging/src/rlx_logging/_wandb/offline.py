@@ -10,7 +10,10 @@ from typing import Final
 from rlx_logging._files.atomic import write_atomically
 from rlx_logging._wandb.transaction_log import HEADER, TransactionLog
 
-_SYNCED: Final = (".synced", ".syncstate")  # what `wandb sync` leaves beside a file it has read
+_SYNCED: Final = (
+    ".synced",
+    ".syncstate",
+)  # what `wandb sync` leaves beside a file it has read; before W&B 0.31 every run had the second
 
 
 class OfflineRun:
