@@ -26,6 +26,7 @@ def cluster() -> Iterator[Any]:
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("PYTHONPATH", str(Path(__file__).parent), prepend=os.pathsep)
+        patch.setenv("RAY_AUTH_MODE", "disabled")
         found: Any = Cluster(initialize_head=True, head_node_args={"num_cpus": 1, "include_dashboard": False})
         found.add_node(num_cpus=1)
         patch.setenv("RAY_ADDRESS", found.address)

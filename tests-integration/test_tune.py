@@ -28,7 +28,12 @@ def folder() -> Generator[Path]:
     """Start a local Ray, which writes into this folder."""
     before = dict(os.environ)
     with tempfile.TemporaryDirectory(prefix="tune", dir="/tmp", ignore_cleanup_errors=True) as home:
-        os.environ |= {"HOME": home, "RAY_TMPDIR": home, "RAY_USAGE_STATS_ENABLED": "0"}
+        os.environ |= {
+            "HOME": home,
+            "RAY_TMPDIR": home,
+            "RAY_USAGE_STATS_ENABLED": "0",
+            "RAY_AUTH_MODE": "disabled",
+        }
         ray.init(num_cpus=2, include_dashboard=False, log_to_driver=False, _temp_dir=home)
         yield Path(home)
         ray.shutdown()

@@ -39,7 +39,12 @@ def _session() -> Generator[None]:
     """Start a local Ray with a home of its own, since it writes there."""
     before = dict(os.environ)
     with tempfile.TemporaryDirectory(prefix="ray", dir="/tmp") as home:
-        os.environ |= {"HOME": home, "RAY_TMPDIR": home, "RAY_USAGE_STATS_ENABLED": "0"}
+        os.environ |= {
+            "HOME": home,
+            "RAY_TMPDIR": home,
+            "RAY_USAGE_STATS_ENABLED": "0",
+            "RAY_AUTH_MODE": "disabled",
+        }
         os.environ["PYTHONPATH"] = os.pathsep.join([str(Path(__file__).parent), before.get("PYTHONPATH", "")])
         ray.init(
             num_cpus=2,
