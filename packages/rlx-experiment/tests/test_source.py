@@ -90,10 +90,7 @@ def apply(git: Git, root: Path, kind: str, name: str, content: bytes) -> None:
         git("commit", "--quiet", "--allow-empty", "--message", "x", cwd=root)
 
 
-@settings(
-    max_examples=100,
-    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
-)
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 @given(changes=CHANGES)
 def test_any_dirty_repository_comes_back_byte_for_byte(
     git: Git, tmp_path_factory: pytest.TempPathFactory, changes: list[tuple[str, str, bytes]]

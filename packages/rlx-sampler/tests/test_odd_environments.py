@@ -88,7 +88,7 @@ def cast(dtype: str) -> Any:
     return methodcaller("astype", dtype)
 
 
-@settings(max_examples=40)
+@settings(max_examples=20)
 @given(
     dtypes=st.tuples(st.sampled_from(DTYPES), st.sampled_from(DTYPES)),
     n_envs=st.integers(1, 6),
