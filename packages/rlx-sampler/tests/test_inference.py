@@ -42,6 +42,42 @@ class Counting(Gaussian):
         return np.nextafter(actions, np.float32(len(rngs))) + np.float32(len(rngs)), infos
 
 
+class Placed(Gaussian):
+    """A policy that adds a row's place to some results: of rows far from zero, or of few near it."""
+
+    def __init__(self, where: Callable[[Array], Array]) -> None:
+        super().__init__()
+        self.where = where
+
+    def get_actions(
+        self, observations: Any, *, rngs: Sequence[np.random.Generator]
+    ) -> tuple[Array, dict[str, Any]]:
+        actions, infos = super().get_actions(observations, rngs=rngs)
+        places = np.arange(len(rngs), dtype=np.float32).reshape(-1, 1)
+        return actions + np.where(self.where(observations), places, 0), infos
+
+
+class Bounded(Gaussian):
+    """A policy that refuses what lies far from zero."""
+
+    def get_actions(
+        self, observations: Any, *, rngs: Sequence[np.random.Generator]
+    ) -> tuple[Array, dict[str, Any]]:
+        if np.abs(observations).max() > 5:
+            raise ValueError("outside of the space")
+        return super().get_actions(observations, rngs=rngs)
+
+
+def far(observations: Array) -> Array:
+    """Say which rows lie far from those that an episode begins with."""
+    return np.asarray(np.abs(observations).max(axis=1, keepdims=True) > 5)
+
+
+def few(observations: Array) -> Array:
+    """Say which rows are among one in a hundred."""
+    return np.asarray(observations[:, :1].copy().view(np.uint32) % 100 == 0)
+
+
 def digest(policy: Any, n_envs: int) -> str:
     """Return the digest of a batch from `n_envs` environments side by side."""
     sampler = make_local(policy, worker_class=VecWorker, worker_args={"n_envs": n_envs})
@@ -56,9 +92,22 @@ def digest(policy: Any, n_envs: int) -> str:
         (Mixing(17), 32),
         (Mixing(64), 64),
         (Mixing(65), 1),
+        (Placed(far), 1),
+        (Placed(few), 1),
+        (Bounded(), 16),
         (SingleGaussian(), 1),
     ],
-    ids=["sound", "counting", "mixing below 17", "mixing below 64", "mixing always", "one at a time"],
+    ids=[
+        "sound",
+        "counting",
+        "mixing below 17",
+        "mixing below 64",
+        "mixing always",
+        "by place far away",
+        "by place in few rows",
+        "bounded",
+        "one at a time",
+    ],
 )
 def test_the_probe_finds_the_smallest_block(policy: Any, rows: int) -> None:
     """As many rows as make them independent, and single rows where none do."""

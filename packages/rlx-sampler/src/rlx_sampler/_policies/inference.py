@@ -4,9 +4,12 @@ Matrix products give other last bits for other numbers of rows. So that an episo
 not depend on how many run beside it, a policy always gets blocks of the same number of
 rows; the probe finds the smallest block in which neither the place of a row nor its
 neighbours change its result. It works on a copy of the policy with disturbed parameters,
-since fresh ones may be zero and then show nothing.
+since fresh ones may be zero and then show nothing. Of a narrow net only one row in a
+hundred may show what another place does to it, so many rows are asked for, near the
+observation and far from it.
 """
 
+from contextlib import suppress
 from typing import Any, Final
 
 import numpy as np
@@ -25,6 +28,8 @@ BLOCKS_FOR_LARGE: Final = (4, 8, 16, 32, 64)
 LARGE: Final = 4096
 ROW_BY_ROW: Final = 1
 SHIFTS: Final = (1, 2, 3)
+FAR_CROWDS: Final = 12
+"""How many sets of rows far from the observation are tried; fewer where a row is large."""
 
 
 def probe_block(policy: Any, observation: ArrayTree) -> int:
@@ -35,8 +40,10 @@ def probe_block(policy: Any, observation: ArrayTree) -> int:
     _disturb(twin)
     size = sum(to_array(leaf).size for _, leaf in leaves(observation))
     blocks = BLOCKS_FOR_LARGE if size >= LARGE else BLOCKS
-    crowd = _varied(observation, 2 * blocks[-1])
-    return next((block for block in blocks if _rows_are_independent(twin, crowd, block)), ROW_BY_ROW)
+    near = _varied(observation, 2 * blocks[-1])
+    n_far = 3 if size >= LARGE else FAR_CROWDS
+    far = [_spread(observation, 2 * blocks[-1], seed) for seed in range(n_far)]
+    return next((block for block in blocks if _block_suffices(twin, near, far, block)), ROW_BY_ROW)
 
 
 class BlockMerging:
@@ -55,8 +62,12 @@ class BlockMerging:
         if (n_rows, block) not in self._found:
             twin = copy_of(policy, "policy")
             _disturb(twin)
-            crowd = _varied(rows(observations, 0), n_rows)
-            self._found[n_rows, block] = _blocks_merge(twin, crowd, block)
+            near, far = (make(rows(observations, 0), n_rows) for make in (_varied, _spread))
+            merge = _blocks_merge(twin, near, block)
+            if merge:
+                with np.errstate(all="ignore"), suppress(Exception):  # far rows may be refused
+                    merge = _blocks_merge(twin, far, block)
+            self._found[n_rows, block] = merge
         return self._found[n_rows, block]
 
 
@@ -104,6 +115,22 @@ def _varied(observation: ArrayTree, count: int) -> ArrayTree:
     return map_leaves(vary, observation)
 
 
+def _spread(observation: ArrayTree, count: int, seed: int = 0) -> ArrayTree:
+    """Stack `count` rows, each at a distance of its own from `observation`, where values are not integral."""
+    rng = np.random.Generator(np.random.PCG64([2, seed]))
+    distances = 10 ** rng.uniform(-1, 1, count)
+
+    def spread(leaf: Any) -> Array:
+        array = to_array(leaf)
+        if array.dtype.kind != "f":
+            return np.asarray(_varied(array, count))
+        noise = rng.standard_normal((count, *array.shape))
+        noise *= distances.reshape(-1, *(1,) * array.ndim)
+        return np.asarray(array + noise * np.maximum(1, np.abs(array)), array.dtype)
+
+    return map_leaves(spread, observation)
+
+
 def _answer(policy: Any, crowd: ArrayTree, members: Array) -> Answer:
     """Ask for the rows `members` of the crowd, each with noise that belongs to the member."""
     reset = offered(policy, "reset")
@@ -111,6 +138,17 @@ def _answer(policy: Any, crowd: ArrayTree, members: Array) -> Answer:
         reset(np.ones(len(members), bool))
     rngs = [np.random.Generator(np.random.PCG64(int(member))) for member in members]
     return ask_many(policy, rows(crowd, members), rngs)
+
+
+def _block_suffices(policy: Any, near: ArrayTree, far: list[ArrayTree], block: int) -> bool:
+    """Whether rows are independent in blocks; far rows that the policy refuses show nothing."""
+    if not _rows_are_independent(policy, near, block):
+        return False
+    for crowd in far:
+        with np.errstate(all="ignore"), suppress(Exception):
+            if not _rows_are_independent(policy, crowd, block):
+                return False
+    return True
 
 
 def _rows_are_independent(policy: Any, crowd: ArrayTree, block: int) -> bool:
