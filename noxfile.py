@@ -501,6 +501,7 @@ def integration(session: nox.Session) -> None:
         "--no-sources",
         *everything(torch=False),
         JAX,
+        "box2d>=2.3.10",
         "nbconvert>=7.16",
         "ipykernel>=6.29",
     )

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 MEASURE = Path(__file__).with_name("exactness_families.py")
-TIMEOUT = 400
+TIMEOUT = 900
 HEAD = """# Exactness by library
 
 What becomes of environments of fifteen libraries in the hands of rlx. This page is written by a script that does it:
@@ -26,8 +26,8 @@ What becomes of environments of fifteen libraries in the hands of rlx. This page
 - **samplers**: one batch by `LocalSampler`, by lanes of a `VecWorker`, and by two processes, each with environments of its own.
 - **resume**: `check_exactness` with `FragmentWorker`, whose environments live on in mid-episode: trained in one go, and
   interrupted and continued by another process with another hash seed.
-- **grade said**: by the runner when it resumed. **true?**: whether that is what the run showed; "cautious" where it was exact
-  without being promised, **no** where an A was not.
+- **grade said**: by the runner when it resumed. **true?**: whether that is what the run showed, of samplers too; "cautious" where
+  it was exact without being promised, **no** where an A was not.
 
 Measured {date} on {machine}, Python {python}, rlx {commit}.
 

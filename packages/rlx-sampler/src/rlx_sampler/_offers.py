@@ -167,6 +167,16 @@ def wrapped(environment: Any) -> Any:
     return several[0] if is_list(several) and several else own.get("env", own.get("venv"))
 
 
+def world_of(environment: Any) -> Any:
+    """Return the world of Box2D that `environment` itself, not what it wraps, simulates in; None if it has none."""
+    worlds = (value for value in _attributes(environment).values() if _is_world(type(value)))
+    return next(worlds, None)
+
+
+def _is_world(kind: type) -> bool:
+    return kind.__name__ == "b2World" and kind.__module__.partition(".")[0] == "Box2D"
+
+
 def all_attributes(value: Any) -> dict[str, Any]:
     """Return the attributes of `value` and of all its classes, without asking what it wraps."""
     attributes: dict[str, Any] = {}

@@ -14,6 +14,7 @@ from rlx_sampler._exactness import (
 )
 from rlx_sampler._offers import changes_environment, is_environment, is_list, needs
 from rlx_sampler._vector.environments import BuiltWithSeed, VectorEnvironment, number_of_lanes
+from rlx_sampler._workers.renewed_environment import RenewedEnvironment, renewed
 
 
 class Environments:
@@ -64,7 +65,8 @@ class Environments:
 
     def _change(self, env_update: Callable[..., Any]) -> None:
         def change(environment: Any) -> Any:
-            return checked(env_update(environment), env_update)
+            given = environment.env if isinstance(environment, RenewedEnvironment) else environment
+            return checked(env_update(given), env_update)
 
         if not self._all:
             self._build(lambda: change(None))
@@ -82,7 +84,8 @@ class Environments:
         if not self._all:
             raise RuntimeError("the worker has no environment: call update_env first.")
         if not self._functions:
-            data = packed(self._all[0], "environment")
+            first = self._all[0]
+            data = packed(first.env if isinstance(first, RenewedEnvironment) else first, "environment")
             yield from (unpacked(data) for _ in range(count))
             return
         build, *changes = self._functions
@@ -175,6 +178,7 @@ class Environments:
         if len(self._all) < max(1, count):
             self._all.extend(self._more(count - len(self._all)))
             self._copy_repeated()
+        self._all = [renewed(environment) for environment in self._all]
         return self._all[:count]
 
     def all(self) -> list[Any]:

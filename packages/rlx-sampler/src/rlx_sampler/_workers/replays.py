@@ -8,6 +8,7 @@ import numpy as np
 
 from rlx_sampler._batches.trees import leaves, map_leaves
 from rlx_sampler._exactness import load_exactly, save_exactly
+from rlx_sampler._workers.renewed_environment import RenewedEnvironment
 
 DIGEST_SIZE: Final = 8
 
@@ -33,6 +34,9 @@ class ReplayedEnvironment:
 
     def __init__(self, environment: Any) -> None:
         self.env = environment
+        self._name = type(
+            environment.env if isinstance(environment, RenewedEnvironment) else environment
+        ).__name__
         self._seed: int | None = None
         self._actions: list[Any] = []
         self._digests: list[bytes] = []
@@ -80,7 +84,7 @@ class ReplayedEnvironment:
         if self._digests[step] != replay.digests[step]:
             where = f"in step {step - 1} of its episode" if step else "in its reset"
             raise ReplayError(
-                f"{type(self.env).__name__} cannot be copied, and run again from its seed and actions it parts "
+                f"{self._name} cannot be copied, and run again from its seed and actions it parts "
                 f"from what it was {where}"
             )
 
