@@ -188,3 +188,21 @@ class TestPolicies:
         assert np.isnan(
             sample(OneGenerator, Nan(), worker_class=worker_class).obtain_samples(0, 30, None).actions
         ).all()
+
+    @pytest.mark.parametrize("worker_class", WORKERS)
+    @pytest.mark.parametrize("first", [{}, {"value": np.zeros(16)}])
+    def test_that_say_something_new_later_are_named(self, worker_class: Any, first: Any) -> None:
+        """Infos that come at some steps only are an error that shows both kinds; nothing is dropped silently."""
+
+        class Later(Zero):
+            n_calls = 0
+
+            def get_actions(self, observations: Any, *, rngs: Any) -> Any:
+                self.n_calls += 1
+                later = {"value": np.zeros(len(rngs)), "logits": np.zeros(len(rngs))}
+                return np.zeros(len(rngs), int), first if self.n_calls == 1 else later
+
+        rows = {"inference_rows": 16}
+        sampler = sample(OneGenerator, Later(), worker_class=worker_class, worker_args=rows)
+        with pytest.raises(EpisodeError, match=r"agent infos have other parts .*logits"):
+            sampler.obtain_samples(0, 30, None)

@@ -132,11 +132,18 @@ def _objects(values: Iterable[Any]) -> Array:
     return array
 
 
-def join_columns(episodes: Sequence[Columns], lengths: Sequence[int]) -> dict[str, ArrayTree]:
+def join_columns(
+    episodes: Sequence[Columns], lengths: Sequence[int], *, are_given: bool = False
+) -> dict[str, ArrayTree]:
     """Join the columns of several episodes into nested dicts of arrays, first dimension sum(lengths).
 
     What was a dict at some steps and something else at others is a dict, with the something else
     under the name "".
+
+    Args:
+        episodes: The columns of each.
+        lengths: The steps of each.
+        are_given: Whether nobody else keeps the columns, so that what stands alone need not be copied.
     """
     dicts = {path[:depth] for columns in episodes for path in columns for depth in range(1, len(path))}
     renamed = [{_within(dicts, path): column for path, column in columns.items()} for columns in episodes]
@@ -145,7 +152,8 @@ def join_columns(episodes: Sequence[Columns], lengths: Sequence[int]) -> dict[st
         branch = joined
         for name in path[:-1]:
             branch = branch.setdefault(name, {})
-        branch[path[-1]] = _join([columns.get(path) for columns in renamed], lengths)
+        parts = [columns.get(path) for columns in renamed]
+        branch[path[-1]] = _join(parts, lengths, are_given=are_given)
     return joined
 
 
@@ -158,11 +166,11 @@ def _names(path: Path) -> list[str]:
     return [str(name) for name in path]
 
 
-def _join(parts: Sequence[InfoColumn | None], lengths: Sequence[int]) -> Array:
+def _join(parts: Sequence[InfoColumn | None], lengths: Sequence[int], *, are_given: bool) -> Array:
     known = [part.values for part in parts if part is not None]
     numeric = all(v.dtype.kind in NUMERIC_KINDS for v in known) and len({v.shape[1:] for v in known}) == 1
     if numeric and all(part is not None and part.present is None for part in parts):
-        return np.concatenate(known)
+        return known[0] if are_given and len(known) == 1 else np.concatenate(known)
     if numeric and all(map(_fits_float64, known)):
         dtype = np.result_type(np.float64, *(v.dtype for v in known))
         whole = np.full((sum(lengths), *known[0].shape[1:]), np.nan, dtype)

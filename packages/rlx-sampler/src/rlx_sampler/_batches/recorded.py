@@ -39,11 +39,13 @@ class Part(NamedTuple):
     recorded: Recorded
     steps: slice
     pieces: slice
+    is_given: bool = False
+    """Whether nobody else keeps the arrays, so that a batch may have them without a copy."""
 
     @classmethod
     def of_all(cls, recorded: Recorded) -> "Part":
-        """Return all of `recorded`."""
-        return cls(recorded, slice(0, len(recorded.rewards)), slice(0, len(recorded.lengths)))
+        """Return all of `recorded`, whose arrays nobody else keeps."""
+        return cls(recorded, slice(0, len(recorded.rewards)), slice(0, len(recorded.lengths)), is_given=True)
 
     @property
     def n_steps(self) -> int:
@@ -82,12 +84,15 @@ class Harvest:
 def assemble(parts: Sequence[Part]) -> EpisodeBatch:
     """Join parts, in the order given, into one batch."""
     _check_agent_infos([part.recorded for part in parts])
+    is_given = len(parts) == 1 and parts[0].is_given
 
     def by_step(field: Callable[[Recorded], ArrayTree]) -> Any:
-        return _join([field(part.recorded) for part in parts], [part.steps for part in parts])
+        trees = [field(part.recorded) for part in parts]
+        return trees[0] if is_given else _join(trees, [part.steps for part in parts])
 
     def by_piece(field: Callable[[Recorded], ArrayTree]) -> Any:
-        return _join([field(part.recorded) for part in parts], [part.pieces for part in parts])
+        trees = [field(part.recorded) for part in parts]
+        return trees[0] if is_given else _join(trees, [part.pieces for part in parts])
 
     return EpisodeBatch(
         observations=by_step(lambda recorded: recorded.observations),
@@ -100,11 +105,13 @@ def assemble(parts: Sequence[Part]) -> EpisodeBatch:
         env_infos=join_columns(
             [_columns_at(part.recorded.env_infos, part.steps) for part in parts],
             [part.n_steps for part in parts],
+            are_given=is_given,
         ),
         agent_infos=by_step(lambda recorded: recorded.agent_infos),
         episode_infos=join_columns(
             [_columns_at(part.recorded.episode_infos, part.pieces) for part in parts],
             [part.n_pieces for part in parts],
+            are_given=is_given,
         ),
     )
 

@@ -279,8 +279,8 @@ def checked(n_rows: int, answered: tuple[Any, dict[str, Any]]) -> Answer:
         ValueError: If one has another first dimension than `n_rows`.
     """
     actions, infos = answered
-    answer = Answer(map_leaves(_as_array, actions), map_leaves(_as_array, infos))
-    for leaf in flat(answer):
+    answer = Answer(map_leaves(_as_array, actions), map_leaves(_as_array, infos) if infos else {})
+    for leaf in (*flat(answer.actions), *flat(answer.infos)):
         if leaf.shape[:1] != (n_rows,):
             raise _wrong_rows(n_rows, answer)
     return answer

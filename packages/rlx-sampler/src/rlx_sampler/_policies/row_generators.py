@@ -32,6 +32,7 @@ NOISE: Final = 8
 
 BLOCK_BITS: Final = 18
 CHUNK_BITS: Final = 22
+NEVER: Final = 1 << 62
 BLOCKS: Final = (1 << BLOCK_BITS) - 1
 CHUNKS: Final = (1 << CHUNK_BITS) - 1
 
@@ -87,10 +88,15 @@ class EpisodeNoise:
         self.is_active[rows] = True
         for row in rows.tolist() if self._generators else ():
             self._generators.pop(row, None)
+        for tables in self._tables.values():
+            tables.begin(rows)
 
     def rest(self, rows: Array | int) -> None:
         """Make no noise for `rows` until they begin again; what they get meanwhile means nothing."""
         self.is_active[rows] = False
+        self.steps[rows] = 0
+        for tables in self._tables.values():
+            tables.rest(rows)
 
     def advance(self) -> None:
         """Move every row on by one step."""
@@ -134,7 +140,6 @@ class RowGenerators(Sequence[np.random.Generator]):
     def __init__(self, noise: EpisodeNoise, rows: Rows) -> None:
         self._noise = noise
         self._rows = rows
-        self._numbers = range(len(noise.steps))[rows] if isinstance(rows, slice) else rows
         self._n_draws = 0
 
     def draw(self, shape: tuple[int, ...], kind: Kind) -> Array:
@@ -150,12 +155,16 @@ class RowGenerators(Sequence[np.random.Generator]):
     def __getitem__(self, index: int | slice) -> np.random.Generator | Sequence[np.random.Generator]:
         """Return the generator of one row, or those of several."""
         if isinstance(index, slice):
-            return [self._noise.generator(int(row)) for row in self._numbers[index]]
-        return self._noise.generator(int(self._numbers[index]))
+            return [self._noise.generator(int(row)) for row in self._numbers()[index]]
+        return self._noise.generator(int(self._numbers()[index]))
 
     def __len__(self) -> int:
         """Return the number of rows."""
-        return len(self._numbers)
+        return len(self._numbers())
+
+    def _numbers(self) -> range | npt.NDArray[np.int64]:
+        rows = self._rows
+        return range(len(self._noise.steps))[rows] if isinstance(rows, slice) else rows
 
 
 class _Tables:
@@ -178,46 +187,61 @@ class _Tables:
         self._read = np.full(len(noise.steps), -1, np.int64)
         """The table that each row reads; one that an active row reads is never overwritten."""
         self._begins = np.zeros(len(noise.steps), np.int64)
-        """Where that begins."""
+        """Where the noise of each row's step 0 is, or would be."""
+        self._ends = np.where(noise.is_active, 0, NEVER)
+        """The step for which each row needs another table."""
         self._words: dict[tuple[CallKey, int, int], list[int]] = {}
         self._bits = np.random.PCG64(0)
         self._rng = np.random.Generator(self._bits)
 
+    def begin(self, rows: Array) -> None:
+        """Let `rows`, which are at another episode now, read another table."""
+        self._ends[rows] = 0
+
+    def rest(self, rows: Array | int) -> None:
+        """Let `rows`, whose step is 0 now, read whatever is there."""
+        self._ends[rows], self._begins[rows] = NEVER, 0
+
     def at(self, rows: Rows) -> Array:
         """Return the noise of `rows` at their present steps."""
+        steps = self._noise.steps[rows]
+        is_over = steps >= self._ends[rows]
+        if np.count_nonzero(is_over):
+            self._turn(np.arange(len(self._ends))[rows][is_over])
+        return np.asarray(self._flat.take(steps + self._begins[rows], axis=0))
+
+    def _turn(self, rows: Array) -> None:
+        """Let `rows` read the tables of their episodes and steps, which are made where there are none."""
         noise = self._noise
-        episodes, steps = noise.episodes[rows], noise.steps[rows]
-        names = noise.call_numbers[rows] << BLOCK_BITS
+        episodes, chunks = noise.episodes.take(rows), noise.steps.take(rows) >> self._step_bits
+        names = noise.call_numbers.take(rows) << BLOCK_BITS
         names |= episodes >> self._episode_bits
         names <<= CHUNK_BITS
-        names |= steps >> self._step_bits
-        is_other = names != self._read[rows]
-        is_other &= noise.is_active[rows]
-        if is_other.any():
-            numbers = np.arange(len(noise.steps))[rows]
-            self._turn(numbers[is_other], names[is_other])
-        index = episodes & ((1 << self._episode_bits) - 1)
-        index <<= self._step_bits
-        index |= steps & ((1 << self._step_bits) - 1)
-        index += self._begins[rows]
-        return np.asarray(self._flat.take(index, axis=0))
+        names |= chunks
+        listed = names.tolist()
+        missing = [name for name in dict.fromkeys(listed) if name not in self._places]
+        if missing:
+            self._make(missing, listed)
+        begins = np.array([self._places[name] for name in listed], np.int64)
+        begins <<= self._episode_bits
+        begins |= episodes & ((1 << self._episode_bits) - 1)
+        begins -= chunks
+        begins <<= self._step_bits
+        self._begins[rows] = begins
+        self._ends[rows] = (chunks + 1) << self._step_bits
+        self._read[rows] = names
 
-    def _turn(self, rows: Array, names: Array) -> None:
-        """Let `rows` read the tables `names`, which are made where there are none."""
-        distinct, which = np.unique(names, return_inverse=True)
-        missing = [name for name in distinct.tolist() if name not in self._places]
-        if len(missing) > len(self._free):
-            self._make_room(len(missing), distinct)
-        for name in missing:
+    def _make(self, names: list[int], read: list[int]) -> None:
+        """Make tables, and room for them that is none of those that are `read`."""
+        if len(names) > len(self._free):
+            self._make_room(len(names), read)
+        for name in names:
             table = self._made(name)
             place = self._free.pop()
             self._numbers[place] = table
             self._places[name] = place
-        places = np.array([self._places[name] for name in distinct.tolist()], np.int64)
-        self._begins[rows] = places[which] << self._table_bits
-        self._read[rows] = names
 
-    def _make_room(self, wanted: int, names: Array) -> None:
+    def _make_room(self, wanted: int, names: list[int]) -> None:
         if len(self._numbers) >= TABLES_AT_LEAST:
             self._drop_unread(names)
         n_tables = len(self._numbers)
@@ -226,14 +250,12 @@ class _Tables:
             self._numbers = np.concatenate([self._numbers, np.empty_like(self._numbers)])
         self._flat = self._numbers.reshape(-1, *self._shape)
 
-    def _drop_unread(self, names: Array) -> None:
+    def _drop_unread(self, names: list[int]) -> None:
         """Drop the tables that no row reads or is about to, but for the newest, whose later episodes have not begun."""
-        is_active = self._noise.is_active
         newest = max((name for name in self._places if not name & CHUNKS), default=-1)
-        kept = {newest, *names.tolist(), *self._read[is_active].tolist()}
+        kept = {newest, *names, *self._read[self._noise.is_active].tolist()}
         for name in [name for name in self._places if name not in kept]:
             self._free.append(self._places.pop(name))
-        self._read[~is_active] = -1  # a row that rested may find its table overwritten
 
     def _made(self, name: int) -> Array:
         block, chunk = name >> CHUNK_BITS & BLOCKS, name & CHUNKS
@@ -252,6 +274,5 @@ class _Tables:
                 self._words.clear()
             spawn_key = (call.stream, call.call, NOISE, len(self._name), *self._name, chunk, group)
             sequence = np.random.SeedSequence(call.root, spawn_key=spawn_key)
-            words = sequence.generate_state(TABLES_A_SEQUENCE * WORDS_A_TABLE, np.uint64)
-            self._words[name] = [int(word) for word in words]
+            self._words[name] = sequence.generate_state(TABLES_A_SEQUENCE * WORDS_A_TABLE, np.uint64).tolist()
         return self._words[name]

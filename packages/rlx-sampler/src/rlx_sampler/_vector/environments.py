@@ -151,17 +151,21 @@ class VectorEnvironment:
             ValueError: If rewards or flags are not one a lane.
         """
         observations, rewards, terminated, truncated, infos = self._environment.step(actions)
-        flat = (
-            np.asarray(to_array(rewards), np.float64),
-            *(to_array(each) for each in (terminated, truncated)),
+        return VectorStep(
+            observations,
+            self._one_a_lane("rewards", rewards, np.float64),
+            self._one_a_lane("terminated", terminated, np.bool_),
+            self._one_a_lane("truncated", truncated, np.bool_),
+            infos or {},
         )
-        for name, each in zip(("rewards", "terminated", "truncated"), flat, strict=True):
-            if each.shape != (self.n_lanes,):
-                raise ValueError(
-                    f"{self.name} gave {name} of shape {each.shape}; it must be ({self.n_lanes},), one a lane."
-                )
-        ended, cut = (np.asarray(each, bool) for each in flat[1:])
-        return VectorStep(observations, flat[0], ended, cut, infos or {})
+
+    def _one_a_lane(self, name: str, values: Any, dtype: type[np.generic]) -> Array:
+        array = np.asarray(to_array(values), dtype)
+        if array.shape != (self.n_lanes,):
+            raise ValueError(
+                f"{self.name} gave {name} of shape {array.shape}; it must be ({self.n_lanes},), one a lane."
+            )
+        return array
 
 
 def _seeds_lanes(environment: Any, mode: str) -> bool:

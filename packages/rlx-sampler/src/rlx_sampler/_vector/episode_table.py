@@ -10,7 +10,7 @@ from rlx_sampler._batches.trees import Array, ArrayTree, map_leaves, rows
 from rlx_sampler._vector.infos import Beginnings, LaneInfos
 from rlx_sampler._vector.rollout_buffer import RolloutBuffer
 
-FIRST_SIZE: Final = 256
+FIRST_SIZE: Final = 32
 
 
 class EpisodeTable:

@@ -5,7 +5,6 @@ from typing import Final, NamedTuple
 import numpy as np
 
 from rlx_sampler._batches.recorded import Harvest, Recorded
-from rlx_sampler._batches.step_types import StepType
 from rlx_sampler._batches.trees import Array
 from rlx_sampler._keys import CallKey, EpisodeKey, EpisodeStreams
 from rlx_sampler._policies.acting import Actor
@@ -92,11 +91,12 @@ class VectorEpisodes:
         lanes = self._lanes
         step = lanes.step(self._ages)
         self._age += lanes.live
-        is_end = step.over | (self._age >= self._max_episode_length)
+        is_end = self._age >= self._max_episode_length
+        is_end |= step.over
         is_end &= lanes.live
-        if not is_end.any():
+        if not np.count_nonzero(is_end):
             return 0
-        ended = np.flatnonzero(is_end)
+        (ended,) = np.nonzero(is_end)
         self._note_ends(ended, step)
         return len(ended)
 
@@ -107,9 +107,8 @@ class VectorEpisodes:
 
     def _note_ends(self, ended: Array, step: LaneStep) -> None:
         numbers = self._number[ended]
-        ends = np.where(step.terminated[ended], StepType.TERMINAL, StepType.TIMEOUT)
         last = self._lanes.last_observations(ended, step)
-        self._table.note_ends(numbers, self._age[ended], ends, last)
+        self._table.note_ends(numbers, self._age[ended], step.ends(ended), last)
         self._ended.append(numbers)
         self._age[ended] = 0
         self._lanes.end(ended)
@@ -147,6 +146,7 @@ class VectorEpisodes:
         """
         self.abandon()
         self._lanes.call = wanted.call
+        self._lanes.buffer.make_room((wanted.n_steps or 0) // self._lanes.n_lanes)
         prefix = ShortestPrefix(wanted, self._table)
         has_ended = True
         while True:
@@ -166,9 +166,9 @@ class VectorEpisodes:
         lanes, begun = self._lanes, self._table.n
         if not lanes.environment.has_seeded_lanes:
             lanes.reset({})
-            if not (lanes.begun.any() or lanes.live.any()):
+            if not (np.count_nonzero(lanes.begun) or np.count_nonzero(lanes.live)):
                 lanes.reset_all(lanes.call.env_seeds(np.array([begun]))[0])
-            free = np.flatnonzero(lanes.begun & ~lanes.live)[: prefix.room()]
+            free = np.nonzero(lanes.begun & ~lanes.live)[0][: prefix.room()]
         else:
             n_live = int(lanes.live.sum())
             count = prefix.n_worth_starting(n_live, int(self._age.sum()), lanes.n_lanes - n_live)

@@ -17,21 +17,23 @@ from rlx_sampler._vector.infos import Beginnings
 from rlx_sampler._vector.lanes import LaneStep, VectorLanes
 from rlx_sampler._workers.fragment_seeds import FragmentSeeds
 
+TAKEN: Final = "taken"
+"""Name in the buffer of which lanes took a step in an episode."""
 KEPT: Final = ("_age", "_earned", "_success", "_number", "_n_begun", "_beginnings")
 """What continues, beside what the lanes know."""
 
 
-class _Marks(NamedTuple):
-    """What each lane has come to with a step, (n_lanes,); or with each of several, (steps, n_lanes)."""
+class _Stop(NamedTuple):
+    """What is known of episodes where they end, or where the stretch does; one row each."""
 
-    is_valid: Array
-    """Whether it took the step in an episode."""
     age: Array
-    end: Array
-    """Type of the step where it was the last of its episode, else MID."""
     earned: Array
     success: Array
     number: Array
+    end: Array
+    """Type of the last step; MID where the episode continues."""
+    observations: ArrayTree
+    """What followed that step."""
 
 
 class VectorFragments:
@@ -54,11 +56,8 @@ class VectorFragments:
         """Number of the episode in each lane, counted since the first one of all."""
         self._n_begun = 0
         self._beginnings = Beginnings()
-        self._nothing_ends = np.full(n_lanes, StepType.MID, np.int8)
-        self._marks: list[_Marks] = []
-        """One for each step of the call."""
-        self._ends: list[tuple[Array, ArrayTree]] = []
-        """Places of the last steps of episodes, with what followed them."""
+        self._ends: list[tuple[Array, _Stop]] = []
+        """Places of the last steps of the episodes that have ended in this call."""
 
     def state(self) -> dict[str, Any]:
         """Return what continues, as arrays, beside the environment itself."""
@@ -87,8 +86,7 @@ class VectorFragments:
         lanes, numbers = self._lanes, np.asarray(indices)
         lanes.call = call
         lanes.buffer.clear()
-        self._marks.clear()
-        self._ends.clear()
+        lanes.buffer.make_room(n_steps + 1)
         lanes.hand_to(np.arange(lanes.n_lanes), numbers)
         seeds = _SeedsOfLanes(call, numbers)
         n_valid = 0
@@ -97,24 +95,26 @@ class VectorFragments:
             self._begin(seeds)
             n_valid += self._step()
         harvests = self._harvests(indices)
+        self._ends.clear()
         self._beginnings = self._beginnings.kept(self._number)
         return harvests
 
     def _begin(self, seeds: "_SeedsOfLanes") -> None:
         """Begin an episode in every lane that is free for one."""
         lanes = self._lanes
+        n_live = np.count_nonzero(lanes.live)
+        if n_live == lanes.n_lanes:
+            return
         if lanes.environment.has_seeded_lanes:
-            free = np.flatnonzero(~lanes.live)
+            (free,) = np.nonzero(~lanes.live)
             lanes.reset({lane: seeds.next(lane) for lane in free.tolist()})
         else:
             lanes.reset({})
-            if not (lanes.begun.any() or lanes.live.any() or lanes.resetting.any()):
+            if not (n_live or lanes.begun.any() or lanes.resetting.any()):
                 lanes.reset_all(seeds.next(0))
-            free = np.flatnonzero(lanes.begun & ~lanes.live)
+            (free,) = np.nonzero(lanes.begun & ~lanes.live)
         if not len(free):
             return
-        self._number, self._age = self._number.copy(), self._age.copy()  # marks hold the present ones
-        self._earned, self._success = self._earned.copy(), self._success.copy()
         self._number[free] = np.arange(self._n_begun, self._n_begun + len(free))
         self._n_begun += len(free)
         self._beginnings.note(self._number[free], free, lanes.beginning_infos)
@@ -125,23 +125,34 @@ class VectorFragments:
         """Advance all lanes by one step; return how many of them took it."""
         lanes = self._lanes
         place = lanes.buffer.now * lanes.n_lanes
-        step = lanes.step(lambda: lanes.buffer.now)
-        is_valid = lanes.live.copy()
-        self._age = self._age + is_valid
-        self._earned = self._earned + step.rewards * is_valid
+        lanes.buffer.write(TAKEN, lanes.live)
+        step = lanes.step(self._step_number)
+        self._age += 1  # also in lanes where nothing is under way: a beginning sets all these
+        self._earned += step.rewards
         if step.infos.step:
-            self._success = success_of_lanes(step.infos.step, is_valid, self._success)
-        is_end = is_valid & (step.over | (self._age >= self._max_episode_length))
-        end = self._nothing_ends
-        if is_end.any():
-            how = np.where(step.terminated, StepType.TERMINAL, StepType.TIMEOUT)
-            end = np.where(is_end, how, StepType.MID)
-            self._note_ends(np.flatnonzero(is_end), place, step)
-        self._marks.append(_Marks(is_valid, self._age, end, self._earned, self._success, self._number))
-        return int(is_valid.sum())
+            self._success = success_of_lanes(step.infos.step, lanes.live, self._success)
+        is_end = self._age >= self._max_episode_length
+        is_end |= step.over
+        is_end &= lanes.live
+        n_taken = int(np.count_nonzero(lanes.live))
+        if np.count_nonzero(is_end):
+            (ended,) = np.nonzero(is_end)
+            self._note_ends(ended, place, step)
+        return n_taken
+
+    def _step_number(self) -> int:
+        return self._lanes.buffer.now
 
     def _note_ends(self, ended: Array, place: int, step: LaneStep) -> None:
-        self._ends.append((place + ended, self._lanes.last_observations(ended, step)))
+        stop = _Stop(
+            self._age[ended],
+            self._earned[ended],
+            self._success[ended],
+            self._number[ended],
+            step.ends(ended),
+            self._lanes.last_observations(ended, step),
+        )
+        self._ends.append((place + ended, stop))
         self._lanes.live[ended] = False
 
     def _harvests(self, indices: Array | range) -> list[Harvest]:
@@ -160,37 +171,42 @@ class VectorFragments:
     def _recorded(self, lanes: Array) -> tuple[Recorded, Array]:
         """Take all steps of `lanes` off the buffer, lane by lane; return them, and the number of pieces of each."""
         buffer, n_lanes = self._lanes.buffer, self._lanes.n_lanes
-        marks = _Marks(*map(np.stack, zip(*self._marks, strict=True)))
-        which, step = np.nonzero(marks.is_valid.T[lanes])
-        places = step * n_lanes + lanes[which]
-        ends = marks.end.reshape(-1).take(places)
-        is_last = ends != StepType.MID
-        is_last[:-1] |= which[1:] != which[:-1]
-        is_last[-1:] = True
-        stops = np.flatnonzero(is_last)
+        ended = np.concatenate([places for places, _ in self._ends]) if self._ends else np.zeros(0, np.int64)
+        taken = buffer.written(TAKEN)
+        is_ended = np.zeros(taken.size, bool)
+        is_ended[ended] = True
+        is_taken = taken.T[lanes]
+        places = (lanes[:, None] + np.arange(len(taken)) * n_lanes)[is_taken]
+        is_last = is_ended.take(places)
+        n_taken = np.count_nonzero(is_taken, axis=1)
+        is_last[np.cumsum(n_taken)[n_taken > 0] - 1] = True
+        (stops,) = np.nonzero(is_last)
         lengths = np.diff(stops, prepend=-1)
-        is_first = marks.age.reshape(-1).take(places[stops - lengths + 1]) == 1
+        stop = self._stops(places[stops], ended)
         recorded = Recorded(
             observations=buffer.take("observations", places),
-            last_observations=self._last_observations(places[stops]),
+            last_observations=stop.observations,
             actions=buffer.take("actions", places),
             rewards=buffer.take("rewards", places),
-            step_types=label_pieces(lengths, ends[stops], is_first),
+            step_types=label_pieces(lengths, stop.end, stop.age == lengths),
             lengths=lengths,
-            complete=ends[stops] != StepType.MID,
+            complete=stop.end != StepType.MID,
             env_infos=buffer.take_infos(places),
             agent_infos=buffer.take("agent infos", places),
-            episode_infos=self._totals(marks, places[stops]),
+            episode_infos=self._beginnings.columns(stop.number) | _totals(stop),
         )
-        return recorded, np.bincount(which[stops], minlength=len(lanes))
+        return recorded, np.bincount(places[stops] % n_lanes, minlength=n_lanes)[lanes]
 
-    def _last_observations(self, places: Array) -> ArrayTree:
-        """Return what followed the steps at `places`, each the last of a piece."""
-        last = rows(self._lanes.observations.tree, places % self._lanes.n_lanes)
-        if not self._ends:
-            return last
-        ended = np.concatenate([places for places, _ in self._ends])
-        followed = concatenate([observations for _, observations in self._ends])
+    def _stops(self, places: Array, ended: Array) -> _Stop:
+        """Return what is known after the steps at `places`, each the last of a piece."""
+        lanes = self._lanes
+        nothing_ends = np.full(lanes.n_lanes, StepType.MID, np.int8)
+        present = _Stop(
+            self._age, self._earned, self._success, self._number, nothing_ends, lanes.observations.tree
+        )
+        stop = rows(tuple(present), places % lanes.n_lanes)
+        if not len(ended):
+            return _Stop(*stop)
         found = np.searchsorted(ended, places)
         found[found == len(ended)] = 0
         is_here = ended[found] == places
@@ -199,23 +215,20 @@ class VectorFragments:
             leaf[is_here] = values[found[is_here]]
             return leaf
 
-        return map_leaves(replaced, last, followed)
+        return _Stop(*map_leaves(replaced, stop, concatenate([tuple(each) for _, each in self._ends])))
 
-    def _totals(self, marks: _Marks, places: Array) -> Columns:
-        """Return what is known of the episodes of the steps at `places`, since they began."""
-        age, earned, success, numbers = (
-            np.asarray(each.reshape(-1).take(places))
-            for each in (marks.age, marks.earned, marks.success, marks.number)
-        )
-        totals: Columns = {
-            ("episode_return",): InfoColumn(earned, None),
-            ("episode_length",): InfoColumn(age, None),
-        }
-        is_known = success != UNKNOWN
-        if is_known.any():
-            present = None if is_known.all() else is_known
-            totals["episode_success",] = InfoColumn(success[is_known].astype(bool), present)
-        return self._beginnings.columns(numbers) | totals
+
+def _totals(stop: _Stop) -> Columns:
+    """Return what is known of episodes since they began."""
+    totals: Columns = {
+        ("episode_return",): InfoColumn(stop.earned, None),
+        ("episode_length",): InfoColumn(stop.age, None),
+    }
+    is_known = stop.success != UNKNOWN
+    if is_known.any():
+        present = None if is_known.all() else is_known
+        totals["episode_success",] = InfoColumn(stop.success[is_known].astype(bool), present)
+    return totals
 
 
 class _SeedsOfLanes:

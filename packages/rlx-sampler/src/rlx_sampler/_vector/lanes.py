@@ -5,6 +5,7 @@ from typing import Any, Final, NamedTuple
 
 import numpy as np
 
+from rlx_sampler._batches.step_types import StepType
 from rlx_sampler._batches.trees import Array, ArrayTree, flat, map_leaves, rows
 from rlx_sampler._errors import EpisodeError
 from rlx_sampler._keys import CallKey, EpisodeKey
@@ -14,6 +15,8 @@ from rlx_sampler._vector.infos import LaneInfos, StepInfos, final_rows, lane_inf
 from rlx_sampler._vector.rollout_buffer import RolloutBuffer
 from rlx_sampler._workers.stack import ObservationStack
 
+TERMINAL: Final = np.int8(StepType.TERMINAL)
+TIMEOUT: Final = np.int8(StepType.TIMEOUT)
 KEPT: Final = ("live", "begun", "beginning_infos", "resetting", "standing", "is_reset", "last_actions")
 """What continues beyond a call, beside the observations."""
 NOTHING_SAID: Final = StepInfos({}, {}, None, None)
@@ -29,6 +32,10 @@ class LaneStep(NamedTuple):
     was_reset: Array
     """Which were reset in place of a step."""
     infos: StepInfos
+
+    def ends(self, lanes: Array) -> Array:
+        """Return the type of this step in `lanes`, where it was the last of an episode."""
+        return np.where(self.terminated[lanes], TERMINAL, TIMEOUT)
 
 
 class VectorLanes:
@@ -129,7 +136,7 @@ class VectorLanes:
         Raises:
             EpisodeError: If the environment raises.
         """
-        if not seeds and not self.standing.any():
+        if not seeds and not np.count_nonzero(self.standing):
             return
         wanted = {**dict.fromkeys(np.flatnonzero(self.standing).tolist(), IDLE_SEED), **seeds}
         if self.is_reset or not self.environment.has_seeded_lanes:
@@ -203,7 +210,7 @@ class VectorLanes:
 
     def _act(self) -> ArrayTree:
         try:
-            lanes = np.flatnonzero(self.live)
+            (lanes,) = np.nonzero(self.live)
             if not len(lanes):  # all are only reset in this step
                 return self.last_actions
             answer, lanes_of_rows = self.actor.act_for(self.observations.tree, lanes)

@@ -6,10 +6,12 @@ import numpy as np
 
 from rlx_sampler._batches.infos import InfoColumn, Path, column_of
 from rlx_sampler._batches.layouts import Layout, fill, layout_of
-from rlx_sampler._batches.trees import Array, ArrayTree, flat, flat_as, is_array
+from rlx_sampler._batches.trees import Array, ArrayTree, flat, flat_as, is_array, structure
 from rlx_sampler._vector.infos import LaneInfos
 
 FIRST_CAPACITY: Final = 64
+LEAST_GROWTH: Final = 16
+"""Steps by which the buffer grows at least, and a sixteenth of what it holds: its memory may move, not double."""
 
 
 class RolloutBuffer:
@@ -38,14 +40,19 @@ class RolloutBuffer:
     def advance(self) -> None:
         """Begin the next step."""
         self.now += 1
-        if self.now < self._capacity:
+        if self.now >= self._capacity:
+            self.make_room(self._capacity + max(LEAST_GROWTH, self._capacity // 16))
+
+    def make_room(self, n_steps: int) -> None:
+        """Let the arrays hold at least `n_steps`."""
+        if n_steps <= self._capacity:
             return
-        self._capacity *= 2
+        self._capacity = n_steps
         self._arrays = {
-            name: [_grown(array, self._capacity) for array in arrays] for name, arrays in self._arrays.items()
+            name: [_grown(array, n_steps) for array in arrays] for name, arrays in self._arrays.items()
         }
         for each in self._infos.values():
-            each.grow(self._capacity)
+            each.grow(n_steps)
 
     def write(self, name: str, tree: ArrayTree, lanes: Array | None = None) -> None:
         """Record a tree of arrays, (n_lanes, ...) or one row for each of `lanes`, as the present step's.
@@ -53,13 +60,11 @@ class RolloutBuffer:
         Raises:
             ValueError: If it has other leaves than in the first step.
         """
-        if name not in self._arrays:
-            self._templates[name], self._layouts[name] = tree, layout_of(tree)
-            shape = (self._capacity, self._n_lanes)
-            self._arrays[name] = [np.empty((*shape, *leaf.shape[1:]), leaf.dtype) for leaf in flat(tree)]
-        arrays = self._arrays[name]
+        arrays = self._arrays.get(name)
+        if arrays is None:
+            arrays = self._begin(name, tree)
         is_alone = is_array(tree) and len(arrays) == 1
-        for position, leaf in enumerate([tree] if is_alone else self._leaves(name, tree)):
+        for position, leaf in enumerate((tree,) if is_alone else self._leaves(name, tree)):
             array = arrays[position]
             if leaf.dtype != array.dtype:
                 array = arrays[position] = array.astype(np.result_type(array.dtype, leaf.dtype))
@@ -68,9 +73,18 @@ class RolloutBuffer:
             else:
                 array[self.now, lanes] = leaf[: len(lanes)]
 
+    def _begin(self, name: str, tree: ArrayTree) -> list[Array]:
+        self._templates[name], self._layouts[name] = tree, layout_of(tree)
+        shape = (self._capacity, self._n_lanes)
+        self._arrays[name] = [np.empty((*shape, *leaf.shape[1:]), leaf.dtype) for leaf in flat(tree)]
+        return self._arrays[name]
+
     def _leaves(self, name: str, tree: ArrayTree) -> list[Array]:
         try:
-            return flat_as(self._templates[name], tree)
+            leaves = flat_as(self._templates[name], tree)
+            if len(flat(tree)) != len(leaves):
+                raise ValueError(f"{structure(tree)} after {structure(self._templates[name])}")
+            return leaves
         except (KeyError, IndexError, ValueError, TypeError) as error:
             raise ValueError(
                 f"the {name} have other parts than in the first step ({error!r}); they must be the same "
@@ -84,6 +98,10 @@ class RolloutBuffer:
             if arrays is None:
                 arrays = self._infos[path] = _InfoArrays(self._capacity, values)
             arrays.write(self.now, values, present)
+
+    def written(self, name: str) -> Array:
+        """Return what was written so far, (steps, lanes, ...), where it is one array; a view, until the next step."""
+        return self._arrays[name][0][: self.now]
 
     def take(self, name: str, places: Array) -> ArrayTree:
         """Return the rows at `places`, which count lane by lane within step by step."""
@@ -106,8 +124,9 @@ class _InfoArrays:
         self.present = np.zeros((capacity, len(values)), bool)
 
     def grow(self, capacity: int) -> None:
+        before = len(self.present)
         self.values, self.present = _grown(self.values, capacity), _grown(self.present, capacity)
-        self.present[capacity // 2 :] = False
+        self.present[before:] = False
 
     def write(self, step: int, values: Array, present: Array | None) -> None:
         if values.shape[1:] != self.values.shape[2:]:
@@ -151,6 +170,10 @@ def _objects(values: Array) -> Array:
 
 
 def _grown(array: Array, capacity: int) -> Array:
+    """Return `array` with more rows; nobody else has it, and so its memory may move."""
+    if not array.dtype.hasobject and array.flags.owndata:
+        array.resize((capacity, *array.shape[1:]), refcheck=False)
+        return array
     grown = np.empty((capacity, *array.shape[1:]), array.dtype)
     grown[: len(array)] = array
     return grown

@@ -47,6 +47,10 @@ class ObservationStack:
         Raises:
             ValueError: If there are not `n_lanes`, or they have another shape than the first one had.
         """
+        dtype, shape = self._plain
+        if is_array(observations) and observations.dtype is dtype and observations.shape == (n_lanes, *shape):
+            self.tree[:n_lanes] = observations  # as nearly always
+            return
         for array, own in zip(self._checked(observations, n_lanes), self.arrays(), strict=True):
             own[:n_lanes] = array
 
