@@ -73,9 +73,9 @@ class EpisodeNoise:
     def begin(self, row: int, key: EpisodeKey) -> None:
         """Let `row` draw the noise of the episode `key` from now on, from its first step."""
         call = CallKey(key.root, key.stream, key.call)
-        self.begin_many(np.array([row]), call, np.array([key.episode]))
+        self.begin_many(row, call, key.episode)
 
-    def begin_many(self, rows: Array, call: CallKey, episodes: Array) -> None:
+    def begin_many(self, rows: Array | int, call: CallKey, episodes: Array | int) -> None:
         """Let each of `rows` draw the noise of its episode of `call` from now on."""
         if self._calls.get(self._newest) != call:
             self._newest += 1
@@ -86,7 +86,7 @@ class EpisodeNoise:
         self.episodes[rows] = episodes
         self.steps[rows] = 0
         self.is_active[rows] = True
-        for row in rows.tolist() if self._generators else ():
+        for row in np.atleast_1d(rows).tolist() if self._generators else ():
             self._generators.pop(row, None)
         for tables in self._tables.values():
             tables.begin(rows)
@@ -194,7 +194,7 @@ class _Tables:
         self._bits = np.random.PCG64(0)
         self._rng = np.random.Generator(self._bits)
 
-    def begin(self, rows: Array) -> None:
+    def begin(self, rows: Array | int) -> None:
         """Let `rows`, which are at another episode now, read another table."""
         self._ends[rows] = 0
 

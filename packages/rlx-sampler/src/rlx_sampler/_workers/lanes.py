@@ -212,7 +212,7 @@ class Lanes:
                     actions[lane]
                 )
                 place(lane, observation)
-                rewards[lane] = reward.item() if is_array(reward) or is_tensor(reward) else reward
+                rewards[lane] = reward if type(reward) is float else _number(reward)
                 if info:
                     running.infos[after - 1] = freeze_info(info)
             except Exception as error:
@@ -282,6 +282,11 @@ class Lanes:
             return running.episode_info
         earned = running.earned + self._recording.earned(lane, running.begin)
         return running.totals(earned, self._age(running))
+
+
+def _number(reward: Any) -> Any:
+    """Return a reward, which may be an array or tensor of one number."""
+    return reward.item() if is_array(reward) or is_tensor(reward) else reward
 
 
 def _for_lanes(actions: ArrayTree) -> Any:

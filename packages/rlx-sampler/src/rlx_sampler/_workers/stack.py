@@ -35,7 +35,7 @@ class ObservationStack:
             ValueError: If it has another shape than the first one had.
         """
         dtype, shape = self._plain
-        if is_array(observation) and observation.dtype is dtype and observation.shape == shape:
+        if type(observation) is np.ndarray and observation.dtype is dtype and observation.shape == shape:
             self.tree[lane] = observation  # as nearly always
         else:
             self.tree = _place(self.tree, lane, observation)
