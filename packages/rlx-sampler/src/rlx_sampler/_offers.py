@@ -169,11 +169,12 @@ def wrapped(environment: Any) -> Any:
 
 def world_of(environment: Any) -> Any:
     """Return the world of Box2D that `environment` itself, not what it wraps, simulates in; None if it has none."""
-    worlds = (value for value in _attributes(environment).values() if _is_world(type(value)))
+    worlds = (value for value in _attributes(environment).values() if _is_world(value))
     return next(worlds, None)
 
 
-def _is_world(kind: type) -> bool:
+def _is_world(value: object) -> bool:
+    kind = type(value)
     return kind.__name__ == "b2World" and kind.__module__.partition(".")[0] == "Box2D"
 
 
