@@ -6,6 +6,7 @@
 """
 
 import importlib.metadata
+import importlib.util
 import json
 import sys
 import warnings
@@ -20,6 +21,11 @@ from rlx_protocols import WorkerFactory
 from rlx_runner import check_exactness
 from rlx_sampler import FragmentWorker, LocalSampler, MultiprocessingSampler, VecWorker
 from rlx_snapshot import exact_copy
+
+if importlib.util.find_spec("torch") is not None:
+    importlib.import_module(
+        "torch"
+    )  # as programs that train do: imported later, it would begin with a seed of its own
 
 STEPS = 40
 LENGTH = 60

@@ -179,6 +179,8 @@ class Killer:
         folder: Path,
         kills: int,
         options: Callable[[int], tuple[str, ...]] = no_options,
+        *,
+        after: int = 0,
     ) -> int:
         """Kill up to `kills` times, each within an epoch after a new snapshot.
 
@@ -187,6 +189,7 @@ class Killer:
             folder: Folder of the run.
             kills: How often.
             options: What life number n is given.
+            after: New snapshots of a life that come before.
 
         Returns:
             How often the kill did not come too late.
@@ -194,7 +197,8 @@ class Killer:
         done = 0
         while done < kills:
             with life(program, folder, *options(done), hash_seed=self._hash_seed()) as process:
-                if not self._wait_for_progress(process, measure=done % 3 == 0):
+                is_under_way = all(process.wait_for_snapshot() for _ in range(after))
+                if not (is_under_way and self._wait_for_progress(process, measure=done % 3 == 0)):
                     require_success(program, process)
                     break
                 time.sleep(self._dice.uniform(0, self._epoch_seconds))

@@ -9,7 +9,7 @@ import runpy
 import signal
 import sys
 from collections.abc import Callable, Mapping
-from itertools import count
+from itertools import chain, count, starmap
 from pathlib import Path
 from typing import Any, Final
 
@@ -257,14 +257,21 @@ def attribute_lost(name: str) -> Callable[[], None]:
 
     def mutate() -> None:
         def write(self: Any) -> None:
-            found = [pair for pair in self._pairs if name in getattr(pair[2], "__dict__", {})]
-            for _, live, saved in found:
-                saved.__dict__[name] = getattr(live, name)
+            pairs = [(live, saved) for _, live, saved in self._pairs]
+            for live, saved in [*pairs, *chain.from_iterable(starmap(members, pairs))]:
+                if name in getattr(saved, "__dict__", {}):
+                    saved.__dict__[name] = getattr(live, name)
             original(self)
 
         original = replace(InPlace, "write", write)
 
     return mutate
+
+
+def members(live: Any, saved: Any) -> list[tuple[Any, Any]]:
+    """Return what two arrays of objects hold in the same place; nothing of other values."""
+    is_array_of_objects = getattr(saved, "dtype", None) == np.dtype(object)
+    return list(zip(live.tolist(), saved.tolist(), strict=True)) if is_array_of_objects else []
 
 
 def without(owner: type[Any], method: str) -> Callable[[], None]:

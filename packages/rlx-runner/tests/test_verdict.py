@@ -54,6 +54,14 @@ class Hashing(Drawing):
         return 0.0
 
 
+class Beginning(Drawing):
+    """Begins with what no seed decides."""
+
+    def extra(self, epoch: int) -> float:
+        """Draw from the machine's entropy in the first epoch."""
+        return float(np.random.default_rng().random()) if epoch == 0 else self.drawn[0]
+
+
 class Failing(Drawing):
     """Fails by itself."""
 
@@ -91,6 +99,13 @@ def test_order_of_sets_is_seen_under_any_name() -> None:
     verdict = check_exactness(Hashing(), CountingEnv(), CountingSampler, batch_size=10)
     assert verdict.differences
     assert all(".algo.threads[" in each for each in verdict.differences)
+
+
+def test_a_run_that_is_another_one_each_time_may_resume_exactly() -> None:
+    """What is compared with the run that continues is the run that it continues."""
+    algo = Beginning()
+    assert check_exactness(algo, CountingEnv(), CountingSampler, batch_size=10).exact
+    assert algo.drawn == []
 
 
 def test_error_of_the_training_is_reported() -> None:

@@ -35,6 +35,8 @@ _ROOT = _Root()
 def set_seed(seed: int) -> None:
     """Seed Python's, NumPy's and, where it is loaded, torch's global generators, and the run's samplers.
 
+    Import torch before: it begins with a seed of its own, other each time, where it is imported later.
+
     Args:
         seed: From 0 to 2**32 - 1.
 

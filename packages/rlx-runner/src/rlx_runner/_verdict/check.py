@@ -1,7 +1,8 @@
-"""Ask whether a run resumes exactly: train it twice, once with an interruption, and compare everything."""
+"""Ask whether a run resumes exactly: train it, continue it once more from its middle, and compare everything."""
 
 import os
 import pickle
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -61,10 +62,10 @@ def check_exactness(
     seed: int = 0,
     timeout: float = 600.0,
 ) -> Verdict:
-    """Train copies of `algo` and `env` with and without an interruption, and compare all that comes of it.
+    """Train copies of `algo` and `env`, continue once more from the snapshot in the middle, and compare what comes of both.
 
-    Each part runs in a process of its own with another hash seed; nothing of the caller's objects and
-    generators changes, and no folder of a run is touched.
+    What continues is another process with another hash seed; nothing of the caller's objects and generators changes,
+    and no folder of a run is touched.
 
     Args:
         algo: As for `LocalRunner.setup`, as are all up to `worker_args`.
@@ -77,7 +78,7 @@ def check_exactness(
         n_epochs: Epochs in all; the interruption comes in the middle.
         batch_size: Environment steps of a batch.
         seed: Root seed.
-        timeout: Seconds for each of the three processes.
+        timeout: Seconds for each of the two processes.
 
     Returns:
         The verdict; it says all that differs, and the grade that the runner gave.
@@ -104,14 +105,14 @@ def check_exactness(
         folder = Path(temporary)
         (folder / SPECIFICATION).write_bytes(exact_dumps(specification))
         unbroken, broken = folder / "unbroken", folder / "broken"
-        parts = ((unbroken, n_epochs), (broken, n_epochs // 2), (broken, n_epochs))
-        for hash_seed, (run, until) in enumerate(parts, start=1):
-            _train(run, until, hash_seed, timeout)
-        return _verdict(unbroken, broken)
+        _train([unbroken, n_epochs], n_epochs, 1, timeout)
+        shutil.copytree(unbroken, broken)
+        _train([broken, n_epochs, n_epochs // 2 - 1], n_epochs - n_epochs // 2, 2, timeout)
+        return _verdict(unbroken, broken, f"itr_{n_epochs - 1}.pkl")
 
 
-def _train(run: Path, until: int, hash_seed: int, timeout: float) -> None:
-    command = [sys.executable, "-m", "rlx_runner._verdict.program", str(run), str(until)]
+def _train(arguments: Sequence[object], n_epochs: int, hash_seed: int, timeout: float) -> None:
+    command = [sys.executable, "-m", "rlx_runner._verdict.program", *map(str, arguments)]
     environment = {**os.environ, "PYTHONHASHSEED": str(hash_seed), "PYTHONPATH": os.pathsep.join(sys.path)}
     try:
         done = subprocess.run(
@@ -119,14 +120,14 @@ def _train(run: Path, until: int, hash_seed: int, timeout: float) -> None:
         )
     except subprocess.TimeoutExpired as error:
         raise ExactnessCheckError(
-            f"not checked: {until} epochs took longer than {timeout:g} s; give fewer epochs or more time."
+            f"not checked: {n_epochs} epochs took longer than {timeout:g} s; give fewer epochs or more time."
         ) from error
     if done.returncode != 0:
         raise ExactnessCheckError(f"not checked: training failed by itself.\n{done.stderr[-4000:]}")
 
 
-def _verdict(unbroken: Path, broken: Path) -> Verdict:
-    found = compare(unbroken / "params.pkl", broken / "params.pkl")
+def _verdict(unbroken: Path, broken: Path, last: str) -> Verdict:
+    found = compare(unbroken / last, broken / last)
     old, new = (_values(pickle.loads((run / ROWS).read_bytes())) for run in (unbroken, broken))
     names = dict.fromkeys((*old, *new))
     return Verdict(
