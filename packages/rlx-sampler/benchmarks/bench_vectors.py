@@ -1,10 +1,11 @@
 """CPU time a step of vectorised CartPole, 16 to 4,096 lanes, as a share of the raw loop of the same run.
 
-Usage: python bench_vectors.py [--peers] [--lanes 64 1024] [--steps 128] [--rounds 5]
+Usage: python bench_vectors.py [--peers] [--envpool] [--infos] [--lanes 64 1024] [--steps 128] [--rounds 5]
 
 The raw loop is policy, noise and ``env.step`` on the same environment; it records nothing, and
 counts the steps in which lanes are only reset. All ways take a batch of `steps` times `lanes`
-in turn, and the least cost of each counts. With another version of the package first on the
+in turn, and the least cost of each counts. With ``--envpool`` the engine is envpool's CartPole, and raw is
+envpool's own loop; with ``--infos`` every step says two things more. With another version of the package first on the
 path, the same script measures that one; what it cannot do is left out.
 """
 
@@ -14,14 +15,18 @@ import os
 import time
 from collections.abc import Callable
 from functools import partial
+from importlib import import_module
 from typing import Any
 
 import _vector_peers
+import gymnasium
 import numpy as np
 import torch
 from _vector_peers import Way, cart_poles, network
 
 from rlx_sampler import FragmentWorker, LocalSampler, VecWorker, WorkerFactory, sample_categorical
+
+Engine = Callable[[int, int], Any]
 
 LONGEST = 500
 
@@ -43,10 +48,37 @@ class Policy:
         return sample_categorical(self.logits(observations), rngs), {}
 
 
-def raw(n_lanes: int, n_steps: int) -> Way:
+class TwoInfos(gymnasium.vector.VectorWrapper):
+    """Says two things about every lane at every step."""
+
+    def step(self, actions: Any) -> Any:
+        """Take a step."""
+        observations, *others, _ = self.env.step(actions)
+        return observations, *others, {"x": observations[:, 0].copy(), "lane": np.arange(self.num_envs)}
+
+
+def gymnasium_cart_poles(n_lanes: int, seed: int) -> Any:
+    """Return gymnasium's vector environment, which takes its seed when it is reset."""
+    del seed
+    return cart_poles(n_lanes)
+
+
+def two_infos(n_lanes: int, seed: int) -> Any:
+    """Return gymnasium's vector environment with two infos a step."""
+    del seed
+    return TwoInfos(cart_poles(n_lanes))
+
+
+def envpool_cart_poles(n_lanes: int, seed: int) -> Any:
+    """Return envpool's vector environment, which takes its seed when it is built."""
+    envpool: Any = import_module("envpool")
+    return envpool.make("CartPole-v1", env_type="gymnasium", num_envs=n_lanes, num_threads=1, seed=seed)
+
+
+def raw(engine: Engine, n_lanes: int, n_steps: int) -> Way:
     """Step the environment with the policy, and record nothing."""
-    policy, env, rng = Policy(), cart_poles(n_lanes), np.random.default_rng(0)
-    observations, _ = env.reset(seed=1)
+    policy, env, rng = Policy(), engine(n_lanes, 1), np.random.default_rng(0)
+    observations, _ = env.reset() if engine is envpool_cart_poles else env.reset(seed=1)
 
     def sample() -> int:
         nonlocal observations
@@ -59,15 +91,17 @@ def raw(n_lanes: int, n_steps: int) -> Way:
     return sample
 
 
-def rlx(worker_class: Any, n_lanes: int, n_steps: int) -> Way:
+def rlx(worker_class: Any, engine: Engine, n_lanes: int, n_steps: int) -> Way:
     """Sample with this package."""
     args = {"timesteps_per_call": n_steps} if worker_class is FragmentWorker else {}
     factory = WorkerFactory(max_episode_length=LONGEST, seed=1, worker_class=worker_class, worker_args=args)
-    sampler = LocalSampler(factory, Policy(), lambda: cart_poles(n_lanes))
+    takes_seed = engine is envpool_cart_poles
+    sampler = LocalSampler(factory, Policy(), partial(engine, n_lanes, *(() if takes_seed else (1,))))
     return lambda: sampler.obtain_samples(0, n_lanes * n_steps, None).n_steps
 
 
-WAYS: dict[str, Callable[[int, int], Way]] = {
+WAYS: dict[str, Callable[[Engine, int, int], Way]] = {
+    "raw": raw,
     "rlx, stretches": partial(rlx, FragmentWorker),
     "rlx, whole episodes": partial(rlx, VecWorker),
 }
@@ -117,11 +151,15 @@ def main() -> None:
     parser.add_argument("--steps", type=int, default=128, help="steps a lane, at least 20,000 in all")
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--peers", action="store_true")
+    parser.add_argument("--envpool", action="store_true")
+    parser.add_argument("--infos", action="store_true")
     options = parser.parse_args()
     torch.set_num_threads(1)
+    told: Engine = two_infos if options.infos else gymnasium_cart_poles
+    engine = envpool_cart_poles if options.envpool else told
     for n_lanes in options.lanes:
         n_steps = max(options.steps, -(-20_000 // n_lanes))
-        wanted = {"raw": raw} | WAYS | (PEERS if options.peers else {})
+        wanted = {name: partial(way, engine) for name, way in WAYS.items()} | (PEERS if options.peers else {})
         ways = {name: built(name, way, n_lanes, n_steps) for name, way in wanted.items()}
         costs = measure({name: way for name, way in ways.items() if way is not None}, options.rounds)
         shares = {name: round(costs["raw"] / each, 2) for name, each in costs.items() if name != "raw"}

@@ -1,5 +1,6 @@
 """Fragments: environments that live on from batch to batch."""
 
+import itertools
 import os
 import pickle
 import signal
@@ -17,7 +18,7 @@ from sampler_worlds import (
     make_local,
 )
 
-from rlx_sampler import EpisodeBatch, FragmentWorker, MultiprocessingSampler, StepType
+from rlx_sampler import EpisodeBatch, EpisodeError, FragmentWorker, MultiprocessingSampler, StepType
 from rlx_sampler._batches.infos import join_columns, to_columns
 
 
@@ -188,6 +189,19 @@ class TestLimits:
         assert batch.step_types[0] in (StepType.FIRST, StepType.TERMINAL, StepType.TIMEOUT)
 
     @pytest.mark.skipif(not hasattr(os, "pidfd_open"), reason="killing by signal is for Linux")
+    def test_an_error_beside_the_first_environment_ends_the_call(self) -> None:
+        """No environment advances without the others, and so nothing is waited for that cannot come."""
+        kinds = itertools.cycle((Walk, Raising, Walk))
+
+        def build() -> Any:
+            return next(kinds)()
+
+        sampler = make_local(env=build, **choices(3, steps=50))
+        with pytest.raises(EpisodeError, match="hole") as caught:
+            sampler.obtain_samples(0, 150, None)
+        assert caught.value.keys[0].episode == 1
+        assert sampler.obtain_samples(0, 150, None, Walk()).n_steps == 150
+
     def test_a_killed_worker_lowers_the_grade(self) -> None:
         """Live environments die with their worker; the sampler goes on and says so."""
         sampler = in_processes(2, 2)

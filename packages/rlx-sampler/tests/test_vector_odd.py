@@ -77,6 +77,20 @@ def test_all_lanes_may_end_at_once(worker_class: Any) -> None:
         assert np.array_equal(batch.rewards, batch.observations[:, 0] + 1)
 
 
+@pytest.mark.parametrize("worker_class", WORKERS)
+def test_infos_may_come_with_the_first_reset_only(worker_class: Any) -> None:
+    """What the first episodes were told is told of no other, in as many calls as there may be."""
+
+    class Silent(OneGenerator):
+        def step(self, actions: Any) -> Any:
+            return *super().step(actions)[:4], {}
+
+    sampler = sample(Silent, worker_class=worker_class)
+    first, *later = [sampler.obtain_samples(0, 30, None).episode_infos for _ in range(3)]
+    assert "end" in first
+    assert all(infos.keys() <= {"end", "episode_return", "episode_length"} for infos in later)
+
+
 def test_thousands_of_episodes_may_have_one_step() -> None:
     """Each has its own observations and its own end."""
     batch = sample(OneStep).obtain_samples(0, 6000, None)
@@ -87,12 +101,13 @@ def test_thousands_of_episodes_may_have_one_step() -> None:
 
 
 class TestResetMasks:
-    def test_that_are_ignored_are_found(self) -> None:
+    @pytest.mark.parametrize("worker_class", WORKERS)
+    def test_that_are_ignored_are_found(self, worker_class: Any) -> None:
         """An engine that resets every lane is named, with the way out."""
         with pytest.raises(
             EpisodeError, match=r"Deaf ignores options\['reset_mask'\].*NEXT_STEP or SAME_STEP"
         ):
-            sample(Deaf).obtain_samples(0, 200, None)
+            sample(Deaf, worker_class=worker_class).obtain_samples(0, 200, None)
 
     @pytest.mark.parametrize("worker_class", WORKERS)
     def test_that_are_kept_give_whole_episodes(self, worker_class: Any) -> None:

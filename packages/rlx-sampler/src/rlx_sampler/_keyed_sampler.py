@@ -137,6 +137,7 @@ class KeyedSampler(SamplerWorkers):
             n_workers=self.n_workers if self._pinned or engine.profile.steps_per_key else None,
             n_sharing=self.n_workers,
             mean_length=self._mean_length,
+            are_abreast=engine.profile.steps_per_key is not None,
         )
         try:
             engine.collect(self._call_key(self._call), ledger)

@@ -31,6 +31,8 @@ class Ledger:
         n_sharing: Workers that run at the same time, for fair shares.
         mean_length: Guess at the length of an episode, or 0 where there is none. It decides
             only how many are started early, never which are kept.
+        are_abreast: Whether a worker runs its episodes only all together: none of the others comes
+            back then where one fails.
     """
 
     n_steps: int | None = None
@@ -38,6 +40,7 @@ class Ledger:
     n_workers: int | None = None
     n_sharing: int = 1
     mean_length: float = 0.0
+    are_abreast: bool = False
     _next: dict[int, int] = field(default_factory=dict[int, int])
     _back: list[int] = field(default_factory=list[int])
     _out: set[int] = field(default_factory=set[int])
@@ -179,8 +182,10 @@ class Ledger:
         """Learn that an episode raised; it counts only if the prefix comes to it.
 
         Raises:
-            EpisodeError: If the prefix is there already.
+            EpisodeError: If the prefix is there already, or can never be.
         """
+        if self.are_abreast:
+            raise error
         self._out.discard(index)
         self._failed[index] = error
         self._advance()

@@ -166,8 +166,9 @@ class Beginnings:
         for path, told in self._told.items():
             owners = np.concatenate([each for each, _ in told])
             is_kept = np.isin(owners, numbers)
-            values = _concatenated([each for _, each in told])[is_kept]
-            kept._told[path] = [(owners[is_kept], values)]
+            if is_kept.any():
+                values = _concatenated([each for _, each in told])[is_kept]
+                kept._told[path] = [(owners[is_kept], values)]
         return kept
 
 
