@@ -617,8 +617,8 @@ EXACTNESS = {
         "pygame-ce",
     ),
     "metaworld": ("metaworld", "packaging"),
-    "robotics": ("gymnasium-robotics",),
-    "dm_control": ("dm-control==1.0.50", "mujoco==3.17.0", "shimmy[dm-control]"),
+    "robotics": ("gymnasium-robotics", "mujoco<4"),
+    "dm_control": ("dm-control==1.0.50", "mujoco==3.17.0", "shimmy[dm-control]", "packaging"),
     "jax": ("jumanji", "craftax"),
 }
 """Libraries of environments, in environments in which they agree with each other."""

@@ -20,6 +20,7 @@ from unrepeatable_worlds import (
     Schedule,
     SingleRecurrent,
     Slow,
+    UnseededStart,
 )
 
 from rlx_sampler import (
@@ -33,7 +34,7 @@ from rlx_sampler import (
     VecWorker,
 )
 from rlx_sampler._keys import CallKey
-from rlx_sampler._selfcheck.check import AGAIN, FRESH, check
+from rlx_sampler._selfcheck.check import AGAIN, FRESH, UNSEEDED, check
 from rlx_sampler._selfcheck.evidence import OF_RUN, Evidence
 from rlx_sampler._selfcheck.findings import Findings
 from rlx_sampler._selfcheck.subject import Subject
@@ -83,7 +84,7 @@ class TestHonestWorlds:
         exactness = sampler.exactness()
         assert (exactness.grade, exactness.reason) == ("A", "episodes are keyed")
         assert exactness.checked[0].endswith("steps ran again")
-        assert OF_RUN in exactness.checked[1]
+        assert OF_RUN in exactness.checked[-1]
 
     def test_in_processes_are_compared_with_a_process_that_hashes_otherwise(self) -> None:
         """Worker processes serve for that without being asked."""
@@ -98,6 +99,34 @@ class TestHonestWorlds:
         batch = sampler.obtain_samples(0, 60, None)
         assert sampler.exactness().grade == "A"
         assert batch.digest() == make_local(policy).obtain_samples(0, 60, None).digest()
+
+    @pytest.mark.parametrize("worker_class", [DefaultWorker, FragmentWorker])
+    def test_may_tell_the_time(self, worker_class: Any) -> None:
+        """The seconds that gymnasium's statistics add to an info are no difference."""
+        gymnasium: Any = pytest.importorskip("gymnasium", reason="needs gymnasium")
+        env = gymnasium.wrappers.RecordEpisodeStatistics(gymnasium.make("CartPole-v1", max_episode_steps=8))
+        sampler = make_local(Pushing(), env, worker_class=worker_class)
+        batch = sampler.obtain_samples(0, 60, None)
+        assert "t" in batch.env_infos["episode"]
+        assert sampler.exactness().grade == "A"
+
+
+class Pushing:
+    """A policy that pushes a cart to either side."""
+
+    def get_actions(self, observations: Any, *, rngs: Any) -> tuple[Any, dict[str, Any]]:
+        return np.array([rng.integers(2) for rng in rngs]), {}
+
+
+class TestResets:
+    def test_that_tell_what_no_seed_decides_are_named(self) -> None:
+        """What a reset tells is compared too, in two environments that are both new."""
+        findings = findings_of(Gaussian(), UnseededStart())
+        assert any(
+            each.field == "episode_infos['advice']" and each.comparison == UNSEEDED
+            for each in findings.differences
+        )
+        assert make_local(Gaussian(), UnseededStart()).exactness().grade == "C"
 
 
 class TestHistories:
@@ -248,9 +277,10 @@ class TestTheCheckItself:
         with pytest.raises(EpisodeError, match="fell into a hole"):
             sampler.obtain_samples(0, 200, None)
 
-    def test_is_cut_off(self) -> None:
+    @pytest.mark.parametrize("worker_class", [DefaultWorker, FragmentWorker])
+    def test_is_cut_off(self, worker_class: Any) -> None:
         """Where it takes too long, the grade says that nothing is known."""
-        exactness = make_local(Gaussian(), Slow()).exactness()
+        exactness = make_local(Gaussian(), Slow(), worker_class=worker_class).exactness()
         assert exactness.grade == "B"
         assert "not checked" in exactness.reason
 

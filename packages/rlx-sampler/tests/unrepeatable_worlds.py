@@ -68,6 +68,14 @@ class OwnGenerator(Walk):
         return observation, reward + self.noise.random(), terminated, truncated, info
 
 
+class UnseededStart(Walk):
+    """A walk that is the same again, but for what its reset tells: that is drawn from the machine's entropy."""
+
+    def reset(self, *, seed: int | None = None) -> tuple[Array, dict[str, Any]]:
+        observation, info = super().reset(seed=seed)
+        return observation, {**info, "advice": float(np.random.default_rng().random())}
+
+
 class Entropy(Walk):
     """A walk that asks the system for chance."""
 

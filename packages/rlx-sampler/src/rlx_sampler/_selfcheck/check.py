@@ -20,6 +20,7 @@ SECONDS: Final = 0.5
 FEW_STEPS: Final = 2
 AGAIN: Final = "an episode runs again after others"
 FRESH: Final = "an episode runs in a new environment instead of after others"
+UNSEEDED: Final = "an episode runs in one new environment and in another"
 ROUND_TRIP: Final = "a worker continues from a saved state"
 
 
@@ -66,21 +67,26 @@ class _Check:
         """The episodes as they were in a new environment, or else the first time; by the position of the key."""
         self._n_compared = 0
         self._environment = "the environment"
+        self._has_continued = False
+        """Whether a saved state was continued, or there is none to continue."""
         self._findings = Findings()
 
     def findings(self) -> Findings:
         """Make all comparisons there is time for."""
         not_checked = ""
         try:
+            if self._subject.lives_on:
+                self._continue()
             self._repeat()
             self._renew()
-            self._continue()
+            if not self._has_continued:
+                self._continue()
         except OutOfTimeError:
             not_checked = "not checked to its end, because that takes too long"
         if self._n_compared:
             checked = f"{self._n_compared} episodes of up to {self._subject.most_steps} steps ran again"
             self._findings = replace(self._findings, checked=(checked, *self._findings.checked))
-            not_checked = ""
+            not_checked = "" if self._has_continued or not self._needs_state else not_checked
         elif not not_checked:
             not_checked = "not checked, because no episode could be run"
         traces = [self._seen[position] for position in range(len(self._seen)) if position in self._seen]
@@ -97,23 +103,30 @@ class _Check:
             self._findings = replace(self._findings, inference_rows=worker.inference_rows)
 
     def _renew(self) -> None:
-        """Run episodes that ran after others in an environment of their own."""
+        """Run episodes in an environment of their own: the first, which had one, and those that ran after others."""
+        with self._subject.worker() as worker:
+            again = self._ran(worker, 0)
+        if 0 in self._seen and again:
+            found = first_difference(UNSEEDED, self._seen[0], again[0])
+            self._findings = self._findings.noting("an episode ran in two new environments", found)
         for position in range(1, len(self._subject.keys)):
             with self._subject.worker() as worker:
                 fresh = self._ran(worker, position)
             self._compare(FRESH, position, fresh)
             self._seen |= fresh
 
+    @property
+    def _needs_state(self) -> bool:
+        """Whether what comes depends on a saved state; idle lanes step too, and more often than in a call."""
+        has_history = self._findings.history is not None and not self._subject.has_lanes
+        return (self._subject.lives_on or has_history) and can_save_environments()
+
     def _continue(self) -> None:
         """Continue in two workers: in one that went so far, and in one that took over its state."""
-        has_history = self._findings.history is not None and not self._subject.has_lanes
-        is_needed = (
-            self._subject.lives_on or has_history
-        )  # idle lanes step too, and more often than in a call
-        if not is_needed or not can_save_environments():
+        if not self._needs_state:
             return
         n_lanes = LANES if self._subject.lives_on else 1
-        first, second = self._subject.keys[:n_lanes], self._subject.keys[n_lanes : 2 * n_lanes]
+        first, second = self._subject.keys[:n_lanes], self._subject.keys[n_lanes:]
         lives_on = self._subject.lives_on
         with (
             self._subject.worker(as_given=lives_on) as worker,
@@ -127,6 +140,7 @@ class _Check:
             except Exception as error:  # noqa: BLE001 - libraries refuse in many ways
                 note = f"the environment or the policy cannot be saved ({error})"
                 self._findings = replace(self._findings, not_saved=note)
+                self._has_continued = True
                 return
             seed_globally(2)
             wanted = run(worker, second, self._deadline)
@@ -135,6 +149,7 @@ class _Check:
         differences = [first_difference(ROUND_TRIP, *pair) for pair in zip(wanted, got, strict=True)]
         found = next((each for each in differences if each is not None), None)
         self._findings = self._findings.noting("a saved state was continued", found)
+        self._has_continued = True
 
     def _ran(self, worker: object, position: int) -> dict[int, Trace]:
         """Run the episode of a key, with the global generators in another state than ever before."""

@@ -11,6 +11,10 @@ from rlx_sampler._batches.trees import Array, leaves
 
 FIELDS: Final = ("observations", "agent_infos", "actions", "rewards", "env_infos")
 """In the order in which a step makes them: what differs first is the cause."""
+OF_EPISODE: Final = "episode_infos"
+"""Compared where an episode ends, for some of them are sums over it."""
+CLOCK: Final = "['episode']['t']"
+"""How the path of a wall-clock time ends: what gymnasium's RecordEpisodeStatistics adds to an info."""
 COMMON: Final = ("observations", "actions", "rewards")
 """What does not depend on where an episode was cut off."""
 DIGEST_SIZE: Final = 8
@@ -48,12 +52,20 @@ def trace_of(batch: EpisodeBatch) -> Trace:
         path: [_digest(leaf[step : step + 1]) for step in range(batch.n_steps)]
         for name in FIELDS
         for path, leaf in leaves(getattr(batch, name), name)
+        if not path.endswith(CLOCK)
     }
-    return Trace(batch.n_steps, fields)
+    nothing = [b""] * (batch.n_steps - 1)
+    of_episode = {path: [*nothing, _digest(leaf)] for path, leaf in leaves(batch.episode_infos, OF_EPISODE)}
+    return Trace(batch.n_steps, {**fields, **of_episode})
 
 
 def first_difference(
-    comparison: str, one: Trace, other: Trace, *, names: Sequence[str] = FIELDS, is_cut: bool = False
+    comparison: str,
+    one: Trace,
+    other: Trace,
+    *,
+    names: Sequence[str] = (*FIELDS, OF_EPISODE),
+    is_cut: bool = False,
 ) -> Difference | None:
     """Return where two episodes part; None where they do not.
 
