@@ -9,7 +9,7 @@ import runpy
 import signal
 import sys
 from collections.abc import Callable, Mapping
-from itertools import chain, count, starmap
+from itertools import count
 from pathlib import Path
 from typing import Any, Final
 
@@ -26,6 +26,7 @@ from rlx_runner._learners.store import RankStore
 from rlx_runner._loop import EpochLoop
 from rlx_runner._random import capture_random, restore_random
 from rlx_runner._setup import Setup
+from rlx_runner.tianshou import _run as tianshou_run
 from rlx_snapshot._storage import atomic
 
 FATAL_SAVE: Final = 5
@@ -257,21 +258,27 @@ def attribute_lost(name: str) -> Callable[[], None]:
 
     def mutate() -> None:
         def write(self: Any) -> None:
-            pairs = [(live, saved) for _, live, saved in self._pairs]
-            for live, saved in [*pairs, *chain.from_iterable(starmap(members, pairs))]:
-                if name in getattr(saved, "__dict__", {}):
-                    saved.__dict__[name] = getattr(live, name)
+            found = [live for _, live, saved in self._pairs if name in getattr(saved, "__dict__", {})]
+            kept = [copy.deepcopy(live.__dict__[name]) for live in found]
             original(self)
+            for live, value in zip(found, kept, strict=True):
+                live.__dict__[name] = value
 
         original = replace(InPlace, "write", write)
 
     return mutate
 
 
-def members(live: Any, saved: Any) -> list[tuple[Any, Any]]:
-    """Return what two arrays of objects hold in the same place; nothing of other values."""
-    is_array_of_objects = getattr(saved, "dtype", None) == np.dtype(object)
-    return list(zip(live.tolist(), saved.tolist(), strict=True)) if is_array_of_objects else []
+def pointers_of_tianshou_lost() -> None:
+    """Each environment's part of a replay buffer is filled from its beginning again."""
+
+    def restore_or_begin(self: Any, **options: Any) -> None:
+        original(self, **options)
+        for buffer in self._managers():
+            for part in buffer.buffers:
+                part._insertion_idx = 0
+
+    original = replace(vars(tianshou_run)["_Run"], "restore_or_begin", restore_or_begin)
 
 
 def without(owner: type[Any], method: str) -> Callable[[], None]:
@@ -305,7 +312,7 @@ MUTANTS: Final[Mapping[str, Callable[[], None]]] = {
     "order-drawn-again": order_drawn_again,
     "one-rank-not-seeded": one_rank_not_seeded,
     "each-rank-its-newest": each_rank_its_newest,
-    "tianshou-buffer-pointer-lost": attribute_lost("_insertion_idx"),
+    "tianshou-buffer-pointer-lost": pointers_of_tianshou_lost,
     "texts-lost": without(TextLogs, "load"),
     "events-not-cut": without(EventFiles, "load"),
     "workers-lost": without(Workers, "load_state_dict"),
