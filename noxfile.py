@@ -667,7 +667,8 @@ def check_client(session: nox.Session, client: str, pattern: str, *more: str) ->
         "pytest-randomly",
         "pytest-timeout",
     )
-    run_pytest(session, "-m", "not slow", *sorted((INTEGRATION / "clients").glob(pattern)))
+    which = ["--timeout", "0"] if "RLX_SOAK" in os.environ else ["-m", "not slow"]
+    run_pytest(session, *which, *sorted((INTEGRATION / "clients").glob(pattern)))
 
 
 @nox.session(python=TORCH_PYTHON, venv_backend="uv", requires=["wheels"], default=False)
@@ -714,7 +715,7 @@ def faults(session: nox.Session) -> None:
 
 @nox.session(python=TORCH_PYTHON, venv_backend="uv", requires=["wheels"], default=False)
 def soak(session: nox.Session) -> None:
-    """Every long test in full: every kill, every system call. Takes hours."""
+    """Every long test in full: every kill, every system call. Takes hours; `RLX_SOAK=1 nox -s sb3 tianshou` has the clients'."""
     session.env["RLX_SOAK"] = "1"
     require_torch(session)
     install_beside_torch(session, *everything(torch=True))
