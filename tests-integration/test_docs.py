@@ -32,6 +32,7 @@ PAGES = sorted(
 OTHERS = {"garage", "tianshou", "Stable-Baselines3"}
 FENCE = re.compile(r'^```python(?: +title="(?P<title>[^"]+)")?\n(?P<code>.*?)^```$', re.MULTILINE | re.DOTALL)
 CONSOLE = re.compile(r"^```console\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+HEAD_OF_TABLE = re.compile(r"^(\|.*\|)\n\|[ :|-]+\|$", re.MULTILINE)
 NEEDED = re.compile(r"^<!-- needs (?P<module>\w+) -->$", re.MULTILINE)
 
 
@@ -117,3 +118,12 @@ def test_files_that_a_page_names_exist(page: Path) -> None:
     """A claim that points to a test or a script of the repository points to one that is there."""
     named = NAMED_FILE.findall(page.read_text(encoding="utf-8"))
     assert [name for name in named if not (ROOT / name).is_file()] == []
+
+
+@pytest.mark.parametrize(
+    "page", sorted([*ROOT.glob("docs/**/*.md"), *ROOT.glob("packages/*/README.md")]), ids=name_of
+)
+def test_columns_of_tables_have_names(page: Path) -> None:
+    """A head without a word leaves the reader to guess."""
+    heads = HEAD_OF_TABLE.findall(page.read_text(encoding="utf-8"))
+    assert [head for head in heads if not all(map(str.strip, head.strip("|").split("|")))] == []
