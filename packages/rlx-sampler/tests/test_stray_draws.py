@@ -85,6 +85,20 @@ WORLDS: list[tuple[Any, Any]] = [
 NAMES = ["numpy", "python", "late", "spaces", "policy"]
 
 
+@pytest.mark.parametrize("n_workers", [1, 2])
+def test_that_begin_late_reach_the_grade_from_worker_processes(n_workers: int) -> None:
+    """A draw in the middle of a fragment, in any process, takes the A away, as it does in this process."""
+    factory = make_factory(n_workers=n_workers, worker_class=FragmentWorker, worker_args={"n_envs": 2})
+    sampler = MultiprocessingSampler(factory, Gaussian(), Late())
+    try:
+        sampler.obtain_samples(0, 400, None)
+        exactness = sampler.exactness()
+    finally:
+        sampler.shutdown_worker()
+    assert exactness.grade == "C"
+    assert "in the middle of a fragment" in exactness.reason
+
+
 class TestBatches:
     @pytest.mark.parametrize(("policy", "env"), WORLDS, ids=NAMES)
     def test_do_not_depend_on_workers(self, policy: Any, env: Any) -> None:

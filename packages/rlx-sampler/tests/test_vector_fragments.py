@@ -110,7 +110,7 @@ class TestState:
         for _ in range(2):
             digests = {each.obtain_samples(0, 30, None).digest() for each in (sampler, resumed)}
             assert len(digests) == 1
-        assert sampler.exactness().grade == "A"
+        assert "not checked, because the lanes of a vector environment live on" in sampler.exactness().reason
 
     def test_is_kept_under_another_policy(self) -> None:
         """Episodes continue when the policy is replaced."""
@@ -147,5 +147,5 @@ def test_work_in_processes() -> None:
         batch, other = (each.obtain_samples(0, 60, None) for each in (sampler, wanted))
         assert np.array_equal(batch.observations, other.observations)
         assert np.array_equal(batch.step_types, other.step_types)
-    assert sampler.exactness().grade == "A"
+    assert "not checked, because the lanes of a vector environment live on" in sampler.exactness().reason
     sampler.shutdown_worker()

@@ -34,6 +34,10 @@ class Engine(Protocol):
         """What is known of the workers, which are all alike."""
         ...
 
+    def renew_profile(self) -> None:
+        """Let `profile` tell what has become known of live environments, in whichever worker."""
+        ...
+
     @property
     def environment(self) -> Any:
         """The first environment, where it is in the caller's process; else None."""

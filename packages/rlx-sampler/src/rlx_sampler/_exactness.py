@@ -1,8 +1,8 @@
 """How exactly a sampler's run can continue: what is known of its workers, and the grade in words."""
 
 import io
-from collections.abc import Iterator
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field, replace
 from importlib import import_module
 from importlib.util import find_spec
 from typing import Any, Final
@@ -42,6 +42,22 @@ class WorkerProfile:
     """Whether somebody first drew from a global generator in the middle of a fragment."""
     parted: str = ""
     """Where an environment that was run again did not come to where it was; empty where all did."""
+
+    def with_events(self, others: Iterable["WorkerProfile"]) -> "WorkerProfile":
+        """Return this profile with what has happened in any of several workers."""
+        known = list(others)
+        strayed_late = any(each.strayed_late for each in known)
+        parted = next((each.parted for each in known if each.parted), "")
+        return replace(self, strayed_late=strayed_late, parted=parted)
+
+    @property
+    def obstacle_to_rerun(self) -> str:
+        """Why a check cannot run the same episode twice; empty where it can."""
+        if self.unseeded:
+            return f"not checked, because {self.unseeded} takes no seed for a single lane"
+        if self.has_vector and self.steps_per_key is not None:
+            return "not checked, because the lanes of a vector environment live on together"
+        return ""
 
     @property
     def obstacle_to_replay(self) -> str:

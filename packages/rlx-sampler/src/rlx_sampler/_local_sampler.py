@@ -51,7 +51,12 @@ class LocalEngine:
     @property
     def profile(self) -> WorkerProfile:
         """What is known of the workers."""
-        return self._workers[0].profile() if self._workers else WorkerProfile()
+        if not self._workers:
+            return WorkerProfile()
+        return self._workers[0].profile().with_events(worker.profile() for worker in self._workers.values())
+
+    def renew_profile(self) -> None:
+        """Do nothing: the profile is asked for when it is needed."""
 
     def live_states(self) -> list[list[bytes]]:
         """Return what goes on beyond an episode, by worker."""

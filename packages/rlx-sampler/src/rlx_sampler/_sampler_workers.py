@@ -133,6 +133,7 @@ class SamplerWorkers(ABC):
         if other_process:
             self._evidence.compare_elsewhere()
             findings = self._evidence.findings
+        engine.renew_profile()
         return Judgement(engine.profile, findings, engine.is_in_process, engine.has_lost).exactness()
 
     def _subject(self, engine: Engine) -> Subject:
@@ -153,8 +154,8 @@ class SamplerWorkers(ABC):
         if not self._evidence.is_worth_it():
             return
         profile = engine.profile
-        if profile.unseeded or (profile.has_vector and profile.steps_per_key is not None):
-            self._evidence.gather(Findings())  # no episode can be run again alone
+        if profile.obstacle_to_rerun:
+            self._evidence.gather(Findings(not_checked=profile.obstacle_to_rerun))
         elif profile.obstacle_to_check:
             self._evidence.gather(Findings(not_checked=profile.obstacle_to_check))
         elif engine.is_in_process:

@@ -11,7 +11,7 @@ from rlx_sampler._exactness import WorkerProfile
 from rlx_sampler._keys import CallKey, EpisodeKey
 from rlx_sampler._ledger import Ledger
 from rlx_sampler._offers import is_policy
-from rlx_sampler._processes.messages import Change, Kind, Live, SaveLive
+from rlx_sampler._processes.messages import AskProfile, Change, Kind, Live, SaveLive
 from rlx_sampler._processes.parameters import ParameterWriter
 from rlx_sampler._processes.pool import ProcessPool
 from rlx_sampler._processes.process import WorkerProcess
@@ -75,6 +75,23 @@ class ProcessEngine:
         if inference_rows is not None:
             self._rows = inference_rows
             self._pool.use_inference_rows(inference_rows)
+
+    def renew_profile(self) -> None:
+        """Ask the workers what has become known of their live environments."""
+        if self.profile.steps_per_key is None:
+            return
+        processes = list(self._pool.processes)
+        for process in processes:
+            process.present_profile = None
+            process.begin_call()
+        self._pool.send_all([AskProfile()] * len(processes))
+        while any(process.present_profile is None for process in processes):
+            self._pool.wait(None)
+            silent = any(process.signs.seconds_silent > self._timeout for process in processes)
+            if silent or processes != self._pool.processes:
+                return  # what died is known as lost, and what is stuck ends the next call
+        answers = [process.present_profile for process in processes]
+        self._pool.profile = self.profile.with_events(filter(None, answers))
 
     def live_states(self) -> list[list[bytes]]:
         """Return what goes on beyond an episode, by worker.

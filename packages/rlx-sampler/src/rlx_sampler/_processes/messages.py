@@ -77,6 +77,18 @@ class Ready:
 
 
 @dataclass(frozen=True, slots=True)
+class AskProfile:
+    """To a worker: send what is known of it by now."""
+
+
+@dataclass(frozen=True, slots=True)
+class PresentProfile:
+    """From a worker: what is known of it by now."""
+
+    profile: WorkerProfile
+
+
+@dataclass(frozen=True, slots=True)
 class SaveLive:
     """To a worker: send the live environments."""
 

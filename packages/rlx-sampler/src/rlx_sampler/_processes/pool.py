@@ -8,7 +8,16 @@ from typing import Any, Final
 
 from rlx_sampler._errors import WorkerError
 from rlx_sampler._exactness import WorkerProfile
-from rlx_sampler._processes.messages import Failure, Kind, Live, NewLayout, Ready, UseRows, receive
+from rlx_sampler._processes.messages import (
+    Failure,
+    Kind,
+    Live,
+    NewLayout,
+    PresentProfile,
+    Ready,
+    UseRows,
+    receive,
+)
 from rlx_sampler._processes.patience import LONGEST_WAIT, Patience
 from rlx_sampler._processes.process import WorkerProcess
 from rlx_sampler._processes.readiness import ready
@@ -124,6 +133,8 @@ class ProcessPool:
                 process.arena.layouts[message.number] = message.layout
             case Live():
                 process.live = message.states
+            case PresentProfile():
+                process.present_profile = message.profile
             case Ready():
                 self._welcome(process, message.profile)
                 if current is not None:

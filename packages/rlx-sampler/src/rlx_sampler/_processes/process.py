@@ -10,6 +10,7 @@ from dataclasses import replace
 from multiprocessing import resource_tracker
 from typing import Any, Final
 
+from rlx_sampler._exactness import WorkerProfile
 from rlx_sampler._processes.arena import Arena
 from rlx_sampler._processes.messages import Kind, encoded, send_numbers
 from rlx_sampler._processes.patience import LifeSigns
@@ -51,6 +52,8 @@ class WorkerProcess:
         """Whether it asked for more episodes and got none."""
         self.n_lanes = 1
         self.live: list[bytes] | None = None
+        self.present_profile: WorkerProfile | None = None
+        """What it answered when it was last asked."""
         """Live environments that the worker has sent."""
         self.signs = LifeSigns()
         """What the process has shown of itself since the present call began."""

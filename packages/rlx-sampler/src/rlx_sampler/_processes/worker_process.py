@@ -20,12 +20,14 @@ from rlx_sampler._errors import EpisodeError
 from rlx_sampler._keys import CallKey, EpisodeKey
 from rlx_sampler._processes.arena import Publisher
 from rlx_sampler._processes.messages import (
+    AskProfile,
     Change,
     Failure,
     Kind,
     Live,
     ParameterLayout,
     Pipe,
+    PresentProfile,
     Ready,
     SaveLive,
     StartCall,
@@ -223,6 +225,8 @@ class _Service:
                 self._change(*unpacked(message.updates))
             case UseRows():
                 self._worker.use_inference_rows(message.inference_rows)
+            case AskProfile():
+                send_object(self._connection, PresentProfile(self._worker.profile()))
             case SaveLive():
                 send_object(self._connection, Live(self._worker.live_state()))
             case Live():

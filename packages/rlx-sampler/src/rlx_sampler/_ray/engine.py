@@ -132,6 +132,11 @@ class RayEngine:
             self.profile = replace(self.profile, inference_rows=inference_rows)
             self._ask_all("use_inference_rows", [(inference_rows,)] * len(self._seats))
 
+    def renew_profile(self) -> None:
+        """Ask the workers what has become known of their live environments."""
+        if self.profile.steps_per_key is not None:
+            self.profile = self.profile.with_events(self._ask_all("profile"))
+
     def live_states(self) -> list[list[bytes]]:
         """Return what goes on beyond an episode, by worker."""
         return self._ask_all("live_state")

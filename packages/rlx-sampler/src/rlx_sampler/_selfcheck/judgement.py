@@ -93,6 +93,4 @@ class Judgement:
             return "live environments are saved with the sampler"
         if self.keeper:
             return f"the history of {self.keeper} is saved with the sampler"
-        if self.profile.unseeded:
-            return f"all lanes of {self.profile.unseeded} are seeded together in every call"
         return "episodes are keyed"
