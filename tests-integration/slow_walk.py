@@ -19,21 +19,24 @@ from rlx_runner import LocalRunner, set_seed
 
 
 class Walk:
-    """Draws from two generators and logs the sums, after a pause."""
+    """Draws from two generators and logs the sums, with a pause after each epoch, and after the third one while a file is there."""
 
     max_episode_length = 10
 
-    def __init__(self, seed: int, pace: float) -> None:
+    def __init__(self, seed: int, pace: float, held_by: str) -> None:
         self._rng = np.random.default_rng(seed)
         self._sum = 0.0
         self._pace = pace
+        self._held_by = held_by
 
     def train(self, loop: LocalRunner, /) -> float:
         """Walk."""
-        for _epoch in loop.step_epochs():
+        for epoch in loop.step_epochs():
             self._sum += float(self._rng.standard_normal()) + float(np.random.random())
             loop.log({"Sum": self._sum})
             time.sleep(self._pace)
+            while self._held_by and epoch >= 2 and Path(self._held_by).exists():
+                time.sleep(0.05)
         return self._sum
 
 
@@ -44,6 +47,7 @@ def walk(
     seed: int = 1,
     n_epochs: int = 10,
     pace: float = 0.0,
+    held_by: str = "",
     deaf: bool = False,
     fail: bool = False,
 ) -> object:
@@ -61,7 +65,7 @@ def walk(
     if ctxt.resuming and runner.try_restore(ctxt.snapshot_dir):
         return runner.resume(n_epochs=n_epochs)
     set_seed(seed)
-    runner.setup(Walk(seed, pace), gymnasium.make("CartPole-v1"))
+    runner.setup(Walk(seed, pace, held_by), gymnasium.make("CartPole-v1"))
     return runner.train(n_epochs=n_epochs, batch_size=1)
 
 

@@ -136,12 +136,20 @@ class SlurmCluster:
         node = self.ask("squeue", "-h", "-o", "%N").strip()
         self.stop_node(node)
         self.ask("scontrol", "update", f"NodeName={node}", "State=DOWN", "Reason=test")
+        until("the job has left the node", lambda: node not in self.ask("squeue", "-h", "-o", "%N"))
         try:
             self.start_waiting()
             yield
         finally:
             self.start_node(node)
-            self.ask("scontrol", "update", f"NodeName={node}", "State=RESUME")
+            until("the node is back", lambda: self._resume(node))
+
+    def _resume(self, node: str) -> bool:
+        """Take a node into service again, unless it has come back by itself; return whether it is there."""
+        if "idle" in self.ask("sinfo", "-h", "-n", node, "-o", "%T"):
+            return True
+        self.ask("scontrol", "update", f"NodeName={node}", "State=RESUME")
+        return False
 
     def start_waiting(self) -> None:
         """Let jobs that were queued again start now, not two minutes later as Slurm has it.

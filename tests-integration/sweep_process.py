@@ -37,7 +37,7 @@ class Sweep:
         )
         self.said = ""
 
-    def results(self, seconds: float = 180) -> list[tuple[str, int]]:
+    def results(self, seconds: float = 240) -> list[tuple[str, int]]:
         """Wait for the end, and return state and tries of each point."""
         try:
             self.said = self.process.communicate(timeout=seconds)[1]

@@ -3,6 +3,7 @@
 import contextlib
 import os
 import signal
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,7 @@ import pytest
 from rlx_experiment import Run
 from rlx_sampler import LocalSampler, RaySampler, WorkerFactory
 from sweep_process import PACED, Log, Sweep, logged, unbroken_run
+from waiting import until
 
 ray: Any = pytest.importorskip("ray", reason="No module named 'ray'")
 pytestmark = pytest.mark.timeout(300)
@@ -58,15 +60,18 @@ class TestSweep:
     """A job is a task of Ray."""
 
     def test_sigterm_stops_the_jobs_and_a_second_sweep_continues_them(
-        self, sweeps: Any, unbroken: Log
+        self, sweeps: Any, unbroken: Log, tmp_path: Path
     ) -> None:
         """Runs under way save; those that wait stay to go; each is called no more than it takes."""
-        points = [{"seed": seed, **PACED} for seed in (1, 2, 3)]
+        hold = tmp_path / "hold"
+        hold.touch()  # so that no run ends before the sweep is stopped, whichever began first
+        points = [{"seed": seed, "held_by": str(hold), **PACED} for seed in (1, 2, 3)]
         first = sweeps(points)
-        first.wait_for(2, seed=1)
-        first.wait_for(1, seed=2)
+        until("two runs are under way", lambda: sum(first.has_logged(2, seed) for seed in (1, 2, 3)) == 2)
         first.process.terminate()
-        assert first.results() == [("stopped", 1), ("stopped", 1), ("to go", 0)]
+        time.sleep(2)  # the request travels to the runs
+        hold.unlink()
+        assert sorted(first.results()) == [("stopped", 1), ("stopped", 1), ("to go", 0)]
         second = sweeps(points)
         assert second.results() == [("finished", 1)] * 3
         assert logged(second.run(1)) == unbroken

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from contextlib import suppress
 
 
-def until(what: str, condition: Callable[[], bool], seconds: float = 60) -> None:
+def until(what: str, condition: Callable[[], bool], seconds: float = 120) -> None:
     """Wait until a condition holds; a command that fails counts as not yet."""
     deadline = time.monotonic() + seconds
     while time.monotonic() < deadline:

@@ -2,6 +2,7 @@
 
 import os
 import threading
+import time
 from collections.abc import Generator
 from contextlib import contextmanager
 from typing import Any, Final
@@ -9,12 +10,17 @@ from typing import Any, Final
 from rlx_experiment._missing import require
 from rlx_experiment._runs.signals import request_stop
 from rlx_experiment._sweeps import slurm_commands
-from rlx_experiment._sweeps.jobs import STOPPED, run_anywhere
+from rlx_experiment._sweeps.jobs import LIVE, STOPPED, run_anywhere
 from rlx_experiment._sweeps.slurm_commands import SlurmUnavailableError
 from rlx_experiment._terminal import notify
 
 _LAST_MOMENT: Final = 15.0
 """Seconds before its time limit at which a job that has not stopped is queued again all the same."""
+
+
+_FORMER_LIFE: Final = 120.0
+"""Seconds for which a job that was queued again waits for the process of its former life to end."""
+_POLL: Final = 2.0
 
 
 class SlurmJob:
@@ -40,7 +46,7 @@ class SlurmJob:
             return run_anywhere(self._packed)
         may_requeue = life < self._requeues
         with _requeued_at_the_limit(job_id if may_requeue else ""):
-            code = run_anywhere(self._packed)
+            code = _run_after_former_life(self._packed) if life else run_anywhere(self._packed)
         if code == STOPPED and _is_queued_again(job_id, life, may_requeue=may_requeue):
             raise SystemExit(0)  # without the result that would say that the job has ended
         return code
@@ -49,6 +55,14 @@ class SlurmJob:
         """Return what submitit queues again if the signal comes before the run has begun."""
         request_stop()
         return require("submitit", "slurm", "a Slurm job").helpers.DelayedSubmission(self)
+
+
+def _run_after_former_life(packed: bytes) -> int:
+    """Run a job that was started before, once the process of its former life has ended: a lost node may end it late."""
+    deadline = time.monotonic() + _FORMER_LIFE
+    while (code := run_anywhere(packed)) == LIVE and time.monotonic() < deadline:
+        time.sleep(_POLL)
+    return code
 
 
 def _is_queued_again(job_id: str, life: int, *, may_requeue: bool) -> bool:
