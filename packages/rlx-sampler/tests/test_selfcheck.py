@@ -2,6 +2,7 @@
 
 import random
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -34,6 +35,7 @@ from rlx_sampler import (
     VecWorker,
 )
 from rlx_sampler._keys import CallKey
+from rlx_sampler._selfcheck import evidence
 from rlx_sampler._selfcheck.check import AGAIN, FRESH, UNSEEDED, check
 from rlx_sampler._selfcheck.evidence import OF_RUN, Evidence
 from rlx_sampler._selfcheck.findings import Findings
@@ -278,8 +280,9 @@ class TestTheCheckItself:
             sampler.obtain_samples(0, 200, None)
 
     @pytest.mark.parametrize("worker_class", [DefaultWorker, FragmentWorker])
-    def test_is_cut_off(self, worker_class: Any) -> None:
+    def test_is_cut_off(self, worker_class: Any, monkeypatch: pytest.MonkeyPatch) -> None:
         """Where it takes too long, the grade says that nothing is known."""
+        monkeypatch.setattr(evidence, "check", partial(check, seconds=0.3))
         exactness = make_local(Gaussian(), Slow(), worker_class=worker_class).exactness()
         assert exactness.grade == "B"
         assert "not checked" in exactness.reason

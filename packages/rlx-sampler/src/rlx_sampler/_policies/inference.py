@@ -38,10 +38,13 @@ def probe_block(policy: Any, observation: ArrayTree) -> int:
         return ROW_BY_ROW
     twin = copy_of(policy, "policy")
     _disturb(twin)
-    size = sum(to_array(leaf).size for _, leaf in leaves(observation))
+    arrays = [to_array(leaf) for _, leaf in leaves(observation)]
+    size = sum(array.size for array in arrays)
     blocks = BLOCKS_FOR_LARGE if size >= LARGE else BLOCKS
     near = _varied(observation, 2 * blocks[-1])
     n_far = 3 if size >= LARGE else FAR_CROWDS
+    if not any(array.dtype.kind == "f" for array in arrays):
+        n_far = 0  # all that there is lies near
     far = [_spread(observation, 2 * blocks[-1], seed) for seed in range(n_far)]
     return next((block for block in blocks if _block_suffices(twin, near, far, block)), ROW_BY_ROW)
 

@@ -14,9 +14,10 @@ from rlx_sampler._selfcheck.deadlines import Deadline, OutOfTimeError
 from rlx_sampler._selfcheck.findings import Findings
 from rlx_sampler._selfcheck.subject import LANES, Subject, run
 from rlx_sampler._selfcheck.traces import Difference, Trace, first_difference
+from rlx_sampler._workers.worker import Worker
 
-SECONDS: Final = 0.5
-"""How long a check may take: half of it with long episodes; where that is too little, all of it with short ones."""
+SECONDS: Final = 2.0
+"""How long the episodes of a check may take: half of it with long ones; where that is too little, all of it with short ones."""
 FEW_STEPS: Final = 2
 AGAIN: Final = "an episode runs again after others"
 FRESH: Final = "an episode runs in a new environment instead of after others"
@@ -94,7 +95,7 @@ class _Check:
 
     def _repeat(self) -> None:
         """Run all episodes in one worker, and then the first ones again."""
-        with self._subject.worker() as worker:
+        with self._worker() as worker:
             for position in range(len(self._subject.keys)):
                 self._seen |= self._ran(worker, position)
                 if position:
@@ -104,13 +105,13 @@ class _Check:
 
     def _renew(self) -> None:
         """Run episodes in an environment of their own: the first, which had one, and those that ran after others."""
-        with self._subject.worker() as worker:
+        with self._worker() as worker:
             again = self._ran(worker, 0)
         if 0 in self._seen and again:
             found = first_difference(UNSEEDED, self._seen[0], again[0])
             self._findings = self._findings.noting("an episode ran in two new environments", found)
         for position in range(1, len(self._subject.keys)):
-            with self._subject.worker() as worker:
+            with self._worker() as worker:
                 fresh = self._ran(worker, position)
             self._compare(FRESH, position, fresh)
             self._seen |= fresh
@@ -129,14 +130,15 @@ class _Check:
         first, second = self._subject.keys[:n_lanes], self._subject.keys[n_lanes:]
         lives_on = self._subject.lives_on
         with (
-            self._subject.worker(as_given=lives_on) as worker,
+            self._worker(as_given=lives_on) as worker,
             self._subject.worker(as_given=lives_on) as other,
         ):
             seed_globally(1)
             run(worker, first, self._deadline)
             other.use_inference_rows(worker.inference_rows)
             try:
-                other.load_live_state(worker.live_state())
+                with self._deadline.paused():
+                    other.load_live_state(worker.live_state())
             except Exception as error:  # noqa: BLE001 - libraries refuse in many ways
                 note = f"the environment or the policy cannot be saved ({error})"
                 self._findings = replace(self._findings, not_saved=note)
@@ -150,6 +152,14 @@ class _Check:
         found = next((each for each in differences if each is not None), None)
         self._findings = self._findings.noting("a saved state was continued", found)
         self._has_continued = True
+
+    @contextmanager
+    def _worker(self, *, as_given: bool = False) -> Generator[Worker]:
+        """Build a worker; what its environments take for that is not the check's time."""
+        with self._subject.worker(as_given=as_given) as worker:
+            with self._deadline.paused():
+                worker.prepare(self._subject.keys[0])
+            yield worker
 
     def _ran(self, worker: object, position: int) -> dict[int, Trace]:
         """Run the episode of a key, with the global generators in another state than ever before."""

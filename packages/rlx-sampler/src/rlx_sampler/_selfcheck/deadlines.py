@@ -1,6 +1,8 @@
 """How long a check has taken, whatever else the machine does."""
 
 import time
+from collections.abc import Generator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
@@ -23,6 +25,16 @@ class Deadline:
         self._earliest = time.monotonic() + seconds
         """When it is over if nothing was waited for: until then nobody needs to look how long that was."""
         self._end = _seconds_of_its_own() + seconds
+
+    @contextmanager
+    def paused(self) -> Generator[None]:
+        """Let what happens meanwhile not count."""
+        begin, own = time.monotonic(), _seconds_of_its_own()
+        try:
+            yield
+        finally:
+            self._earliest += time.monotonic() - begin
+            self._end += _seconds_of_its_own() - own
 
     def check(self) -> None:
         """Let the check continue.
