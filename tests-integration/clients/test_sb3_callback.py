@@ -308,3 +308,17 @@ class TestRefusing:
         """Fewer than one step between saves is refused at construction."""
         with pytest.raises(ValueError, match="every is 0"):
             ResumableCallback(tmp_path, every=0)
+
+
+def test_noise_of_several_environments_comes_back(tmp_path: Path) -> None:
+    """State-dependent exploration draws for one environment until a rollout begins; a finished run is looked at before."""
+
+    def exploring() -> Any:
+        env = make_vec_env("Pendulum-v1", n_envs=2, seed=5)
+        return make(sb3.PPO, env=env, n_steps=32, batch_size=16, n_epochs=1, use_sde=True)
+
+    model, other = exploring(), exploring()
+    model.learn(TOTAL, callback=saving(tmp_path))
+    assert resume(other, tmp_path, progress=False) == TOTAL
+    noise, again = (each.policy.action_dist.exploration_matrices for each in (model, other))
+    assert torch.equal(noise, again)

@@ -11,6 +11,7 @@ from rlx_runner._checkpoint.checkpoint import Checkpoint
 from rlx_runner._clients.process_bound import ProcessBound
 from rlx_runner._clients.workers import Workers
 from rlx_runner._offers import offered, stateful
+from rlx_runner._random import undisturbed_random
 from rlx_runner.sb3._arguments import check_arguments
 from rlx_runner.sb3._calls import LearnCalls
 from rlx_runner.sb3._logs import Logs
@@ -84,6 +85,9 @@ class Run:
         self._check_callbacks(step)
         check_arguments(self._model, self.checkpoint.peek("model", step))
         fields = dictionary_of(self._model)
+        if fields.get("use_sde") and self.saved_calls() is not None:
+            with undisturbed_random():  # as a rollout does: until then the noise is that of one environment
+                self._model.policy.reset_noise(self._model.n_envs)
         total = fields["_total_timesteps"]  # of this call of learn, which may be longer than the saved one
         with self._bound.set_aside():
             done = self.checkpoint.restore(step, allow_statistical=allow_statistical)
