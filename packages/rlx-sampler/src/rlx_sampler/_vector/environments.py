@@ -8,7 +8,7 @@ import numpy as np
 
 from rlx_sampler._batches.tensors import to_array
 from rlx_sampler._batches.trees import Array, ArrayTree
-from rlx_sampler._offers import autoreset_mode, declares, offered
+from rlx_sampler._offers import all_attributes, autoreset_mode, declares, offered
 from rlx_sampler._vector.sb3_environments import Sb3VectorEnvironment
 
 IDLE_SEED: Final = 0
@@ -56,7 +56,9 @@ def number_of_lanes(environment: Any) -> int | None:
             f"its own: pass a single environment and worker_args={{'n_envs': ...}}, or a vector environment "
             f"of gymnasium or Stable-Baselines3."
         )
-    return int(environment.num_envs) if declares(environment, "num_envs") else None
+    if not declares(environment, "num_envs") or not all_attributes(environment).get("is_vector_env", True):
+        return None  # wrappers of Gymnasium below 1.0 have both, around whatever they wrap
+    return int(environment.num_envs)
 
 
 def _is_gymnasium_vector(environment: Any) -> bool:
