@@ -81,6 +81,12 @@ def test_a_run_resumes_exactly() -> None:
     assert verdict.said.startswith("grade A")
 
 
+def test_a_window_stays_open() -> None:
+    """What people watch is not built again."""
+    environment: Any = gymnasium.make(WALKER, render_mode="human")
+    assert renewed(environment) is environment
+
+
 def test_wrappers_keep_what_they_know() -> None:
     """Only the innermost environment is another one in the next episode."""
     environment: Any = gymnasium.wrappers.NormalizeObservation(gymnasium.make(WALKER))

@@ -4,7 +4,7 @@ from typing import Any
 
 from rlx_sampler._copies import packed, unpacked
 from rlx_sampler._exactness import layers
-from rlx_sampler._offers import world_of
+from rlx_sampler._offers import is_shown, world_of
 
 
 class RenewedEnvironment:
@@ -53,9 +53,12 @@ class RenewedEnvironment:
 
 
 def renewed(environment: Any) -> Any:
-    """Return `environment`, in a form that renews its world if that is one of Box2D and can be built again."""
+    """Return `environment`, in a form that renews its world if that is one of Box2D and can be built again.
+
+    One that is shown on the screen stays as it is: its window would close and open for each episode.
+    """
     *_, innermost = layers(environment)
-    if isinstance(environment, RenewedEnvironment) or world_of(innermost) is None:
+    if isinstance(environment, RenewedEnvironment) or world_of(innermost) is None or is_shown(innermost):
         return environment
     try:
         return RenewedEnvironment(environment)
