@@ -383,7 +383,7 @@ def measured(make: Callable[..., Any]) -> Found:
     except Exception as error:  # noqa: BLE001 - as above
         return Found(copy, samplers, refused(error), "none", "**no**" if claimed else "yes")
     grade = verdict.said.split(" ")[1]
-    resume = "yes" if verdict.exact else f"no: {verdict.differences[0].split(':')[0]}"
+    resume = "yes" if verdict.exact else f"no: `{verdict.differences[0].split(':')[0]}`"
     true = (
         "**no**"
         if claimed or (grade == "A" and not verdict.exact)

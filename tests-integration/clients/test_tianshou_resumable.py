@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeGuard
 
 import pytest
 
@@ -85,12 +85,15 @@ def snapshot(folder: Path) -> dict[str, Any]:
     for collector in collectors:
         if collector is not None:
             collector.buffer.buffers = list(collector.buffer.buffers)  # an array of objects shows no parts
-            spaces = dictionary_of(collector).get("_action_space")
-            if isinstance(
-                spaces, list
-            ):  # in pieces that NumPy 1 pickled, a seed sequence is of the machine's entropy
+            spaces: Any = dictionary_of(collector).get("_action_space")
+            if is_list(spaces):  # of those that NumPy 1 pickled, seed sequences are of the machine's entropy
                 collector._action_space = [repr(space.np_random.bit_generator.state) for space in spaces]
     return {"epochs": saved["steps_done"], "random": saved["exact"]["random"], **parts}
+
+
+def is_list(value: Any) -> TypeGuard[list[Any]]:
+    """Whether there is a space for each environment."""
+    return isinstance(value, list)
 
 
 def rows(folder: Path) -> dict[str, Any]:

@@ -6,7 +6,7 @@ import struct
 import subprocess
 import sys
 import urllib.request
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -127,8 +127,11 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
 @pytest.fixture
 def wandb_offline(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, tmp_path_factory: pytest.TempPathFactory
-) -> None:
-    """Keep W&B offline, silent and out of the home folder and the working directory."""
+) -> Generator[None]:
+    """Keep W&B offline, silent and out of the home folder and the working directory, and leave no run open.
+
+    The next ``wandb.init`` would return it.
+    """
     monkeypatch.chdir(tmp_path_factory.mktemp("working-directory"))
     for name, value in {
         "WANDB_MODE": "offline",
@@ -140,6 +143,10 @@ def wandb_offline(
         "WANDB_DATA_DIR": str(tmp_path / "data"),
     }.items():
         monkeypatch.setenv(name, value)
+    yield
+    run: Any = getattr(sys.modules.get("wandb"), "run", None)
+    if run is not None:
+        run.finish()
 
 
 @pytest.fixture
