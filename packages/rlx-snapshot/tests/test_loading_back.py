@@ -2,6 +2,7 @@
 
 import ctypes
 import random
+import threading
 import warnings
 from collections.abc import Callable
 from pathlib import Path
@@ -47,6 +48,19 @@ class Drawing:
         random.random()
         np.random.random()
         warnings.warn("loading", stacklevel=1)
+
+    def __getstate__(self) -> object:
+        return {"state": 1}
+
+
+class Waiting:
+    """An object whose loading waits until the training has drawn."""
+
+    begun, drawn = threading.Event(), threading.Event()
+
+    def __setstate__(self, state: object) -> None:
+        self.begun.set()
+        assert self.drawn.wait(60)
 
     def __getstate__(self) -> object:
         return {"state": 1}
@@ -137,3 +151,16 @@ def test_objects_that_look_into_large_arrays_are_loaded_with_them(size: int, tmp
     with Snapshotter(tmp_path) as snapshotter:
         snapshotter.save_itr_params(0, Checking(size))
         assert snapshotter.last_committed == 0
+
+
+def test_a_save_beside_the_training_takes_no_draw_back(tmp_path: Path) -> None:
+    """What the main thread draws while another one loads back stays drawn."""
+    snapshotter = Snapshotter(tmp_path)
+    saving = threading.Thread(target=snapshotter.save_itr_params, args=(0, Waiting()))
+    saving.start()
+    assert Waiting.begun.wait(60)
+    drawn = (random.random(), float(np.random.random()))
+    Waiting.drawn.set()
+    saving.join()
+    snapshotter.close()
+    assert (random.random(), float(np.random.random())) != drawn

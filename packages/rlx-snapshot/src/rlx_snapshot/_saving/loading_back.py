@@ -3,8 +3,10 @@
 import io
 import mmap
 import pickle
+import threading
 import warnings
 from collections.abc import Iterable
+from contextlib import nullcontext
 from typing import TYPE_CHECKING, Any, Final
 
 from rlx_snapshot._format.stream import Capture, capture, skeleton_of
@@ -22,7 +24,7 @@ class LoadedBack:
     """Knows the classes and functions that have been loaded back; a state that needs others is loaded itself."""
 
     def __init__(self) -> None:
-        self._names: set[tuple[str, str]] = set()
+        self._names = set(capture(None).names)  # what every file names
 
     def check(self, captured: Capture, state: object) -> None:
         """Load `captured` once if anything in it is new.
@@ -65,7 +67,9 @@ def _contents(captured: Capture, most: int) -> Iterable[bytearray | mmap.mmap]:
 
 def _load(pickled: bytes, buffers: Iterable[bytearray | mmap.mmap]) -> Exception | None:
     loading = _Loading(pickled, buffers)
-    with generators_kept(), warnings.catch_warnings():
+    # Beside the thread that trains, putting generators back would take back what it has drawn meanwhile.
+    is_alone = threading.current_thread() is threading.main_thread()
+    with generators_kept() if is_alone else nullcontext(), warnings.catch_warnings():
         warnings.simplefilter("ignore")
         try:
             loading.load()
