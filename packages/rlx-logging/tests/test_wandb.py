@@ -56,6 +56,7 @@ def test_restoring_offline_raises_nothing(tmp_path: Path) -> None:
     again = WandbLogger(tmp_path)
     assert again.restore_data() == (3, 30, 300)
     assert again.last_log_info_step == 3
+    again.finalize()
     assert read_metrics(tmp_path)["info/r"].values.tolist() == [1.5]
 
 

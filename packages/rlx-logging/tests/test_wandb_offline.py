@@ -5,6 +5,7 @@ import random
 import shutil
 import subprocess
 import sys
+import threading
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TypeAlias
@@ -13,7 +14,8 @@ import pytest
 
 from rlx_logging import Backend, LogFolder, WandbLogger, read_metrics
 from rlx_logging._wandb.backend import make_wandb
-from rlx_logging._wandb.transaction_log import HEADER, TransactionLog
+from rlx_logging._wandb.offline import OfflineRun
+from rlx_logging._wandb.transaction_log import HEADER, TransactionLog, has_ended
 from rlx_logging.testing import Points, check_backend
 
 wandb: Any = pytest.importorskip("wandb", reason="needs wandb")
@@ -232,6 +234,7 @@ def test_every_prefix_of_a_file_is_cut_to_whole_records(tmp_path: Path) -> None:
     whole = TransactionLog(data)
     assert (whole.finished, whole.next_step, whole.cut) == (True, 200, len(data))
     assert len(data) > 2**15
+    assert has_ended(path)
     known = {HEADER: 0}
     for length in (*range(HEADER, len(data), 97), *range(2**15 - 20, 2**15 + 20)):
         cut = TransactionLog(data[:length])
@@ -242,6 +245,22 @@ def test_every_prefix_of_a_file_is_cut_to_whole_records(tmp_path: Path) -> None:
     damaged = bytearray(data)
     damaged[len(data) // 2] ^= 1
     assert TransactionLog(bytes(damaged)).cut <= len(data) // 2
+
+
+def test_the_end_of_a_file_is_waited_for(tmp_path: Path) -> None:
+    """W&B writes it after it has said that the run is finished."""
+    log(tmp_path, range(200), run_id="mine")
+    (path,) = files(tmp_path)
+    data = path.read_bytes()
+    for length in (0, HEADER, 2**15 - 1, 2**15, 2**15 + 1, len(data) - 1):
+        path.write_bytes(data[:length])
+        with pytest.raises(TimeoutError, match=r"run-mine\.wandb does not end with the end of the run"):
+            OfflineRun(tmp_path, "mine").wait_for_end(0.0)
+        writer = threading.Timer(0.1, path.write_bytes, [data])
+        writer.start()
+        OfflineRun(tmp_path, "mine").wait_for_end(60.0)
+        writer.join()
+        assert path.read_bytes() == data
 
 
 def _train(folder: Path, how: str) -> subprocess.CompletedProcess[str]:
@@ -259,10 +278,14 @@ def _attempt(folder: Path, how: str, seconds: float, *, with_service: bool) -> N
         client.stdout.readline()
         with contextlib.suppress(subprocess.TimeoutExpired):
             client.wait(seconds)
-        victims: Any = psutil.Process(client.pid).children(recursive=True) if with_service else []
+        victims: list[Any] = []
+        if with_service:
+            with contextlib.suppress(psutil.NoSuchProcess):
+                victims = psutil.Process(client.pid).children(recursive=True)
         client.kill()
         for victim in victims:
-            victim.kill()
+            with contextlib.suppress(psutil.NoSuchProcess):
+                victim.kill()
         psutil.wait_procs(victims, timeout=30)
 
 
@@ -308,13 +331,18 @@ def test_the_backend_passes_the_conformance_kit(tmp_path: Path, wandb_rows: Rows
 @pytest.mark.timeout(300)
 @pytest.mark.parametrize("how", ["snapshot", "trainer"])
 def test_killed_and_resumed_twice_and_synced(tmp_path: Path, server: Any, how: str) -> None:
-    """Each row of the journal is once on the server, with its number as its step."""
+    """Each row of the journal is once on the server, with its number as its step.
+
+    The process that starts the attempts logs to W&B too, whose service they would use by default.
+    """
     folder = tmp_path / "run"
-    for seconds in (0.0, 0.4):
-        _attempt(folder, how, seconds, with_service=seconds > 0)
-    done = _train(folder, how)
-    assert done.returncode == 0, done.stderr
-    _compare(_synced(folder, server), folder)
+    with wandb.init(dir=str(tmp_path)) as run:
+        run.log({"own": 1})
+        for seconds in (0.0, 0.4):
+            _attempt(folder, how, seconds, with_service=seconds > 0)
+        done = _train(folder, how)
+        assert done.returncode == 0, done.stderr
+        _compare(_synced(folder, server), folder)
 
 
 @pytest.mark.slow

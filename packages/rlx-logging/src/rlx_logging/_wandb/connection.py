@@ -14,6 +14,7 @@ from rlx_logging._sending.position import Position
 from rlx_logging._wandb.identity import Identity, read_identity
 from rlx_logging._wandb.keys import without_keys
 from rlx_logging._wandb.offline import OfflineRun
+from rlx_logging._wandb.service import leave_inherited_service
 
 _OFFLINE: Final = frozenset({"offline", "dryrun"})
 GIVEN_FILE: Final = "logs.wandb-run.json"
@@ -45,6 +46,8 @@ class Connection:
         disable_stats: bool,
     ) -> None:
         self.wandb: Any = require("wandb", extra="wandb", used_by="WandbLogger", at_least=(0, 31))
+        if run is None:
+            leave_inherited_service()
         self.next_row: int | None = None
         self._folder = folder
         self._settings = dict(settings)
@@ -171,6 +174,12 @@ class Connection:
         return found.sent if found is not None and found.run_id == str(run.id) else 0
 
     def finish(self, run: Any, *, failed: bool) -> None:
-        """Finish the run where it is ours."""
+        """Finish the run where it is ours, and wait until an offline one is whole on disk.
+
+        Raises:
+            TimeoutError: If W&B takes longer than `finish_seconds` for either.
+        """
         if self._given is None:
             run.finish(exit_code=1 if failed else 0)
+            if self.offline:
+                OfflineRun(self._folder, self.run_id).wait_for_end(self._finish_seconds)

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Final
 
 from rlx_logging._files.atomic import write_atomically
-from rlx_logging._wandb.transaction_log import HEADER, TransactionLog
+from rlx_logging._wandb.transaction_log import HEADER, TransactionLog, has_ended
 
 _SYNCED: Final = (
     ".synced",
@@ -51,6 +51,18 @@ class OfflineRun:
                 write_atomically(path, data[: log.cut])
             step = max(step, log.next_step)
         return step
+
+    def wait_for_end(self, seconds: float) -> None:
+        """Wait until the newest file is whole: W&B writes the end of it after `finish` has returned.
+
+        Raises:
+            TimeoutError: If it is not after `seconds`.
+        """
+        end = time.monotonic() + seconds
+        while (files := self.files()) and not has_ended(files[-1]):
+            if time.monotonic() > end:
+                raise TimeoutError(f"{files[-1]} does not end with the end of the run after {seconds:.0f} s")
+            time.sleep(0.005)
 
     def wait_for_new_name(self) -> None:
         """Wait until the second of the newest folder is over: W&B names them by it."""

@@ -6,16 +6,19 @@ content | length u16 | kind u8 | content. W&B writes them late, and a killed pro
 
 from __future__ import annotations
 
+import os
 import struct
 import zlib
+from collections import deque
 from collections.abc import Iterator
 from importlib import import_module
+from pathlib import Path
 from typing import Any, Final
 
 HEADER: Final = 7
 _BLOCK: Final = 32 * 1024
 _CHUNK: Final = struct.Struct("<IHB")
-_WHOLE, _LAST = 1, 4  # kinds that end a record; 2 and 3 are its first and middle chunks
+_WHOLE, _FIRST, _LAST = 1, 2, 4  # kinds; 3 is a chunk in the middle of a record
 
 
 class TransactionLog:
@@ -48,19 +51,35 @@ class TransactionLog:
             self.finished = kind == "exit" and stop == len(data)
 
 
-def _records(data: bytes) -> Iterator[tuple[int, bytes]]:
-    """Yield every whole record with where it ends."""
+def has_ended(path: Path) -> bool:
+    """Tell whether a file is whole: its last record is W&B's word that the run has ended, which is short."""
+    record_class: Any = import_module("wandb.proto.wandb_internal_pb2").Record
+    with path.open("rb") as file:
+        size = file.seek(0, os.SEEK_END)
+        start = max(0, (size - 1) // _BLOCK - 1) * _BLOCK
+        file.seek(start)
+        data = file.read()
+    last = deque(_records(data, HEADER if start == 0 else 0), maxlen=1)
+    return any(
+        stop == len(data) and record_class.FromString(content).WhichOneof("record_type") == "exit"
+        for stop, content in last
+    )
+
+
+def _records(data: bytes, start: int = HEADER) -> Iterator[tuple[int, bytes]]:
+    """Yield every whole record that begins from `start` on, with where it ends."""
     parts: list[bytes] = []
-    for kind, stop, content in _chunks(data):
+    for kind, stop, content in _chunks(data, start):
+        if not parts and kind not in (_WHOLE, _FIRST):  # of a record that began before
+            continue
         parts.append(content)
         if kind in (_WHOLE, _LAST):
             yield stop, b"".join(parts)
             parts.clear()
 
 
-def _chunks(data: bytes) -> Iterator[tuple[int, int, bytes]]:
-    """Yield kind, end and content of every whole chunk."""
-    position = HEADER
+def _chunks(data: bytes, position: int) -> Iterator[tuple[int, int, bytes]]:
+    """Yield kind, end and content of every whole chunk from `position` on."""
     while position + _CHUNK.size <= len(data):
         room = _BLOCK - position % _BLOCK
         if room < _CHUNK.size:  # the rest of a block that no chunk fits into
