@@ -10,6 +10,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from store_servers import free_port, make_key, s3_server, sftp_server
 
 from rlx_snapshot import (
@@ -20,6 +22,7 @@ from rlx_snapshot import (
     StoreOutageWarning,
 )
 from rlx_snapshot._storage import outages
+from rlx_snapshot._storage.multipart import PART, spans_of
 from rlx_snapshot._storage.remote_folder import RemoteFolder
 
 fsspec: Any = pytest.importorskip("fsspec", reason="needs fsspec")
@@ -217,6 +220,116 @@ def test_a_misspelt_bucket_is_not_made(s3: str) -> None:
     assert not fsspec.filesystem("s3").exists("bukcet")
     with pytest.raises(SnapshotNotFoundError, match="no snapshot in s3://bukcet/run"):
         Snapshotter("memory://x").load("s3://bukcet/run")
+
+
+@given(
+    digests=st.lists(st.integers(0, 1), min_size=1, max_size=40).map(
+        lambda kinds: [bytes([kind]) for kind in kinds]
+    ),
+    before=st.lists(st.integers(0, 1), max_size=40).map(lambda kinds: [bytes([kind]) for kind in kinds]),
+    missing=st.integers(0, PART - 1),
+)
+def test_spans_cover_a_file_once_and_hold_what_is_the_same(
+    digests: list[bytes], before: list[bytes], missing: int
+) -> None:
+    """In order, without gaps; a span is copied exactly where every part of it is what it was."""
+    size = len(digests) * PART - missing
+    spans = list(spans_of(digests, size, PART, before))
+    assert [span.start for span in spans] == [0, *(span.stop for span in spans[:-1])]
+    assert spans[-1].stop == size
+    for start, stop, held in spans:
+        numbers = range(start // PART, -(-stop // PART))
+        assert {digests[n : n + 1] == before[n : n + 1] for n in numbers} == {held}
+
+
+class TestMultipart:
+    """Uploads of which the server copies what did not change."""
+
+    @pytest.fixture
+    def calls(self, s3: str, monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, int]]:
+        """What was asked of the server by the multipart upload, and how many bytes went along."""
+        del s3
+        kind = type(fsspec.filesystem("s3"))
+        whole, made = kind.call_s3, list[tuple[str, int]]()
+
+        def call(files: Any, method: str, **options: Any) -> Any:
+            made.append((method, len(options.get("Body", b""))))
+            return whole(files, method, **options)
+
+        monkeypatch.setattr(kind, "call_s3", call)
+        return made
+
+    @pytest.fixture
+    def place(self, s3: str) -> str:
+        """A fresh folder of the object store."""
+        return f"{s3}/{uuid.uuid4().hex}"
+
+    @staticmethod
+    def state() -> dict[str, Any]:
+        """Bytes of which every part is another one."""
+        return {"replay buffer": bytearray(os.urandom(5 * PART)), "position": 0}
+
+    @pytest.mark.parametrize("mode", ["last", "all"])
+    def test_only_what_changed_travels(self, place: str, calls: list[tuple[str, int]], mode: Any) -> None:
+        """To the same name or to another; what is loaded is what was saved."""
+        snapshotter, state = Snapshotter(place, mode), self.state()
+        for itr in range(3):
+            state["replay buffer"][itr * PART + 5] ^= 1
+            state["position"] = itr
+            calls.clear()
+            snapshotter.save_itr_params(itr, state)
+            sent = sum(size for _, size in calls)
+            assert sent > 5 * PART if itr == 0 else sent <= 3 * PART
+            assert snapshotter.load(place) == state
+        assert {name for name, _ in calls} >= {"upload_part", "upload_part_copy", "complete_multipart_upload"}
+
+    @pytest.mark.parametrize("harm", ["replaced", "removed"])
+    def test_an_object_that_others_changed_is_not_copied_from(
+        self, place: str, calls: list[tuple[str, int]], harm: str
+    ) -> None:
+        """The whole file travels instead."""
+        snapshotter, state = Snapshotter(place), self.state()
+        snapshotter.save_itr_params(0, state)
+        files, root = fsspec.core.url_to_fs(f"{place}/params.pkl")
+        if harm == "removed":
+            files.rm_file(root)
+        else:
+            files.pipe_file(root, bytes(6 * PART))
+        calls.clear()
+        snapshotter.save_itr_params(1, state)
+        assert "upload_part_copy" in dict(calls)
+        assert sum(size for _, size in calls) > 5 * PART
+        assert snapshotter.load(place) == state
+
+    @pytest.mark.parametrize("broken", ["upload_part", "upload_part_copy", "complete_multipart_upload"])
+    def test_what_fails_leaves_the_object_before_and_no_part(
+        self, place: str, calls: list[tuple[str, int]], monkeypatch: pytest.MonkeyPatch, broken: str
+    ) -> None:
+        """Nobody pays for parts of an upload that was given up."""
+        monkeypatch.setattr(outages, "WAITS", ())
+        snapshotter, state = Snapshotter(place), self.state()
+        snapshotter.save_itr_params(0, state)
+        before = {**state, "replay buffer": bytes(state["replay buffer"])}
+        kind = type(fsspec.filesystem("s3"))
+        counted = kind.call_s3
+
+        def call(files: Any, method: str, **options: Any) -> Any:
+            if method in (broken, "upload_part"):  # without which no whole file travels either
+                raise ConnectionResetError("gone")
+            return counted(files, method, **options)
+
+        calls.clear()
+        with monkeypatch.context() as patch:
+            patch.setattr(kind, "call_s3", call)
+            state["replay buffer"][5] ^= 1
+            with pytest.raises(ConnectionResetError, match="gone"):
+                snapshotter.save_itr_params(1, state)
+        assert [name for name, _ in calls].count("create_multipart_upload") == 2
+        files = fsspec.filesystem("s3")
+        assert "Uploads" not in files.call_s3("list_multipart_uploads", Bucket="bucket")
+        assert snapshotter.load(place) == before
+        snapshotter.save_itr_params(2, state)
+        assert snapshotter.load(place) == state
 
 
 class TestOutages:

@@ -6,11 +6,13 @@ from functools import partial
 from pathlib import Path
 from typing import Any, Final, TypeVar
 
+from rlx_snapshot._storage.multipart import MultipartUploads
 from rlx_snapshot._storage.outages import outlast
 
 T = TypeVar("T")
 
-_BUCKETS: Final = frozenset({"s3", "s3a", "gs", "gcs", "az", "abfs", "abfss"})
+_S3: Final = frozenset({"s3", "s3a"})
+_BUCKETS: Final = _S3 | frozenset({"gs", "gcs", "az", "abfs", "abfss"})
 """Object stores: they have buckets and no folders."""
 _WHOLE_OR_NOTHING: Final = _BUCKETS | {"memory"}
 """What is uploaded appears complete, so no temporary name is needed."""
@@ -27,6 +29,7 @@ class RemoteFolder:
         self._url = url
         self._files, self._root = _open(url)
         self._protocols = _protocols(self._files)
+        self._multipart = MultipartUploads()
 
     def make(self) -> None:
         """Make the folder; a bucket is not made, since a misspelt name would make another one.
@@ -109,6 +112,9 @@ class RemoteFolder:
             return None
 
     def _upload(self, source: Path, target: str) -> None:
+        if self._protocols & _S3:
+            self._multipart.upload(self._files, source, target)
+            return
         if self._protocols & _WHOLE_OR_NOTHING:
             self._files.put_file(str(source), target)
             return
