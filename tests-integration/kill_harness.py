@@ -20,6 +20,11 @@ EXAMPLES = HERE.parent / "examples"
 POLL_SECONDS = 0.002
 PATIENCE_SECONDS = 240.0
 DONE, STOPPED = 0, 75
+SOAK = "RLX_SOAK" in os.environ
+LONGER = 4 if SOAK else 1
+"""How many times longer trainings are, so that every one of ten kills finds them under way."""
+TEST_SECONDS = 7200 if SOAK else 900
+"""Limit of a test: each starts many processes, and the machine may be busy."""
 
 Fingerprint = dict[str, dict[str, str]]
 Files = frozenset[tuple[str, int, int]]
@@ -124,6 +129,11 @@ class Life:
             self._process.kill()
             self._process.wait()
         self._said.close()
+
+
+def require_kills(done: int, wanted: int) -> None:
+    """Fail where kills came too late: in a soak any; else half of them, as a busy machine may finish a short run first."""
+    assert done >= (wanted if SOAK else (wanted + 1) // 2)
 
 
 def no_options(number: int) -> tuple[str, ...]:
