@@ -26,6 +26,7 @@ class ExperimentContext:
         run: The run that this context belongs to.
         resuming: See the attribute.
         stop: Where requests to stop arrive.
+        rank: Number of this process among several learner processes; rank 0 records the run and has the logger.
     """
 
     def __init__(
@@ -37,6 +38,7 @@ class ExperimentContext:
         run: "Run | None" = None,
         resuming: bool = False,
         stop: StopRequest | None = None,
+        rank: int = 0,
     ) -> None:
         check_snapshot_options(snapshot_mode, snapshot_gap)
         self.snapshot_dir = snapshot_dir
@@ -45,6 +47,7 @@ class ExperimentContext:
         self.run = run
         self.resuming = resuming
         """Whether the folder holds an earlier attempt at this same run, which may have left a snapshot."""
+        self._rank = rank
         self._stop = stop or StopRequest()
         self._stop_noticed = False
         self._complete = False
@@ -67,6 +70,8 @@ class ExperimentContext:
     def logger(self, name: str | Sequence[str] = "csv", *more: str, **options: Any) -> Any:
         """Return a logger that writes into this run's folder; it is finalized when the experiment ends.
 
+        Of several learner processes rank 0 writes; the loggers of the others leave everything out.
+
         Args:
             name: 'csv', 'tensorboard', 'wandb', 'none' or another that `rlx_logging.make_logger` knows,
                 or several.
@@ -76,10 +81,14 @@ class ExperimentContext:
         Raises:
             MissingExtraError: rlx-logging is not installed: ``pip install 'rlx-experiment[logging]'``.
         """
-        make_logger = require("rlx_logging", "logging", "ctxt.logger()").make_logger
+        rlx_logging = require("rlx_logging", "logging", "ctxt.logger()")
         folder = self.run.path if self.run else Path(self.snapshot_dir)
         names = [*([name] if isinstance(name, str) else name), *more] if more else name
-        made = make_logger(names, log_dir=str(folder), **options)
+        made = (
+            rlx_logging.LazyLogger()
+            if self._rank
+            else rlx_logging.make_logger(names, log_dir=str(folder), **options)
+        )
         self._loggers.append(made)
         return made
 

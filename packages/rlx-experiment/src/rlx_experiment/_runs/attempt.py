@@ -18,6 +18,7 @@ from rlx_experiment._runs import metadata, record
 from rlx_experiment._runs.debug_log import debug_log
 from rlx_experiment._runs.heartbeat import Heartbeat
 from rlx_experiment._runs.identity import Origin, check_same_experiment, holds_run_of
+from rlx_experiment._runs.ranks import Ranks
 from rlx_experiment._runs.run import Run
 from rlx_experiment._runs.rundir import make_folder, make_run_dir, remove_folder
 from rlx_experiment._runs.signals import StopRequest
@@ -95,9 +96,15 @@ class Outcome(NamedTuple):
 
 
 def run_attempt(plan: RunPlan, body: Callable[[ExperimentContext], Any]) -> Outcome:
-    """Record a run as `plan` says, call `body` with its context, and record how it ended."""
+    """Record a run as `plan` says, call `body` with its context, and record how it ended.
+
+    Of several learner processes rank 0 does so; the others call `body` with the same folder.
+    """
+    ranks = Ranks.of_this_process()
+    if ranks is not None and ranks.rank > 0:
+        return _take_part(plan, ranks, body)
     with _notifying(plan):
-        attempt = _Attempt.begin(plan)
+        attempt = _Attempt.begin(_continued(plan, ranks), ranks)
     stop = StopRequest()
     try:
         with stop, Heartbeat(attempt.folder), debug_log(attempt.folder):
@@ -117,6 +124,39 @@ def run_attempt(plan: RunPlan, body: Callable[[ExperimentContext], Any]) -> Outc
         raise
     finally:
         attempt.lock.close()
+
+
+def _continued(plan: RunPlan, ranks: Ranks | None) -> RunPlan:
+    """Plan to continue the run that these ranks had, where their launcher has started them again."""
+    earlier = None if ranks is None else ranks.earlier_folder(plan.folder, plan.origin.experiment)
+    return plan if earlier is None else plan._replace(folder=earlier, reuse=True)
+
+
+def _take_part(plan: RunPlan, ranks: Ranks, body: Callable[[ExperimentContext], Any]) -> Outcome:
+    """Call `body` in the run of rank 0, which records it."""
+    folder = ranks.folder_to_join(plan.folder, plan.origin.experiment, plan.arguments)
+    starts = sum(event.get("event") == "start" for event in record.read_attempts(folder))
+    with StopRequest() as stop, debug_log(folder, f"debug_rank_{ranks.rank}.log"):
+        context = _context(plan, folder, resuming=starts > 1, stop=stop, rank=ranks.rank)
+        try:
+            value = body(context)
+        finally:
+            context.finalize()
+    return Outcome(value=value, state="stopped" if context.was_stopped() else "finished", path=folder)
+
+
+def _context(
+    plan: RunPlan, folder: Path, *, resuming: bool, stop: StopRequest, rank: int = 0
+) -> ExperimentContext:
+    return ExperimentContext(
+        snapshot_dir=str(folder),
+        snapshot_mode=plan.snapshot_mode,
+        snapshot_gap=plan.snapshot_gap,
+        run=Run(folder),
+        resuming=resuming,
+        stop=stop,
+        rank=rank,
+    )
 
 
 @contextmanager
@@ -139,7 +179,16 @@ def _state_after(error: BaseException, stop: StopRequest) -> str:
 
 
 class _Attempt:
-    def __init__(self, plan: RunPlan, folder: Path, lock: RunLock, *, resuming: bool, created: bool) -> None:
+    def __init__(
+        self,
+        plan: RunPlan,
+        folder: Path,
+        lock: RunLock,
+        *,
+        resuming: bool,
+        created: bool,
+        ranks: Ranks | None,
+    ) -> None:
         self.plan = plan
         self.folder = folder
         self.lock = lock
@@ -154,23 +203,24 @@ class _Attempt:
             "attempt": self._number,
             "started": now(),
             **where(),
+            **(ranks.as_record() if ranks else {}),
         }
 
     @classmethod
-    def begin(cls, plan: RunPlan) -> "_Attempt":
+    def begin(cls, plan: RunPlan, ranks: Ranks | None) -> "_Attempt":
         """Make or take the folder, lock it, and make it a run by writing its arguments."""
         if not plan.reuse:
             folder, lock = make_run_dir(
                 plan.folder, lambda path: record.write_arguments(path, plan.arguments, plan.identity)
             )
-            return cls(plan, folder, lock, resuming=False, created=True)
+            return cls(plan, folder, lock, resuming=False, created=True, ranks=ranks)
         created = not plan.folder.exists()
         make_folder(plan.folder)
         lock = RunLock(plan.folder)
         try:
             if lives_on_another_host(plan.folder):
                 raise RunLiveError(plan.folder)
-            attempt = cls(plan, plan.folder, lock, resuming=_is_same_run(plan), created=created)
+            attempt = cls(plan, plan.folder, lock, resuming=_is_same_run(plan), created=created, ranks=ranks)
             if plan.in_sweep and attempt.resuming and _has_finished(plan.folder):
                 raise RunFinishedError(plan.folder)
             if attempt.resuming:
@@ -248,14 +298,7 @@ class _Attempt:
 
     def call(self, body: Callable[[ExperimentContext], Any], stop: StopRequest) -> Outcome:
         """Run the experiment itself."""
-        context = ExperimentContext(
-            snapshot_dir=str(self.folder),
-            snapshot_mode=self.plan.snapshot_mode,
-            snapshot_gap=self.plan.snapshot_gap,
-            run=Run(self.folder),
-            resuming=self.resuming,
-            stop=stop,
-        )
+        context = _context(self.plan, self.folder, resuming=self.resuming, stop=stop)
         value, stopped = None, True
         try:
             value = body(context)

@@ -18,8 +18,8 @@ class _RunHandler(logging.FileHandler):
 
 
 @contextmanager
-def debug_log(folder: Path) -> Generator[None]:
-    """Send the root logger's records to ``debug.log`` in `folder`, appended.
+def debug_log(folder: Path, name: str = "debug.log") -> Generator[None]:
+    """Send the root logger's records to the file `name` in `folder`, appended.
 
     A run inside a run takes over: its records are its own. Where logging was not configured, records from INFO up are
     kept, and warnings still reach standard error; otherwise the levels stay as they are.
@@ -28,7 +28,7 @@ def debug_log(folder: Path) -> Generator[None]:
     outer = [handler for handler in root.handlers if isinstance(handler, _RunHandler)]
     unconfigured = not root.handlers
     level = root.level
-    handler = _RunHandler(folder / "debug.log", encoding="utf-8", errors="backslashreplace")
+    handler = _RunHandler(folder / name, encoding="utf-8", errors="backslashreplace")
     handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
     added: list[logging.Handler] = [handler]
     if unconfigured:
