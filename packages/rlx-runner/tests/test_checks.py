@@ -1,13 +1,18 @@
 """Wrong arguments: each message has the argument's name and its value."""
 
+import warnings
+from contextlib import nullcontext
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+import gymnasium
 import pytest
 
 from rlx_protocols import TrainingLoop
-from rlx_protocols.testing import CountingSampler, SteadyPolicy
+from rlx_protocols.testing import CountingSampler, MemoryLogger, SteadyPolicy
 from rlx_runner import Budget, Evaluation, LocalRunner, set_seed
+from rlx_snapshot import SnapshotConfig
 
 
 @pytest.mark.parametrize(
@@ -48,6 +53,7 @@ def test_setup_names_the_wrong_argument(make_run: Any, option: str, value: Any, 
         ({"evaluation": 3}, r"evaluation is 3; pass Evaluation\(every=10\), or None"),
         ({"budget": 1_000}, "budget is 1000; pass Budget"),
         ({"stop_requested": True}, "stop_requested is True; it must be a function"),
+        ({"on_durable": 3}, "on_durable is 3; it must be a function of the epoch"),
     ],
 )
 def test_runner_names_the_wrong_part(
@@ -64,7 +70,7 @@ def test_runner_names_the_wrong_part(
     [
         (lambda: Evaluation(every="2"), "an evaluation's every is '2'; it must be a whole number"),  # type: ignore[arg-type]
         (lambda: set_seed("1"), "seed is '1'; it must be a whole number"),  # type: ignore[arg-type]
-        (lambda: Evaluation(every=2, on_best=1), "an evaluation's on_best is 1; it must take the policy"),  # type: ignore[arg-type]
+        (lambda: Evaluation(every=2, on_best=1), "an evaluation's on_best is 1; it must be a function"),  # type: ignore[arg-type]
         (lambda: Budget(env_steps=1.5), "a budget's env_steps is 1.5; it must be a whole number"),  # type: ignore[arg-type]
         (lambda: Budget(seconds="60"), "a budget's seconds is '60'; it must be a number"),  # type: ignore[arg-type]
         (lambda: Budget(target_return="good"), "a budget's target_return is 'good'; pass a number"),  # type: ignore[arg-type]
@@ -104,3 +110,72 @@ def test_policy_may_be_none_until_something_is_sampled(make_run: Any, averaging:
         runner.train(1)
     with pytest.raises(ValueError, match="nothing can be sampled without a policy"):
         runner.train(1, batch_size=10)
+
+
+def test_setup_refuses_the_class_of_an_algorithm(make_run: Any) -> None:
+    """An algorithm that is not built yet is refused by setup, not by train."""
+    with pytest.raises(TypeError, match="algo is the class Budget; pass an object of it"):
+        make_run().runner.setup(Budget, None)
+
+
+def test_train_refuses_what_is_no_algorithm(make_run: Any) -> None:
+    """What has no `train` may be sampled for, but not be trained."""
+    runner = make_run().runner
+    runner.setup(None, None)
+    with pytest.raises(TypeError, match="algo is None, which has no train; pass an algorithm"):
+        runner.train(1)
+
+
+def test_evaluation_refuses_the_id_of_an_environment() -> None:
+    """An evaluation is given an environment, not its name."""
+    with pytest.raises(
+        TypeError, match="env is 'CartPole-v1', which has no reset, step; pass an environment"
+    ):
+        Evaluation(every=1, env="CartPole-v1")
+
+
+@pytest.mark.parametrize("restore", ["restore", "try_restore"])
+def test_restore_refuses_what_is_no_path(make_run: Any, restore: str) -> None:
+    """None is no folder, and none of that name is looked for."""
+    with pytest.raises(TypeError, match="from_dir is None; it must be the path of a folder"):
+        getattr(make_run().runner, restore)(None)
+
+
+def test_iterations_are_whole_numbers(make_run: Any) -> None:
+    """What is no number cannot count iterations."""
+    with pytest.raises(TypeError, match="step_itr is 'one'; it must be a whole number"):
+        make_run().runner.step_itr = "one"
+
+
+def test_looking_at_a_part_leaves_the_filters_of_warnings_alone(tmp_path: Path) -> None:
+    """The filters belong to the whole process, where other threads may change them at the same time."""
+    before, seen = warnings.filters, list[bool]()
+
+    class Watching(MemoryLogger):
+        def __getattr__(self, name: str) -> Any:
+            seen.append(warnings.filters is before)
+            raise AttributeError(name)
+
+    LocalRunner(SnapshotConfig(str(tmp_path), "last", 1), logger=Watching(), progress=False)
+    assert seen
+    assert all(seen)
+
+
+def test_attributes_within_old_wrappers_are_found_without_a_warning(
+    tmp_path: Path, recwarn: pytest.WarningsRecorder
+) -> None:
+    """Wrappers of old Gymnasium, which warn of what they pass on, are not asked for it."""
+    passes_on = "__getattr__" in vars(gymnasium.Wrapper)
+
+    class Logging(gymnasium.Wrapper[Any, Any, Any, Any]):
+        def write(self, tag: str, step: int, values: Any) -> None:
+            """Be found through the wrapper."""
+
+        def finalize(self) -> None:
+            """Be found too."""
+
+    wrapped: Any = gymnasium.Wrapper(Logging(gymnasium.make("CartPole-v1")))
+    recwarn.clear()
+    with nullcontext() if passes_on else pytest.raises(TypeError, match="which has no write, finalize"):
+        LocalRunner(SnapshotConfig(str(tmp_path), "last", 1), logger=wrapped, progress=False)
+    assert not recwarn.list

@@ -93,9 +93,7 @@ def test_what_one_process_cannot_load_is_said_by_all(found: Found, case: str, wo
 
 def test_a_store_of_ones_own_is_refused(found: Found) -> None:
     """One store cannot tell the states of two processes apart."""
-    assert any(
-        "snapshotter must be None where several processes train (2 here)" in said for said in found["store"]
-    )
+    assert any("it must be None where several processes train (2 here)" in said for said in found["store"])
 
 
 def test_a_mode_with_two_files_is_refused(found: Found) -> None:

@@ -8,7 +8,21 @@ import numpy as np
 import pytest
 from sampler_worlds import Array, Gaussian, Walk, make_factory, make_local
 
-from rlx_sampler import LocalSampler, MultiprocessingSampler, RaySampler, VecWorker, WorkerFactory
+from rlx_sampler import (
+    EpisodeBatch,
+    FragmentWorker,
+    LocalSampler,
+    MultiprocessingSampler,
+    NewEnvUpdate,
+    ObservationNormalizer,
+    PerWorker,
+    RaySampler,
+    SetTaskUpdate,
+    TimeStepBatch,
+    VecWorker,
+    WorkerFactory,
+    sample_categorical,
+)
 
 
 class TestNumbers:
@@ -146,3 +160,49 @@ class TestInterfaces:
         """None stands for no infos."""
         batch = make_local(Answering(lambda: (np.zeros(3), None))).obtain_samples(0, 9, None)
         assert batch.agent_infos == {}
+
+
+BAD: Any = 5
+TEXT: Any = "5"
+
+
+class TestKinds:
+    @pytest.mark.parametrize(
+        ("call", "words"),
+        [
+            (lambda: PerWorker(BAD), "values is 5; it must be a list of one value a worker"),
+            (lambda: NewEnvUpdate(BAD), "build is 5; it must be a function that returns an environment"),
+            (lambda: SetTaskUpdate(BAD, "task"), "build is 5; it must be a function that returns"),
+            (lambda: EpisodeBatch.from_list(None, BAD), "paths is 5; it must be a list of dicts"),
+            (lambda: EpisodeBatch.from_list(None, [BAD]), "paths holds 5; all must be dicts"),
+            (lambda: EpisodeBatch.concatenate(BAD), "batches holds 5; all must be batches of episodes"),
+            (
+                lambda: TimeStepBatch.concatenate(BAD),
+                "batches holds 5; all must be batches of time steps",
+            ),
+            (lambda: TimeStepBatch.from_time_step_list(None, BAD), "ts_samples is 5; it must be a list"),
+            (
+                lambda: sample_categorical(np.ones((1, 2)), BAD),
+                "rng is 5; it must be a list of NumPy's generators",
+            ),
+            (
+                lambda: sample_categorical(np.ones((1, 2)), [BAD]),
+                "rng holds 5; all must be NumPy's generators",
+            ),
+            (lambda: make_factory()(TEXT), "worker_number is '5'; it must be a whole number"),
+            (lambda: ObservationNormalizer((2,), clip=TEXT), "clip is '5'; it must be a number"),
+            (
+                lambda: FragmentWorker(
+                    seed=1,
+                    max_episode_length=5,
+                    worker_number=0,
+                    timesteps_per_call=TEXT,
+                ),
+                "timesteps_per_call is '5'; it must be a whole number",
+            ),
+        ],
+    )
+    def test_are_named_where_they_are_given(self, call: Callable[[], object], words: str) -> None:
+        """The message has the argument, its value and what would do."""
+        with pytest.raises(TypeError, match=words):
+            call()

@@ -77,9 +77,10 @@ class WorkerFactory:
         """Build worker `worker_number`, counted from 0.
 
         Raises:
+            TypeError: If `worker_number` is no whole number.
             ValueError: If there is no such worker, or no worker class was chosen.
         """
-        if not 0 <= worker_number < self.n_workers:
+        if not 0 <= _whole_number("worker_number", worker_number) < self.n_workers:
             raise ValueError(
                 f"worker {worker_number} does not exist: n_workers is {self.n_workers}, counted from 0."
             )

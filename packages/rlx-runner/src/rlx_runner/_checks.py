@@ -1,6 +1,8 @@
 """Arguments that cannot work, refused where they are given: the message has the name, the value and the way out."""
 
+import inspect
 import operator
+import os
 from collections.abc import Mapping
 from numbers import Real
 from typing import Any
@@ -64,6 +66,37 @@ def check_offers(name: str, value: Any, members: tuple[str, ...], such_as: str) 
     missing = [member for member in members if offered(value, member) is None]
     if missing:
         raise TypeError(f"{name} is {value!r}, which has no {', '.join(missing)}; pass {such_as}.")
+
+
+def check_object(name: str, value: Any) -> None:
+    """Check that `value` is not the class of what is meant.
+
+    Raises:
+        TypeError: If it is a class.
+    """
+    if inspect.isclass(value):
+        raise TypeError(f"{name} is the class {value.__name__}; pass an object of it.")
+
+
+def check_function(name: str, value: Any, such_as: str) -> None:
+    """Check that `value` can be called, or is None.
+
+    Raises:
+        TypeError: If it cannot; `such_as` says what would do.
+    """
+    if value is not None and not callable(value):
+        raise TypeError(f"{name} is {value!r}; it must be {such_as}, or None.")
+
+
+def check_path(name: str, value: Any) -> str:
+    """Return `value`, the path of a folder, as text.
+
+    Raises:
+        TypeError: If it is no path.
+    """
+    if not isinstance(value, str | os.PathLike):
+        raise TypeError(f"{name} is {value!r}; it must be the path of a folder.")
+    return os.fspath(value)
 
 
 def check_arguments(name: str, value: Any) -> None:

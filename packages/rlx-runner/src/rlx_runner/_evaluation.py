@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from rlx_runner._checks import check_count
+from rlx_runner._checks import check_count, check_function, check_object, check_offers
 from rlx_runner._metrics import EpochMetrics
 from rlx_runner._offers import evaluation_policy_of
 from rlx_runner._plan import plan_sampling
@@ -35,7 +35,7 @@ class Evaluation:
             that is NaN or infinite is never the best; an `EvaluationWarning` says so.
 
     Raises:
-        TypeError: If `every` or `n_episodes` is no whole number.
+        TypeError: If `every` or `n_episodes` is no whole number, `env` is no environment or `on_best` no function.
         ValueError: If `every` or `n_episodes` is below 1.
     """
 
@@ -47,8 +47,10 @@ class Evaluation:
     def __post_init__(self) -> None:
         check_count("an evaluation's every", self.every, least=1)
         check_count("an evaluation's n_episodes", self.n_episodes, least=1)
-        if self.on_best is not None and not callable(self.on_best):
-            raise TypeError(f"an evaluation's on_best is {self.on_best!r}; it must take the policy.")
+        check_function("an evaluation's on_best", self.on_best, "a function of the policy")
+        if self.env is not None:
+            check_object("an evaluation's env", self.env)
+            check_offers("an evaluation's env", self.env, ("reset", "step"), "an environment, or None")
 
 
 class EvaluationWarning(UserWarning):

@@ -7,7 +7,7 @@ from typing import Any
 
 from rlx_protocols import Logger
 from rlx_runner._budget import Budget
-from rlx_runner._checks import check_count, check_kind, check_mapping, check_offers
+from rlx_runner._checks import check_count, check_kind, check_mapping, check_offers, check_whole
 from rlx_runner._errors import NotSetupError
 from rlx_runner._exactness import Exactness
 from rlx_runner._learners.frame import Frame
@@ -57,7 +57,7 @@ class EpochLoop:
 
     @step_itr.setter
     def step_itr(self, itr: int) -> None:
-        self._progress = replace(self._progress, itr=itr)
+        self._progress = replace(self._progress, itr=check_whole("step_itr", itr))
 
     @property
     def total_env_steps(self) -> int:

@@ -5,7 +5,6 @@ as torch modules do; asking for the attribute itself does not.
 """
 
 import sys
-import warnings
 from collections.abc import Callable
 from typing import Any, cast
 
@@ -14,18 +13,30 @@ from rlx_protocols import BackgroundStore, CommitAware, Graded, Parametrised, St
 
 def offered(part: Any, *names: str) -> Any:
     """Return the first attribute of `names` that `part` has and is not None, else None."""
-    with warnings.catch_warnings():
-        warnings.simplefilter(
-            "ignore"
-        )  # old Gymnasium's wrappers warn of any attribute that is asked of them
-        for name in names:
-            try:
-                value = getattr(part, name)
-            except AttributeError:
-                continue
-            if value is not None:
-                return value
+    for name in names:
+        try:
+            value = _attribute(part, name)
+        except AttributeError:
+            continue
+        if value is not None:
+            return value
     return None
+
+
+def _attribute(part: Any, name: str) -> Any:
+    """Return the attribute `name` of `part`, or of what wrappers of old Gymnasium around it wrap.
+
+    Those warn of each attribute that they pass on. Filters for warnings belong to the whole process,
+    so what they wrap is asked instead.
+    """
+    gymnasium: Any = sys.modules.get("gymnasium")
+    passes_on: Any = None if gymnasium is None else vars(gymnasium.Wrapper).get("__getattr__")
+    while passes_on is not None and getattr(part.__class__, "__getattr__", None) is passes_on:
+        try:
+            return object.__getattribute__(part, name)
+        except AttributeError:
+            part = part.env
+    return getattr(part, name)
 
 
 def policy_of(algo: Any) -> Any:

@@ -8,7 +8,7 @@ from typing import Any, TypedDict, Unpack
 
 from rlx_protocols import Logger, NullLogger, SnapshotConfigLike, SnapshotStore
 from rlx_runner._budget import Budget
-from rlx_runner._checks import check_kind
+from rlx_runner._checks import check_kind, check_object, check_path
 from rlx_runner._commit import rewind_logs
 from rlx_runner._environments import copy_of
 from rlx_runner._errors import NotSetupError, TrainingStopped
@@ -117,8 +117,10 @@ class LocalRunner(EpochLoop):
             worker_args: Further keyword arguments for each worker.
 
         Raises:
+            TypeError: If an argument is of the wrong kind, or `algo` a class.
             ValueError: If a sampler is asked for and the algorithm lacks what it needs.
         """
+        check_object("algo", algo)
         choice = SamplerChoice(sampler_cls, sampler_args, n_workers, worker_class, worker_args)
         seed = get_seed()
         seed = secrets.randbelow(MAX_SEED) if seed is None else seed
@@ -228,12 +230,14 @@ class LocalRunner(EpochLoop):
 
         Raises:
             FileNotFoundError: If there is no such snapshot.
+            TypeError: If `from_dir` is no path.
             ValueError: If the snapshot is not one of a run.
             StatisticalResumeError: If the run cannot continue exactly here.
         """
         changes = SamplerChoice(sampler_cls, sampler_args, n_workers, worker_class, worker_args)
-        saved = self._snapshots.load(str(from_dir), from_epoch)
-        return self._take_over(RunState.from_snapshot(saved), str(from_dir), changes, allow_statistical)
+        from_dir = check_path("from_dir", from_dir)
+        saved = self._snapshots.load(from_dir, from_epoch)
+        return self._take_over(RunState.from_snapshot(saved), from_dir, changes, allow_statistical)
 
     def try_restore(self, from_dir: str, **changes: Unpack[Changes]) -> bool:
         """Take over the newest snapshot of `from_dir`, if the run got as far as to save one.
@@ -326,7 +330,7 @@ class LocalRunner(EpochLoop):
         random, self._pending_random = self._pending_random, None
         with session(parts, self._logger, self._snapshots, self._stop, self._display, random):
             self._display.start(self._progress, args.n_epochs)
-            value = None if self._ends_here() else parts.algo.train(self)  # which may count on an epoch
+            value = None if self._ends_here() else parts.train(self)  # which may count on an epoch
         if self._progress.epoch < args.n_epochs and self.stop_requested:
             message = stop_message(self._progress, self._snapshots)
             self._display.say(message)

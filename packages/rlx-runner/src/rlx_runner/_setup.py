@@ -5,6 +5,7 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
 
+from rlx_runner._checks import check_offers
 from rlx_runner._commit import gather
 from rlx_runner._environments import Savable, copy_of, savable
 from rlx_runner._evaluation import Evaluation, Evaluator
@@ -89,6 +90,15 @@ class Setup:
     def first_env(self) -> Any:
         """The environment, or the first worker's."""
         return first_of(self.env)
+
+    def train(self, loop: Any) -> Any:
+        """Let the algorithm train with `loop`; return its value.
+
+        Raises:
+            TypeError: If it has no ``train``.
+        """
+        check_offers("algo", self.algo, ("train",), "an algorithm with train(loop)")
+        return self.algo.train(loop)
 
     def load(self, exact: Mapping[str, Any], *, allow_statistical: bool) -> None:
         """Give sampler and evaluator their saved states."""

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from rlx_protocols import SnapshotConfigLike, SnapshotStore
-from rlx_runner._checks import check_offers
+from rlx_runner._checks import check_function, check_offers
 from rlx_runner._learners.group import Group
 from rlx_runner._learners.store import RankStore, load_part, record_in
 from rlx_runner._offers import background, commit_aware, method, offered
@@ -50,11 +50,10 @@ class Snapshots:
         check_offers("snapshotter", self._store, ("save_itr_params", "load"), "a snapshot store or None")
         if store is not None and group.size > 1:
             raise ValueError(
-                f"snapshotter must be None where several processes train ({group.size} here), not {store!r}: each writes "
+                f"snapshotter is {store!r}; it must be None where several processes train ({group.size} here): each writes "
                 "its own part, and rank 0 commits them together."
             )
-        if on_durable is not None and not callable(on_durable):
-            raise TypeError(f"on_durable must be a function of the number saved, not {on_durable!r}.")
+        check_function("on_durable", on_durable, "a function of the epoch that is saved")
         self._on_durable = on_durable
         self._logger = commit_aware(logger)
         self._told: int | None = None

@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from types import FrameType
 from typing import Final
 
+from rlx_runner._checks import check_function
 from rlx_runner._learners.group import Group
 from rlx_runner._progress import Progress
 from rlx_runner._snapshots import Snapshots
@@ -39,8 +40,7 @@ class StopSwitch:
         group: Group | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        if asked is not None and not callable(asked):
-            raise TypeError(f"stop_requested is {asked!r}; it must be a function without arguments.")
+        check_function("stop_requested", asked, "a function without arguments")
         self._asked = asked
         self._group = Group() if group is None else group
         self._agreed = False

@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Sequence
 from typing import Any, Generic, TypeVar
 
+from rlx_sampler._checks import all_of
 from rlx_sampler._offers import is_policy
 
 ValueT = TypeVar("ValueT")
@@ -16,10 +17,13 @@ class PerWorker(Generic[ValueT]):
 
     Args:
         values: As many as there are workers.
+
+    Raises:
+        TypeError: If `values` are not several.
     """
 
     def __init__(self, values: Sequence[ValueT]) -> None:
-        self._values = tuple(values)
+        self._values: tuple[ValueT, ...] = tuple(all_of("values", values, object, "one value a worker"))
 
     def __len__(self) -> int:
         """Return the number of values."""

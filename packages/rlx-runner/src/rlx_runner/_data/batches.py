@@ -82,7 +82,7 @@ def _epochs_of(given: object) -> "IndexedEpochs | StreamEpochs":
 
     loader: Any = given
     if not isinstance(given, DataLoader):
-        raise TypeError(f"loader must be a DataLoader of torch, not {loader!r}.")
+        raise TypeError(f"loader is {loader!r}; it must be a DataLoader of torch.")
     if offered(loader, "in_order") is False:
         raise ValueError(
             "loader must give batches in order, not as they are ready (in_order=False), which is different each time."

@@ -24,6 +24,7 @@ from rlx_sampler._batches.trees import (
     rows,
     structure,
 )
+from rlx_sampler._checks import all_of
 
 PER_STEP = ("observations", "actions", "rewards", "step_types", "env_infos", "agent_infos")
 PER_EPISODE = ("last_observations", "lengths", "episode_infos", "complete")
@@ -117,10 +118,12 @@ class EpisodeBatch:
         """Join batches, in the order given.
 
         Raises:
+            TypeError: If one is no batch.
             ValueError: If there is none, or they differ in what they hold.
         """
         if not batches:
             raise ValueError("there is no batch to concatenate: pass at least one.")
+        all_of("batches", batches, cls, "batches of episodes")
         for name in PER_STEP + PER_EPISODE:
             wanted = structure(getattr(batches[0], name))
             for batch in batches[1:]:
@@ -164,9 +167,11 @@ class EpisodeBatch:
             paths: One dict an episode.
 
         Raises:
+            TypeError: If `paths` holds something else than dicts.
             ValueError: If there is no episode, or a dict lacks a key that is needed.
         """
-        spec, episodes = (None, env_spec) if paths is None else (env_spec, paths)
+        spec, given = (None, env_spec) if paths is None else (env_spec, paths)
+        episodes = all_of("paths", given, Mapping, "dicts of one episode each")
         return cls.concatenate(*(cls(**episode_from_dict(each), env_spec=spec) for each in episodes))
 
     def to_time_step_list(self) -> list[dict[str, Any]]:

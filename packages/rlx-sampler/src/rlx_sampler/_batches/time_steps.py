@@ -9,6 +9,7 @@ import numpy as np
 from rlx_sampler._batches import episode_checks as checks
 from rlx_sampler._batches.step_types import StepType, as_step_types
 from rlx_sampler._batches.trees import Array, ArrayTree, as_arrays, concatenate, map_leaves, rows
+from rlx_sampler._checks import all_of
 
 
 class Episodes(Protocol):
@@ -89,6 +90,7 @@ class TimeStepBatch:
         """
         if not batches:
             raise ValueError("there is no batch to concatenate: pass at least one.")
+        all_of("batches", batches, cls, "batches of time steps")
         joined = {name: concatenate([getattr(batch, name) for batch in batches]) for name in _arrays()}
         return cls(batches[0].env_spec, **joined)
 
@@ -111,7 +113,8 @@ class TimeStepBatch:
         Raises:
             ValueError: If there is none.
         """
-        return cls.concatenate(*(cls(env_spec, **sample) for sample in ts_samples))
+        samples = all_of("ts_samples", ts_samples, Mapping, "dicts of one step each")
+        return cls.concatenate(*(cls(env_spec, **sample) for sample in samples))
 
     @classmethod
     def from_episode_batch(cls, batch: Episodes) -> Self:

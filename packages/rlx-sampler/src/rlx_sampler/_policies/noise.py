@@ -4,7 +4,7 @@ Every function takes either `rngs`, one generator a row, as ``get_actions`` gets
 or the one `rng` of ``get_action``; row i draws from ``rngs[i]`` only.
 """
 
-from collections.abc import Sequence
+from collections.abc import Sequence, Sized
 from importlib import import_module
 from typing import Any, TypeAlias
 
@@ -12,6 +12,7 @@ import numpy as np
 
 from rlx_sampler._batches.tensors import is_tensor, to_array
 from rlx_sampler._batches.trees import Array, is_array
+from rlx_sampler._checks import all_of
 from rlx_sampler._policies.row_generators import Kind, RowGenerators, draw
 
 Noise: TypeAlias = np.random.Generator | Sequence[np.random.Generator]
@@ -97,11 +98,19 @@ def _noise(rng: Noise, shape: tuple[int, ...], kind: Kind) -> Array:
     """Return noise of `shape`, row i from generator i, or all from the one generator."""
     if isinstance(rng, np.random.Generator):
         return np.asarray(draw(rng, shape, kind))
-    if shape[:1] != (len(rng),):
-        raise ValueError(f"there are {len(rng)} generators for values of shape {shape}: one a row is needed.")
     if isinstance(rng, RowGenerators):
+        _check_rows(rng, shape)
         return rng.draw(shape[1:], kind)
-    return np.array([draw(generator, shape[1:], kind) for generator in rng])
+    generators = all_of("rng", rng, np.random.Generator, "NumPy's generators, one a row, or be a single one")
+    _check_rows(generators, shape)
+    return np.array([draw(generator, shape[1:], kind) for generator in generators])
+
+
+def _check_rows(generators: Sized, shape: tuple[int, ...]) -> None:
+    if shape[:1] != (len(generators),):
+        raise ValueError(
+            f"rng holds {len(generators)} generators for values of shape {shape}; it must hold one a row."
+        )
 
 
 def like(model: Any, value: Array) -> Any:

@@ -12,6 +12,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from rlx_sampler._checks import positive_number
+
 Array = NDArray[np.float64]
 
 
@@ -28,17 +30,15 @@ class ObservationNormalizer:
         epsilon: Added to the variance, for observations that never change.
 
     Raises:
+        TypeError: If `clip` or `epsilon` is no number.
         ValueError: If `clip` or `epsilon` is not positive.
     """
 
     __module__ = "rlx_sampler"  # what pickles name: inside, classes may move
 
     def __init__(self, shape: tuple[int, ...], *, clip: float = 10.0, epsilon: float = 1e-8) -> None:
-        for name, value in (("clip", clip), ("epsilon", epsilon)):
-            if not value > 0:
-                raise ValueError(f"{name} is {value}; it must be positive.")
-        self.clip = clip
-        self.epsilon = epsilon
+        self.clip = positive_number("clip", clip)
+        self.epsilon = positive_number("epsilon", epsilon)
         self.count = 0
         self.mean: Array = np.zeros(shape)
         self.squares: Array = np.zeros(shape)

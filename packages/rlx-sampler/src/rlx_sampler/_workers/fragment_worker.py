@@ -6,6 +6,7 @@ from typing import Any
 
 from rlx_sampler._batches.recorded import Harvest
 from rlx_sampler._batches.trees import ArrayTree
+from rlx_sampler._checks import whole_number
 from rlx_sampler._errors import EpisodeError
 from rlx_sampler._exactness import WorkerProfile, load_exactly
 from rlx_sampler._keys import EpisodeKey
@@ -71,9 +72,7 @@ class FragmentWorker(VecWorker):
             n_envs=n_envs,
             inference_rows=inference_rows,
         )
-        if timesteps_per_call < 1:
-            raise ValueError(f"timesteps_per_call is {timesteps_per_call}; it must be at least 1.")
-        self._steps_per_key = timesteps_per_call
+        self._steps_per_key = whole_number("timesteps_per_call", timesteps_per_call, at_least=1)
         self._groups: LaneGroups | None = None
         self._set_aside: Sequence[LaneState] = ()
         """Environments, with their live episodes, that continue when there are lanes again."""

@@ -8,6 +8,7 @@ from typing import Any, NoReturn, Protocol
 
 from rlx_sampler._batches.episodes import EpisodeBatch
 from rlx_sampler._batches.recorded import Harvest, as_recorded
+from rlx_sampler._checks import function
 from rlx_sampler._exactness import WorkerProfile
 from rlx_sampler._global_generators import seeded_globally
 from rlx_sampler._keys import TRAINING, CallKey, EpisodeKey, draw_root
@@ -188,10 +189,13 @@ class NewEnvUpdate(EnvUpdate):
 
     Args:
         build: Called without arguments; returns an environment.
+
+    Raises:
+        TypeError: If `build` is no function.
     """
 
     def __init__(self, build: Callable[[], Any]) -> None:
-        self._build = build
+        self._build: Callable[[], Any] = function("build", build, "a function that returns an environment")
 
     def replaces(self, earlier: Any) -> bool:
         """Whether nothing of the old environment is left: always, unless a subclass does otherwise."""
@@ -211,10 +215,13 @@ class SetTaskUpdate(EnvUpdate):
     Args:
         build: Called without arguments where there is no environment yet.
         task: Passed to ``env.unwrapped.set_task``.
+
+    Raises:
+        TypeError: If `build` is no function.
     """
 
     def __init__(self, build: Callable[[], Any], task: Any) -> None:
-        self._build = build
+        self._build: Callable[[], Any] = function("build", build, "a function that returns an environment")
         self._task = task
 
     def replaces(self, earlier: Any) -> bool:
