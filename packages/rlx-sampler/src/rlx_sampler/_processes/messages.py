@@ -116,17 +116,6 @@ class PickledHarvest:
     harvest: bytes
 
 
-@dataclass(frozen=True, slots=True)
-class Failure:
-    """From a worker: something raised. `round_number` is None outside of episodes."""
-
-    round_number: int | None
-    error: bytes
-    """The error, pickled, or empty where it cannot be."""
-    text: str
-    remote_traceback: str
-
-
 class Pipe(Protocol):
     """One end of a connection between two processes."""
 

@@ -9,7 +9,6 @@ from typing import Any, Final
 from rlx_sampler._errors import WorkerError
 from rlx_sampler._exactness import WorkerProfile
 from rlx_sampler._processes.messages import (
-    Failure,
     Kind,
     Live,
     NewLayout,
@@ -18,10 +17,11 @@ from rlx_sampler._processes.messages import (
     UseRows,
     receive,
 )
-from rlx_sampler._processes.patience import LONGEST_WAIT, Patience
 from rlx_sampler._processes.process import WorkerProcess
 from rlx_sampler._processes.readiness import ready
-from rlx_sampler._processes.round import Round, raised_by
+from rlx_sampler._processes.round import Round
+from rlx_sampler._remote.failures import Failure, raised_by
+from rlx_sampler._remote.supervision import LONGEST_WAIT, Patience
 
 SHORT_WAIT: Final = 0.01
 """Seconds between two looks at whether a large message has been read."""

@@ -13,9 +13,9 @@ from typing import Any, Final
 from rlx_sampler._exactness import WorkerProfile
 from rlx_sampler._processes.arena import Arena
 from rlx_sampler._processes.messages import Kind, encoded, send_numbers
-from rlx_sampler._processes.patience import LifeSigns
 from rlx_sampler._processes.shared_memory import SharedMemory
 from rlx_sampler._processes.worker_process import ENDING_SIGNALS, Assignment, serve
+from rlx_sampler._remote.supervision import LifeSigns
 
 SECONDS_TO_END: Final = 3.0
 SMALL: Final = 1 << 14

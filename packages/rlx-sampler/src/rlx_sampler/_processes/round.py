@@ -1,18 +1,18 @@
 """One sampling call, as the worker processes carry it out."""
 
-import pickle
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from rlx_sampler._batches.recorded import Harvest
-from rlx_sampler._errors import EpisodeError, WorkerError
+from rlx_sampler._errors import EpisodeError
 from rlx_sampler._keys import CallKey
 from rlx_sampler._ledger import Ledger
 from rlx_sampler._processes.arena import read_pickled
-from rlx_sampler._processes.messages import Failure, Kind, PickledHarvest, StartCall
-from rlx_sampler._processes.patience import Patience
+from rlx_sampler._processes.messages import Kind, PickledHarvest, StartCall
 from rlx_sampler._processes.process import WorkerProcess
+from rlx_sampler._remote.failures import Failure, rebuilt
+from rlx_sampler._remote.supervision import Patience
 
 
 @dataclass(slots=True)
@@ -83,24 +83,3 @@ class Round:
         process.out.clear()
         process.is_hungry = True
         self.ledger.fail(index, error)
-
-
-def rebuilt(failure: Failure) -> Exception:
-    """Return a worker's error, with its cause and traceback."""
-    if not failure.error:
-        return RuntimeError(failure.text)
-    error: Exception
-    error, cause = pickle.loads(failure.error)
-    if isinstance(error, EpisodeError):
-        error = EpisodeError(error.where, error.keys, error.reason, failure.remote_traceback)
-    error.__cause__ = cause
-    return error
-
-
-def raised_by(worker: int, failure: Failure) -> WorkerError:
-    """Return the error that says what a worker raised outside of an episode."""
-    error = WorkerError(
-        f"worker {worker} raised {failure.text}.\n\nIn the worker:\n{failure.remote_traceback}"
-    )
-    error.__cause__ = rebuilt(failure)
-    return error

@@ -2,11 +2,9 @@
 
 import contextlib
 import os
-import pickle
 import signal
 import sys
 import threading
-import traceback
 from collections import deque
 from dataclasses import dataclass
 from multiprocessing import connection as waiting
@@ -22,7 +20,6 @@ from rlx_sampler._processes.arena import Publisher
 from rlx_sampler._processes.messages import (
     AskProfile,
     Change,
-    Failure,
     Kind,
     Live,
     ParameterLayout,
@@ -39,6 +36,7 @@ from rlx_sampler._processes.messages import (
 from rlx_sampler._processes.parameters import read_parameters
 from rlx_sampler._processes.readiness import ready
 from rlx_sampler._processes.shared_memory import SharedMemory
+from rlx_sampler._remote.failures import describe
 from rlx_sampler._workers.worker import Worker
 
 STEPS_BETWEEN_LOOKS: Final = 8
@@ -121,18 +119,6 @@ def _serve(connection: Pipe, assignment: Assignment, ending: _Ending) -> None:
         _Service(connection, worker, assignment).run()
     finally:
         worker.shutdown()
-
-
-def describe(round_number: int | None, error: Exception) -> Failure:
-    """Return what the sampler needs to raise `error` in its own process."""
-    cause = error.__cause__ if isinstance(error, EpisodeError) and error.__cause__ else error
-    text = "".join(traceback.format_exception(cause))
-    try:
-        carried = pickle.dumps((error, error.__cause__))
-        pickle.loads(carried)  # many exceptions pickle but do not come back
-    except Exception:  # noqa: BLE001 - whatever it is, the error travels as text then
-        carried = pickle.dumps((error, None)) if isinstance(error, EpisodeError) else b""
-    return Failure(round_number, carried, repr(error), text)
 
 
 class _Service:

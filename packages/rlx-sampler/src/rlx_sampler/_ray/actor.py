@@ -12,8 +12,7 @@ from rlx_sampler._engine import build_worker
 from rlx_sampler._errors import EpisodeError
 from rlx_sampler._exactness import WorkerProfile
 from rlx_sampler._keys import CallKey, EpisodeKey
-from rlx_sampler._processes.messages import Failure
-from rlx_sampler._processes.worker_process import describe
+from rlx_sampler._remote.failures import Failure, describe
 
 UNKNOWN: Final = -1
 """The version of a worker in which an update failed half way."""

@@ -14,10 +14,9 @@ from rlx_sampler._exactness import WorkerProfile
 from rlx_sampler._global_generators import generators_kept
 from rlx_sampler._keys import CallKey, EpisodeKey
 from rlx_sampler._ledger import Ledger
-from rlx_sampler._processes.messages import Failure
-from rlx_sampler._processes.patience import LONGEST_WAIT, LifeSigns, Patience
-from rlx_sampler._processes.round import raised_by, rebuilt
 from rlx_sampler._ray.actor import News, Outcome, RayActor
+from rlx_sampler._remote.failures import Failure, raised_by, rebuilt
+from rlx_sampler._remote.supervision import LONGEST_WAIT, LifeSigns, Patience
 from rlx_sampler._workers.setups import Setup
 
 SECONDS_TO_START: Final = 60.0
