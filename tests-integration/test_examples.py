@@ -68,5 +68,5 @@ def test_command_line_says_what_is_wrong_and_leaves_nothing(tmp_path: Path) -> N
     """A number out of bounds is wrong usage, and no run that failed."""
     command = [sys.executable, str(EXAMPLES / "cem_cartpole.py"), "--batch-size", "0", "--log-dir", "run"]
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
-    assert (done.returncode, done.stderr) == (2, "error: batch_size should be at least 1, not 0\n")
+    assert (done.returncode, done.stderr) == (2, "error: batch_size is 0; it must be at least 1\n")
     assert list(tmp_path.iterdir()) == []

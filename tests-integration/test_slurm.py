@@ -208,7 +208,7 @@ class TestRefusals:
             ({"slurm_partition": "hihg"}, "'hihg' is not known; this cluster has main, low, high"),
             ({"timeout_min": 90, "slurm_partition": "high"}, "partition high allows 60 minutes"),
             ({"timeout_min": 2, "slurm_signal_delay_s": 120}, "leave time before the request to stop"),
-            ({"tasks_per_node": 2}, "tasks_per_node should be 1, not 2"),
+            ({"tasks_per_node": 2}, "tasks_per_node is 2; it must be 1"),
         ],
     )
     def test_names_what_is_wrong(

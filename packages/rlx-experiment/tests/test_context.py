@@ -16,7 +16,7 @@ def test_by_hand_it_belongs_to_no_run() -> None:
 
 
 @pytest.mark.parametrize(
-    ("mode", "gap", "message"), [("x", 1, "'x'"), ("gap", 0, "not 0"), ("gap", 1.5, r"not 1\.5")]
+    ("mode", "gap", "message"), [("x", 1, "'x'"), ("gap", 0, "is 0;"), ("gap", 1.5, r"is 1\.5;")]
 )
 def test_refuses_impossible_snapshot_options(mode: str, gap: Any, message: str) -> None:
     """Mode and gap are checked when the context is made."""

@@ -99,9 +99,9 @@ def test_a_field_that_is_called_like_a_parameter_keeps_its_prefix() -> None:
 @pytest.mark.parametrize(
     ("args", "message"),
     [
-        (Args(seed=-1), "seed should be from 0 to 4294967295, not -1"),
-        (Args(optimizer=Optimizer(lr=0.0)), "lr should be above 0, not 0.0"),
-        (Args(optimizer=Optimizer(kind="lion")), "kind should be one of 'adam', 'sgd', not 'lion'"),  # type: ignore[arg-type] # pyright: ignore[reportArgumentType]
+        (Args(seed=-1), "seed is -1; it must be from 0 to 4294967295"),
+        (Args(optimizer=Optimizer(lr=0.0)), "lr is 0.0; it must be above 0"),
+        (Args(optimizer=Optimizer(kind="lion")), "kind is 'lion'; it must be one of 'adam', 'sgd'"),  # type: ignore[arg-type] # pyright: ignore[reportArgumentType]
     ],
 )
 def test_bounds_hold_in_fields(args: Args, message: str) -> None:

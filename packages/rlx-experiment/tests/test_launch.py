@@ -120,10 +120,14 @@ class TestRunExperiment:
         """Nothing to run, something not callable, and unknown settings are errors that show the value."""
         with pytest.raises(ValueError, match="both are None"):
             run_experiment()
-        with pytest.raises(ValueError, match="not 1"):
+        with pytest.raises(ValueError, match="is 1; it must be callable"):
             run_experiment(1)  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
-        with pytest.raises(ValueError, match="not 2"):
+        with pytest.raises(ValueError, match="is 2; it must be callable"):
             run_experiment(batch_tasks=[2])  # type: ignore[list-item]  # pyright: ignore[reportArgumentType]
+        with pytest.raises(TypeError, match="variant is 3; it must be a dictionary"):
+            run_experiment(make_call(), variant=3)  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
+        with pytest.raises(ValueError, match="snapshot_mode is 'some'; it must be one of all"):
+            run_experiment(make_call(), snapshot_mode="some")
         with pytest.raises(TypeError, match="'n_parallel'"):
             run_experiment(make_call(), n_parallel=2)
 

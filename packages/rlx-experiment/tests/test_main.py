@@ -92,9 +92,9 @@ class TestOptions:
             (("--snapshot-mode", "some"), "some"),
             (("--snapshot-gap", "0"), "0"),
             (("--log-dir",), "--log-dir"),
-            (("--seed", "-1"), "seed should be from 0 to 4294967295, not -1"),
-            (("--seed", "4294967296"), "not 4294967296"),
-            (("--n-epochs", "0"), "n_epochs should be at least 1, not 0"),
+            (("--seed", "-1"), "seed is -1; it must be from 0 to 4294967295"),
+            (("--seed", "4294967296"), "is 4294967296;"),
+            (("--n-epochs", "0"), "n_epochs is 0; it must be at least 1"),
         ],
     )
     def test_usage_errors(self, run_script: RunScript, argv: tuple[str, ...], named: str) -> None:

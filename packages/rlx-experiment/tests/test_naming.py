@@ -21,7 +21,7 @@ def test_names_parameters_in_declared_order(name_parameters: str | None, expecte
 
 def test_refuses_another_way_of_naming() -> None:
     """A name_parameters that is no choice is an error that shows it."""
-    with pytest.raises(ValueError, match="not 'some'"):
+    with pytest.raises(ValueError, match="is 'some'; it must be None"):
         run_name("exp", "some", declared=DECLARED, passed={}, arguments=ARGUMENTS)
 
 

@@ -48,7 +48,7 @@ class TestRefusals:
     @pytest.mark.parametrize("revision", ["--output=stolen", "-x", "HEAD\n--output=stolen", "no-such-branch"])
     def test_a_users_text_is_no_option(self, repository: Path, revision: str) -> None:
         """A revision that git would take for an option, or that is none, is an error that names it."""
-        with pytest.raises(RepositoryError, match=r"(must be a name of git's, not|has no commit) '"):
+        with pytest.raises(RepositoryError, match=r"(is '.*'; it must be a name of git's|has no commit ')"):
             Repository(repository).commit(revision)
         assert not Path("stolen").exists()
 
@@ -56,7 +56,7 @@ class TestRefusals:
     def test_only_full_names_of_commits_are_compared(self, repository: Path, commit: str) -> None:
         """What a run folder calls its commit is checked before git sees it."""
         assert not Repository(repository).has(commit)
-        with pytest.raises(RepositoryError, match="commit must be a full name of git's"):
+        with pytest.raises(RepositoryError, match=r"commit is '.*'; it must be a full name of git's"):
             Repository(repository).changes(commit, commit)
 
     def test_no_commit_yet(self, git: Git, in_own_folder: Path) -> None:
@@ -257,4 +257,4 @@ class TestHistory:
     def test_option_in_place_of_a_revision(self, two_commits: Sequence[Run], capfd: Any) -> None:
         """What looks like an option is refused by name."""
         assert main(["history", "runs", "--commit=--output=stolen"]) == 1
-        assert "revision must be a name of git's, not '--output=stolen'" in capfd.readouterr().err
+        assert "revision is '--output=stolen'; it must be a name of git's" in capfd.readouterr().err

@@ -87,7 +87,7 @@ def test_what_matches_nothing_says_what_there_is(capsys: pytest.CaptureFixture[s
     assert main(["list", "--where", "learning_rate=0.5"]) == 1
     assert "no run has an argument 'learning_rate'; there are: env, lr, seed" in capsys.readouterr().err
     assert main(["list", "--where", "lr"]) == 1
-    assert "a condition should be like lr=0.01" in capsys.readouterr().err
+    assert "it must be like lr=0.01" in capsys.readouterr().err
 
 
 def test_conditions_are_parsed_with_their_sign() -> None:

@@ -85,6 +85,13 @@ def notes(results: list[JobResult]) -> list[dict[str, Any]]:
     return [json.loads((result.path / "notes.jsonl").read_text().splitlines()[-1]) for result in results]
 
 
+def test_grid_refuses_an_axis_of_one_value() -> None:
+    """One value is not several; the message shows how to give it."""
+    lr: Any = 0.1
+    with pytest.raises(TypeError, match=r"lr is 0.1; it must be a list of values, such as \[0.1\]"):
+        grid(lr=lr)
+
+
 def test_grid_is_every_combination() -> None:
     """The last axis changes fastest."""
     assert grid(a=range(2), b="xy") == [
@@ -231,10 +238,16 @@ class TestLocal:
 
     def test_refuses_impossible_options(self) -> None:
         """Numbers out of range are errors that show them."""
-        with pytest.raises(ValueError, match="not 0"):
+        with pytest.raises(ValueError, match="jobs is 0; it must be at least 1"):
             Local(jobs=0)
-        with pytest.raises(ValueError, match="not -1"):
+        with pytest.raises(ValueError, match="retries is -1; it must be at least 0"):
             Local(retries=-1)
+
+    def test_refuses_options_of_another_kind(self) -> None:
+        """Text counts no jobs."""
+        jobs: Any = "two"
+        with pytest.raises(TypeError, match="jobs is 'two'; it must be a whole number"):
+            Local(jobs=jobs)
 
 
 SEEDED = """

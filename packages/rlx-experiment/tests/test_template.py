@@ -101,19 +101,31 @@ class TestDecoration:
     @pytest.mark.parametrize(
         ("options", "message"),
         [
-            ({"snapshot_mode": "bogus"}, "not 'bogus'"),
-            ({"snapshot_gap": 0}, "not 0"),
-            ({"name_parameters": "some"}, "not 'some'"),
+            ({"snapshot_mode": "bogus"}, "is 'bogus';"),
+            ({"snapshot_gap": 0}, "is 0;"),
+            ({"name_parameters": "some"}, "is 'some';"),
             (
                 {"log_dir": "s3://bucket/runs"},
-                "log_dir must be a folder of this machine, not 's3://bucket/runs'",
+                "log_dir is 's3://bucket/runs'; it must be a folder of this machine",
             ),
-            ({"log_dir": Path("s3://bucket")}, "log_dir must be a folder of this machine, not 's3:/bucket'"),
+            (
+                {"log_dir": Path("s3://bucket")},
+                "log_dir is 's3:/bucket'; it must be a folder of this machine",
+            ),
         ],
     )
     def test_refuses_bad_options_at_once(self, options: dict[str, Any], message: str) -> None:
         """An option out of range is found when decorating, not when running."""
         with pytest.raises(ValueError, match=message):
+            wrap_experiment(**options)
+
+    @pytest.mark.parametrize(
+        ("option", "words"), [("name", "must be text"), ("log_dir", "must be the path of a folder")]
+    )
+    def test_refuses_options_of_another_kind_at_once(self, option: str, words: str) -> None:
+        """A number names no run and no folder."""
+        options: dict[str, Any] = {option: 5}
+        with pytest.raises(TypeError, match=f"{option} is 5; it {words}"):
             wrap_experiment(**options)
 
     def test_no_folder_is_named_like_a_url(self) -> None:
@@ -122,7 +134,7 @@ class TestDecoration:
             lambda: importable({"log_dir": "gs://bucket/run"}, seed=1),
             lambda: importable.sweep([{"seed": 1}], log_dir="gs://bucket/run"),
         ):
-            with pytest.raises(ValueError, match=r"not 'gs://bucket/run'.*snapshots alone may go to a URL"):
+            with pytest.raises(ValueError, match=r"is 'gs://bucket/run'; .*Snapshots alone may go to a URL"):
                 call()
         assert list(Path().iterdir()) == []
 
@@ -162,12 +174,12 @@ class TestBounds:
     @pytest.mark.parametrize(
         ("arguments", "message"),
         [
-            ({"batch_size": 0}, "batch_size should be at least 1, not 0"),
-            ({"gamma": 1.5}, "gamma should be at most 1, not 1.5"),
-            ({"gamma": 0.0}, "gamma should be above 0, not 0.0"),
-            ({"epochs": -1}, "epochs should be above 0, not -1"),
-            ({"n_workers": 3}, "n_workers should be one of 1, 2, 4, not 3"),
-            ({"sampler": "locl"}, "sampler should be one of 'local', 'ray', not 'locl'"),
+            ({"batch_size": 0}, "batch_size is 0; it must be at least 1"),
+            ({"gamma": 1.5}, "gamma is 1.5; it must be at most 1"),
+            ({"gamma": 0.0}, "gamma is 0.0; it must be above 0"),
+            ({"epochs": -1}, "epochs is -1; it must be above 0"),
+            ({"n_workers": 3}, "n_workers is 3; it must be one of 1, 2, 4"),
+            ({"sampler": "locl"}, "sampler is 'locl'; it must be one of 'local', 'ray'"),
         ],
     )
     def test_a_value_out_of_bounds_leaves_nothing(self, arguments: dict[str, Any], message: str) -> None:

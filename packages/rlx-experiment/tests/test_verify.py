@@ -68,7 +68,7 @@ def test_the_kills_are_those_that_were_made() -> None:
     assert 0 < verdict.kills < 50
     attempts = Run.open("runs/broken").attempts
     assert sum(event["event"] == "start" for event in attempts) in (verdict.kills + 1, verdict.kills + 2)
-    with pytest.raises(ValueError, match="kills should be at least 1, not 0"):
+    with pytest.raises(ValueError, match="kills is 0; it must be at least 1"):
         verify_resume(script("value"), [], Path("others"), kills=0)
 
 

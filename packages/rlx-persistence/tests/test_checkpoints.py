@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -58,8 +59,15 @@ class TestKeepers:
     @pytest.mark.parametrize("keeper", [KeepLast, KeepBest])
     def test_keeping_none_is_refused(self, keeper: type[KeepLast] | type[KeepBest]) -> None:
         """A keeper that keeps nothing is a mistake."""
-        with pytest.raises(ValueError, match="k is 0; keep at least 1"):
+        with pytest.raises(ValueError, match="k is 0; it must be at least 1"):
             keeper(0)
+
+    @pytest.mark.parametrize("keeper", [KeepLast, KeepBest])
+    def test_keeping_a_word_is_refused(self, keeper: type[KeepLast] | type[KeepBest]) -> None:
+        """What is kept is counted."""
+        k: Any = "all"
+        with pytest.raises(TypeError, match="k is 'all'; it must be a whole number"):
+            keeper(k)
 
     def test_any_of_none_is_refused(self) -> None:
         """So is one of no keepers."""

@@ -92,5 +92,5 @@ class TestStepType:
 
     def test_counts_from_one(self) -> None:
         """A count of zero means that nothing was reset."""
-        with pytest.raises(ValueError, match="step_cnt must be at least 1, not 0"):
+        with pytest.raises(ValueError, match="step_cnt is 0; it must be at least 1"):
             StepType.get_step_type(0, 5, False)

@@ -1,12 +1,21 @@
 """Which file is loaded where there are several, and falling back from damage."""
 
 import pickle
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from rlx_snapshot import DamagedSnapshotError, SnapshotFallbackWarning, SnapshotNotFoundError, Snapshotter
+from rlx_snapshot import (
+    DamagedSnapshotError,
+    SnapshotFallbackWarning,
+    SnapshotNotFoundError,
+    Snapshotter,
+    describe,
+    load_untrusted,
+    verify,
+)
 from rlx_snapshot._storage.selection import candidates
 
 
@@ -93,7 +102,7 @@ class TestLatestBesideNumbered:
 @pytest.mark.parametrize("itr", ["foo", "-1", "1.0", None, 2.0, b"last"])
 def test_anything_but_a_number_first_or_last_is_a_value_error(tmp_path: Path, itr: Any) -> None:
     """Nothing is guessed from a value of another kind."""
-    with pytest.raises(ValueError, match=r"itr is .*: it must be an iteration number, 'first' or 'last'"):
+    with pytest.raises(ValueError, match=r"itr is .*; it must be an iteration number, 'first' or 'last'"):
         all_saved(tmp_path, 3).load(tmp_path, itr)
 
 
@@ -101,14 +110,21 @@ def test_anything_but_a_number_first_or_last_is_a_value_error(tmp_path: Path, it
 def test_counts_are_whole_numbers(tmp_path: Path, option: str) -> None:
     """The message has the option's name and the value."""
     options: dict[str, Any] = {option: 1.5}
-    with pytest.raises(TypeError, match=f"{option} is 1.5: it must be a whole number"):
+    with pytest.raises(TypeError, match=f"{option} is 1.5; it must be a whole number"):
         Snapshotter(tmp_path, "gap", **options)
+
+
+@pytest.mark.parametrize("call", [describe, verify, load_untrusted, Snapshotter])
+def test_what_is_no_path_is_named(call: Callable[[Any], object]) -> None:
+    """The message has the value, not a complaint of pathlib's alone."""
+    with pytest.raises(TypeError, match="is 5; it must be a path"):
+        call(5)
 
 
 def test_iterations_saved_are_whole_numbers(tmp_path: Path) -> None:
     """An iteration is a number in a file's name."""
     itr: Any = "3"
-    with pytest.raises(TypeError, match="itr is '3': it must be a whole number"):
+    with pytest.raises(TypeError, match="itr is '3'; it must be a whole number"):
         Snapshotter(tmp_path, "all").save_itr_params(itr, {})
 
 

@@ -53,7 +53,7 @@ class TestConfig:
 
     def test_unknown_mode_is_refused_at_construction(self, tmp_path: Path) -> None:
         """The error names the mode and the ones there are."""
-        with pytest.raises(ValueError, match=r"'bogus': it must be one of all, last, gap"):
+        with pytest.raises(ValueError, match=r"'bogus'; it must be one of all, last, gap"):
             Snapshotter(tmp_path, "bogus")
 
     @pytest.mark.parametrize("gap", [0, -1])

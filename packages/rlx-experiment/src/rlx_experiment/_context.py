@@ -106,6 +106,6 @@ class ExperimentContext:
 def check_snapshot_options(mode: object, gap: object) -> None:
     """Raise ValueError unless `mode` is a snapshot mode and `gap` an integer of at least 1."""
     if mode not in SNAPSHOT_MODES:
-        raise ValueError(f"snapshot_mode should be one of {', '.join(SNAPSHOT_MODES)}, not {mode!r}")
+        raise ValueError(f"snapshot_mode is {mode!r}; it must be one of {', '.join(SNAPSHOT_MODES)}")
     if not isinstance(gap, int) or isinstance(gap, bool) or gap < 1:
-        raise ValueError(f"snapshot_gap should be an integer of at least 1, not {gap!r}")
+        raise ValueError(f"snapshot_gap is {gap!r}; it must be an integer of at least 1")

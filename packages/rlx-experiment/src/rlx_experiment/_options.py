@@ -6,6 +6,7 @@ from typing import Any, NamedTuple, Self
 
 from rlx_experiment._arguments.naming import check_name_parameters
 from rlx_experiment._arguments.signature import Function
+from rlx_experiment._checks import check_text
 from rlx_experiment._context import check_snapshot_options
 from rlx_experiment._runs.rundir import local_path
 from rlx_experiment._source.git import default_store
@@ -26,7 +27,9 @@ class Options(NamedTuple):
     source_store: str | None
 
     def checked(self) -> Self:
-        """Return the options; ValueError if one is out of range."""
+        """Return the options; TypeError if one is of the wrong kind, ValueError if it is out of range."""
+        check_text("name", self.name)
+        check_text("prefix", self.prefix)
         check_snapshot_options(self.snapshot_mode, self.snapshot_gap)
         check_name_parameters(self.name_parameters)
         if self.log_dir:

@@ -11,6 +11,8 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any, Final, cast
 
+from rlx_experiment._checks import check_mapping, check_text
+from rlx_experiment._context import check_snapshot_options
 from rlx_experiment._pickling import dump
 from rlx_experiment._runs.metadata import main_script
 from rlx_experiment._runs.rundir import local_path
@@ -60,7 +62,7 @@ def run_experiment(
 
     Raises:
         ValueError: Nothing to run, a task that is not callable, or a pre-command that needs a shell.
-        TypeError: An unknown keyword argument or task key.
+        TypeError: An unknown keyword argument or task key, or a `variant` or `env` that is no dictionary.
         subprocess.CalledProcessError: A command failed; later tasks are not run.
     """
     warnings.warn("run_experiment is deprecated; use wrap_experiment", DeprecationWarning, stacklevel=2)
@@ -73,6 +75,7 @@ def run_experiment(
         "pre_commands": pre_commands,
     }
     _refuse_unknown("run_experiment() argument", kwargs, _PARAMETERS)
+    check_snapshot_options(kwargs.get("snapshot_mode", "last"), kwargs.get("snapshot_gap", 1))
     tasks = [_complete_task(task, shared) for task in _task_list(method_call, batch_tasks)]
     stamp = datetime.now().astimezone().strftime("%Y_%m_%d_%H_%M_%S")
     for number, task in enumerate(tasks, start=1):
@@ -95,6 +98,8 @@ def to_local_command(
         python_command: Command of the interpreter; the running one by default.
         script: Module to run.
     """
+    check_mapping("params", params)
+    check_text("python_command", python_command)
     return shlex.join(_words(params, python_command, script))
 
 
@@ -136,7 +141,7 @@ def _task_list(
 
 def _check_task(task: object) -> None:
     if not isinstance(task, Mapping) and not callable(task):
-        raise ValueError(f"a task should be callable or a dictionary, not {task!r}")
+        raise ValueError(f"a task is {task!r}; it must be callable or a dictionary")
 
 
 def _complete_task(task: MethodCall | Mapping[str, Any], shared: Mapping[str, Any]) -> dict[str, Any]:
@@ -144,7 +149,9 @@ def _complete_task(task: MethodCall | Mapping[str, Any], shared: Mapping[str, An
     _refuse_unknown("task key", given, _TASK_KEYS)
     complete: dict[str, Any] = {**shared, **given}
     if not callable(complete["method_call"]):
-        raise ValueError(f"method_call should be callable, not {complete['method_call']!r}")
+        raise ValueError(f"method_call is {complete['method_call']!r}; it must be callable")
+    check_mapping("variant", complete["variant"])
+    check_mapping("env", complete["env"])
     complete["pre_commands"] = [_split_command(command) for command in _as_list(complete["pre_commands"])]
     return complete
 

@@ -1,6 +1,7 @@
 """Checkpoints in a folder, and which of them stay."""
 
 import math
+import operator
 import os
 import re
 from collections.abc import Iterable, Sequence
@@ -136,5 +137,9 @@ def _info_of(file: Path) -> PolicyInfo | None:
 
 
 def _refuse_non_positive(k: int) -> None:
-    if k < 1:
-        raise ValueError(f"k is {k}; keep at least 1 checkpoint")
+    try:
+        number = operator.index(k)
+    except TypeError:
+        raise TypeError(f"k is {k!r}; it must be a whole number") from None
+    if number < 1:
+        raise ValueError(f"k is {k}; it must be at least 1")

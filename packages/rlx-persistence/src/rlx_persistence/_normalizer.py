@@ -57,7 +57,7 @@ class NormalizerPersistence(FilePersistence):
         }
         for name, array in arrays.items():
             if array.dtype.hasobject:
-                raise TypeError(f"field {name!r} must be an array of numbers, not {array!r}")
+                raise TypeError(f"field {name!r} is {array!r}; it must be an array of numbers")
         numpy.savez(buffer, **arrays)
         file.write(buffer.getbuffer())
 

@@ -30,7 +30,7 @@ def _attribute(part: Any, name: str) -> Any:
     so what they wrap is asked instead.
     """
     gymnasium: Any = sys.modules.get("gymnasium")
-    passes_on: Any = None if gymnasium is None else vars(gymnasium.Wrapper).get("__getattr__")
+    passes_on = getattr(getattr(gymnasium, "Wrapper", None), "__getattr__", None)
     while passes_on is not None and getattr(part.__class__, "__getattr__", None) is passes_on:
         try:
             return object.__getattribute__(part, name)

@@ -37,9 +37,9 @@ class Settings(NamedTuple):
         _refuse_unless_one_of("incremental", self.incremental, ["auto", "never"])
         _refuse_unless_one_of("durability", self.durability, ["fsync", "rename"])
         if whole_number("snapshot_gap", self.gap) < 1:
-            raise ValueError(f"snapshot_gap is {self.gap}: it must be at least 1")
+            raise ValueError(f"snapshot_gap is {self.gap}; it must be at least 1")
         if self.keep is not None and whole_number("keep", self.keep) < 1:
-            raise ValueError(f"keep is {self.keep}: it must be at least 1, or None to keep every snapshot")
+            raise ValueError(f"keep is {self.keep}; it must be at least 1, or None to keep every snapshot")
         return self
 
 
@@ -48,7 +48,15 @@ def whole_number(name: str, value: int) -> int:
     try:
         return operator.index(value)
     except TypeError:
-        raise TypeError(f"{name} is {value!r}: it must be a whole number") from None
+        raise TypeError(f"{name} is {value!r}; it must be a whole number") from None
+
+
+def path_of(name: str, value: str | os.PathLike[str]) -> Path:
+    """Return `value` as a path; TypeError with its name if it is none."""
+    try:
+        return Path(value)
+    except TypeError:
+        raise TypeError(f"{name} is {value!r}; it must be a path") from None
 
 
 def check_verification(verify: str) -> None:
@@ -85,4 +93,4 @@ def _key_in(file: Path) -> bytes:
 
 def _refuse_unless_one_of(name: str, value: str, known: list[str]) -> None:
     if value not in known:
-        raise ValueError(f"{name} is {value!r}: it must be one of {', '.join(known)}")
+        raise ValueError(f"{name} is {value!r}; it must be one of {', '.join(known)}")

@@ -148,7 +148,7 @@ class Snapshotter:
         """
         itr = whole_number("itr", itr)
         if itr < 0:
-            raise ValueError(f"itr is {itr}: iterations count from 0")
+            raise ValueError(f"itr is {itr}; it must be at least 0, as iterations count from 0")
         self._checking.raise_failure()
         names = FILES_FOR_MODE[self._settings.mode](itr, self._settings.gap)
         if names:

@@ -46,7 +46,7 @@ def _check_all(annotations: Mapping[str, Any], values: Mapping[str, Any], known:
         for key, bound in _declared_bounds(annotation, known) if known else ():
             words, holds = _COMPARISONS[key]
             if not holds(value, bound):
-                raise ValueError(f"{name} should be {words} {bound!r}, not {value!r}")
+                raise ValueError(f"{name} is {value!r}; it must be {words} {bound!r}")
 
 
 def _check_choice(name: str, value: object, annotation: Any) -> None:
@@ -56,14 +56,14 @@ def _check_choice(name: str, value: object, annotation: Any) -> None:
         return
     choices = [choice for literal in literals for choice in typing.get_args(literal)]
     if value not in choices:
-        raise ValueError(f"{name} should be one of {', '.join(map(repr, choices))}, not {value!r}")
+        raise ValueError(f"{name} is {value!r}; it must be one of {', '.join(map(repr, choices))}")
 
 
 def check_seed(arguments: Mapping[str, object]) -> None:
     """Raise ValueError if an argument `seed`, or a field of one, is an integer that no generator takes."""
     for name, seed in arguments.items():
         if name == "seed" and isinstance(seed, int) and not 0 <= seed <= MAX_SEED:
-            raise ValueError(f"seed should be from 0 to {MAX_SEED}, not {seed}")
+            raise ValueError(f"seed is {seed}; it must be from 0 to {MAX_SEED}")
         check_seed(field_values(seed))
 
 

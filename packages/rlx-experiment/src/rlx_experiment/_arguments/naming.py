@@ -21,7 +21,7 @@ _SECRET: Final = "***"
 def check_name_parameters(value: object) -> None:
     """Raise ValueError unless `value` is None, 'all' or 'passed'."""
     if value not in (None, "all", "passed"):
-        raise ValueError(f"name_parameters should be None, 'all' or 'passed', not {value!r}")
+        raise ValueError(f"name_parameters is {value!r}; it must be None, 'all' or 'passed'")
 
 
 def run_name(

@@ -37,7 +37,7 @@ class Condition(NamedTuple):
         """
         found = _CONDITION.fullmatch(text.strip())
         if found is None:
-            raise ValueError(f"a condition should be like lr=0.01 or seed>=3, not {text!r}")
+            raise ValueError(f"the condition is {text!r}; it must be like lr=0.01 or seed>=3")
         return cls(*found.groups())
 
     def holds(self, run: RunSummary) -> bool:

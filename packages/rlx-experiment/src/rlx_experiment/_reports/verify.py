@@ -63,7 +63,7 @@ def verify_resume(
         ValueError: `kills` is below 1.
     """
     if kills < 1:
-        raise ValueError(f"kills should be at least 1, not {kills}: without one nothing is verified")
+        raise ValueError(f"kills is {kills}; it must be at least 1: without one nothing is verified")
     unbroken, broken = folder / "unbroken", folder / "broken"
     _finish(_start(script, arguments, unbroken, hash_seed=1))
     moments = random.Random(seed)

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Final
 
+from rlx_experiment._checks import check_path
 from rlx_experiment._lock import RunLock
 
 _URL: Final = re.compile(
@@ -17,11 +18,13 @@ def local_path(log_dir: str | Path) -> Path:
     """Return `log_dir` as an absolute path.
 
     Raises:
+        TypeError: If it is no path.
         ValueError: If it is a URL: locks, records and logs of a run need a folder of this machine.
     """
+    check_path("log_dir", log_dir)
     if _URL.match(str(log_dir)):
         raise ValueError(
-            f"log_dir must be a folder of this machine, not {str(log_dir)!r}; snapshots alone may go to a URL: "
+            f"log_dir is {str(log_dir)!r}; it must be a folder of this machine. Snapshots alone may go to a URL: "
             f"give LocalRunner a SnapshotConfig({str(log_dir)!r}, 'last', 1)."
         )
     return Path(log_dir).absolute()

@@ -78,7 +78,7 @@ class Repository:
             RepositoryError: There is none.
         """
         if revision.startswith("-") or not revision.isprintable():
-            raise RepositoryError(f"revision must be a name of git's, not {revision!r}")
+            raise RepositoryError(f"revision is {revision!r}; it must be a name of git's")
         try:
             found = self._repo.commit(revision)
             return Commit(found.hexsha, found.committed_datetime, str(found.summary))
@@ -176,7 +176,7 @@ def _import_git() -> Any:
 
 def _checked(commit: str) -> str:
     if not _COMMIT.fullmatch(commit):
-        raise RepositoryError(f"commit must be a full name of git's, not {commit!r}")
+        raise RepositoryError(f"commit is {commit!r}; it must be a full name of git's")
     return commit
 
 

@@ -8,6 +8,7 @@ from itertools import product
 from pathlib import Path
 from typing import Any, Final, Literal, NamedTuple, get_args
 
+from rlx_experiment._checks import check_values
 from rlx_experiment._experiment import Experiment
 from rlx_experiment._loading import load_experiment
 from rlx_experiment._lock import RunLiveError
@@ -33,7 +34,13 @@ RAISED: Final = 77
 
 
 def grid(**axes: Iterable[Any]) -> list[dict[str, Any]]:
-    """Return every combination of the values of `axes`, the last axis fastest."""
+    """Return every combination of the values of `axes`, the last axis fastest.
+
+    Raises:
+        TypeError: An axis is one value, not several.
+    """
+    for name, values in axes.items():
+        check_values(name, values)
     return [dict(zip(axes, values, strict=True)) for values in product(*axes.values())]
 
 

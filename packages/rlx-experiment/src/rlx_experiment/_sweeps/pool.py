@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, NamedTuple
 
+from rlx_experiment._checks import check_count
 from rlx_experiment._experiment import Experiment
 from rlx_experiment._runs.signals import StopRequest
 from rlx_experiment._sweeps.jobs import Job, OnEnd, may_be_tried_again, pack_job
@@ -36,10 +37,9 @@ class Local:
     fork: bool = sys.platform != "win32"
 
     def __post_init__(self) -> None:
-        if self.jobs != "auto" and self.jobs < 1:
-            raise ValueError(f"jobs should be 'auto' or at least 1, not {self.jobs!r}")
-        if self.retries < 0:
-            raise ValueError(f"retries should be at least 0, not {self.retries!r}")
+        if self.jobs != "auto":
+            check_count("jobs", self.jobs, at_least=1)
+        check_count("retries", self.retries, at_least=0)
 
     def run(self, template: Experiment, jobs: Iterable[Job], on_end: OnEnd) -> None:
         """Run `jobs` of `template` to their ends; each is asked for when there is a free place for it."""

@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
+from rlx_experiment._checks import check_count
 from rlx_experiment._experiment import Experiment
 from rlx_experiment._missing import require
 from rlx_experiment._runs.signals import StopRequest
@@ -59,10 +60,8 @@ class Slurm:
     outage: float = 600.0
 
     def __post_init__(self) -> None:
-        if self.requeues < 0 or self.retries < 0:
-            raise ValueError(
-                f"requeues and retries should be at least 0, not {self.requeues!r} and {self.retries!r}"
-            )
+        check_count("requeues", self.requeues, at_least=0)
+        check_count("retries", self.retries, at_least=0)
         check_tasks(self.parameters)
 
     def run(self, template: Experiment, jobs: Sequence[Job], on_end: OnEnd) -> None:
@@ -128,7 +127,7 @@ def check_tasks(parameters: Mapping[str, Any]) -> None:
         count = parameters.get(name, 1)
         if count != 1 and ("nodes" not in name or parameters.get("slurm_use_srun", True)):
             raise ValueError(
-                f"{name} should be 1, not {count!r}: each task of a job would start the same run; a run that wants "
+                f"{name} is {count!r}; it must be 1: each task of a job would start the same run; a run that wants "
                 "several processes starts them itself, with cpus_per_task and gpus_per_node for all of them"
             )
 

@@ -48,7 +48,7 @@ def epochs_of(trainer: Any) -> Epochs:
     if offered(trainer, "__next__") is not None and offered(trainer, "max_epoch") is not None:
         return OneEpochs(trainer)
     raise TypeError(
-        f"trainer must be a trainer of tianshou, such as algorithm.create_trainer(params), not {trainer!r}."
+        f"trainer is {trainer!r}; it must be a trainer of tianshou, such as algorithm.create_trainer(params)."
     )
 
 

@@ -33,7 +33,7 @@ class StepType(IntEnum):
             ValueError: If `step_cnt` is below 1.
         """
         if step_cnt < 1:
-            raise ValueError(f"step_cnt must be at least 1, not {step_cnt}; call reset() first.")
+            raise ValueError(f"step_cnt is {step_cnt}; it must be at least 1: call reset() first.")
         if max_episode_length is not None and step_cnt >= max_episode_length:
             return cls.TIMEOUT
         if done:

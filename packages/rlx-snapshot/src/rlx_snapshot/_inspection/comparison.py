@@ -6,10 +6,10 @@ from collections.abc import Iterator, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from itertools import accumulate
-from pathlib import Path
 from typing import Final
 
 from rlx_snapshot._inspection.summary import Summary, summary_of
+from rlx_snapshot._settings import path_of
 
 _STEP: Final = re.compile(
     r"""\['(?:[^'\\]|\\.)*'\]|\["(?:[^"\\]|\\.)*"\]|\[[^\]]*\]|\.[^.\[({ ]+|\(\d*\)|\{\d+\}|\ state|\ pickle"""
@@ -68,7 +68,7 @@ def compare(first: str | os.PathLike[str], second: str | os.PathLike[str]) -> Co
     Raises:
         DamagedSnapshotError: If a file is not what was saved, or no pickle at all.
     """
-    old, new = (_Parts(summary_of(Path(path))) for path in (first, second))
+    old, new = (_Parts(summary_of(path)) for path in (path_of("first", first), path_of("second", second)))
     found = list(_differing(old, new))
     harmless = [each for each in found if _is_harmless(each, old, new)]
     return Comparison(

@@ -4,12 +4,11 @@ import os
 import pickle
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 from rlx_snapshot._errors import DamagedSnapshotError
 from rlx_snapshot._format.container import Container, check_buffers, open_container
 from rlx_snapshot._format.layout import NO_ITERATION, SIGNED, VERSION
-from rlx_snapshot._settings import SigningKey, key_from
+from rlx_snapshot._settings import SigningKey, key_from, path_of
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,7 +45,7 @@ def describe(path: str | os.PathLike[str]) -> Description:
     Raises:
         DamagedSnapshotError: If what is read is not what was saved.
     """
-    return _describe(open_container(Path(path)))
+    return _describe(open_container(path_of("path", path)))
 
 
 def verify(path: str | os.PathLike[str], *, signing_key: SigningKey | None = None) -> Description:
@@ -59,7 +58,7 @@ def verify(path: str | os.PathLike[str], *, signing_key: SigningKey | None = Non
         DamagedSnapshotError: If the file is not what was saved, or neither a snapshot nor a pickle.
         UntrustedSnapshotError: If there is a key and the file is not signed with it.
     """
-    container = open_container(Path(path), key_from(signing_key))
+    container = open_container(path_of("path", path), key_from(signing_key))
     if container.footer is None and bytes(container.pristine[-1:]) != pickle.STOP:
         raise DamagedSnapshotError(container.path, "it is neither a snapshot nor a whole pickle")
     check_buffers(container)

@@ -1,12 +1,11 @@
 """Loading data from a file of unknown origin."""
 
 import os
-from pathlib import Path
 from typing import Any
 
 from rlx_snapshot._errors import UntrustedSnapshotError
 from rlx_snapshot._format.container import check_buffers, open_container, skeleton
-from rlx_snapshot._settings import SigningKey, key_from
+from rlx_snapshot._settings import SigningKey, key_from, path_of
 
 
 def load_untrusted(path: str | os.PathLike[str], *, signing_key: SigningKey | None = None) -> Any:
@@ -24,7 +23,7 @@ def load_untrusted(path: str | os.PathLike[str], *, signing_key: SigningKey | No
     from rlx_snapshot._inspection.pickle_walker import walk
     from rlx_snapshot._inspection.untrusted_values import built_from
 
-    container = open_container(Path(path), key_from(signing_key))
+    container = open_container(path_of("path", path), key_from(signing_key))
     check_buffers(container)
     buffers = container.index.buffers if container.index else ()
     try:

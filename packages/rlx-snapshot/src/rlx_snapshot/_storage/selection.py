@@ -20,7 +20,7 @@ def selection(itr: object) -> int | str:
             return int(itr)
     elif isinstance(itr, SupportsIndex):
         return operator.index(itr)
-    raise ValueError(f"itr is {itr!r}: it must be an iteration number, 'first' or 'last'")
+    raise ValueError(f"itr is {itr!r}; it must be an iteration number, 'first' or 'last'")
 
 
 def candidates(directory: Path, itr: int | str) -> list[Path]:

@@ -10,6 +10,7 @@ from rlx_snapshot import _platform
 from rlx_snapshot._files import latest_path, numbered_iterations
 from rlx_snapshot._format.container import iteration_in
 from rlx_snapshot._modes import DISCARDED, numbered
+from rlx_snapshot._settings import path_of
 from rlx_snapshot._storage.atomic import sync_directory
 
 _URL_IN_A_PATH: Final = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+:/[^/]")  # one letter is a drive of Windows
@@ -98,9 +99,9 @@ def storage_for(snapshot_dir: str | os.PathLike[str] | None) -> Storage:
         return RemoteStorage(snapshot_dir)
     if _URL_IN_A_PATH.match(str(snapshot_dir)):
         raise ValueError(
-            f"snapshot_dir must be a folder, or a URL as text, not {snapshot_dir!r}; a Path takes a slash away."
+            f"snapshot_dir is {snapshot_dir!r}; it must be a folder, or a URL as text: a Path takes a slash away."
         )
-    return LocalStorage(Path(snapshot_dir))
+    return LocalStorage(path_of("the folder of snapshots", snapshot_dir))
 
 
 def _new_folder(root: Path) -> Path:
