@@ -13,11 +13,9 @@ from sampler_worlds import Gaussian, Odd, Walk, make_factory, make_local
 
 from rlx_sampler import MultiprocessingSampler
 from rlx_sampler._keys import CallKey
-from rlx_sampler._ledger import Ledger
 from rlx_sampler._processes.messages import Kind, receive
 from rlx_sampler._processes.pool import ProcessPool
 from rlx_sampler._processes.process import WorkerProcess
-from rlx_sampler._processes.round import Round
 
 SECONDS = 30.0
 
@@ -50,8 +48,8 @@ def interrupted(env: Any) -> Generator[tuple[MultiprocessingSampler, WorkerProce
     sampler = MultiprocessingSampler(factory, Gaussian(), env, worker_timeout=SECONDS)
     try:
         pool = pool_of(vars(sampler))
-        (process,) = pool.processes
-        Round(0, CallKey(7, 0, 0), Ledger(n_episodes=1), pool.patience).start(process)
+        (process,) = pool.workers
+        process.submit(pool.round_number, CallKey(7, 0, 0), [0])
         assert receive(process.connection)[0] is Kind.MORE
         assert process.connection.poll(SECONDS)  # the episode is there, or as much of it as fits
         process.send_numbers(Kind.STOP)

@@ -135,7 +135,8 @@ def test_actors_that_always_die_are_an_error(tmp_path: Path) -> None:
     """The third death in a row ends the call."""
     sampler = RaySampler(make_factory(), Gaussian(), Killer(str(tmp_path), 99))
     with pytest.raises(
-        WorkerError, match=r"worker 0 died: 3 deaths in a row without a finished episode. It had"
+        WorkerError,
+        match=r"worker 0 died \(The actor died.*\): 3 deaths in a row without a finished episode. It had",
     ):
         sampler.obtain_samples(0, 5000, None)
     sampler.shutdown_worker()

@@ -11,11 +11,10 @@ from rlx_sampler._exactness import WorkerProfile
 from rlx_sampler._keys import CallKey, EpisodeKey
 from rlx_sampler._ledger import Ledger
 from rlx_sampler._offers import is_policy
-from rlx_sampler._processes.messages import AskProfile, Change, Kind, Live, SaveLive
+from rlx_sampler._processes.messages import AskProfile, Change, Live, SaveLive
 from rlx_sampler._processes.parameters import ParameterWriter
 from rlx_sampler._processes.pool import ProcessPool
 from rlx_sampler._processes.process import WorkerProcess
-from rlx_sampler._processes.round import Round
 from rlx_sampler._processes.shared_memory import SharedMemory
 from rlx_sampler._processes.worker_process import Assignment
 from rlx_sampler._workers.setups import Setup
@@ -37,19 +36,16 @@ class ProcessEngine:
         self._setups = setups
         self._probe = probe
         self._rows: int | None = None
-        self._rounds = 0
         self._timeout = worker_timeout
         self._memory = SharedMemory() if shared_memory else None
         self._writer = None if self._memory is None else ParameterWriter(self._memory)
         self.is_in_process = False
         self.environment: Any = None
-        self.pickled_episodes = 0
-        """Episodes that held something shared memory cannot, and came pickled."""
         self._pool = ProcessPool(factory.n_workers, self._start, self._greet, worker_timeout)
 
     def _start(self, number: int) -> WorkerProcess:
-        blueprint = packed((self._factory, self._setups[number]), "worker")
-        return WorkerProcess(Assignment(number, blueprint, self._probe, self._rows, None, self._memory))
+        setup = packed((self._factory, self._setups[number]), "worker")
+        return WorkerProcess(Assignment(number, setup, self._probe, self._rows, None, self._memory))
 
     def _greet(self, process: WorkerProcess) -> None:
         if self._writer is not None and self._writer.layout is not None:
@@ -66,9 +62,14 @@ class ProcessEngine:
         return self._pool.has_lost
 
     @property
+    def pickled_episodes(self) -> int:
+        """Episodes that held something shared memory cannot, and came pickled."""
+        return self._pool.pickled_episodes
+
+    @property
     def pids(self) -> list[int]:
         """Process numbers of the workers."""
-        return [process.pid for process in self._pool.processes]
+        return [process.pid for process in self._pool.workers]
 
     def use_inference_rows(self, inference_rows: int | None) -> None:
         """Let all workers call the policy with so many rows; None changes nothing."""
@@ -80,15 +81,15 @@ class ProcessEngine:
         """Ask the workers what has become known of their live environments."""
         if self.profile.steps_per_key is None:
             return
-        processes = list(self._pool.processes)
+        processes = list(self._pool.workers)
         for process in processes:
             process.present_profile = None
-            process.begin_call()
+            process.heartbeat.begin(process.steps_taken())
         self._pool.send_all([AskProfile()] * len(processes))
         while any(process.present_profile is None for process in processes):
-            self._pool.wait(None)
-            silent = any(process.signs.seconds_silent > self._timeout for process in processes)
-            if silent or processes != self._pool.processes:
+            self._pool.wait()
+            silent = any(process.heartbeat.seconds_silent > self._timeout for process in processes)
+            if silent or processes != self._pool.workers:
                 return  # what died is known as lost, and what is stuck ends the next call
         answers = [process.present_profile for process in processes]
         self._pool.profile = self.profile.with_events(filter(None, answers))
@@ -99,16 +100,15 @@ class ProcessEngine:
         Raises:
             WorkerError: If a worker dies or is stuck meanwhile.
         """
-        processes = list(self._pool.processes)
-        self._pool.patience.renew()
+        processes = list(self._pool.workers)
         for process in processes:
             process.live = None
-            process.begin_call()
+            process.heartbeat.begin(process.steps_taken())
         self._pool.send_all([SaveLive()] * len(processes))
         while any(process.live is None for process in processes):
-            self._pool.wait(None)
-            silent = any(process.signs.seconds_silent > self._timeout for process in processes)
-            if silent or processes != self._pool.processes:
+            self._pool.wait()
+            silent = any(process.heartbeat.seconds_silent > self._timeout for process in processes)
+            if silent or processes != self._pool.workers:
                 raise WorkerError("a worker died, or was stuck, while its live environments were saved.")
         return [process.live or [] for process in processes]
 
@@ -129,7 +129,7 @@ class ProcessEngine:
         has_any = any(update is not None for pair in pairs for update in pair)
         changes = [Change(packed(pair, "update")) for pair in pairs] if has_any else []
         self._setups, self._rows = updates.setups, self.profile.inference_rows  # for those that are replaced
-        for process, agent in zip(self._pool.processes, agents, strict=True):
+        for process, agent in zip(self._pool.workers, agents, strict=True):
             process.lacks_parameters = agent is None and (process.lacks_parameters or layouts is not None)
         if layouts:
             self._pool.send_all(layouts)
@@ -158,21 +158,7 @@ class ProcessEngine:
             EpisodeError: If an environment or a policy raised in an episode that is needed.
             WorkerError: If workers die again and again, or one does nothing for too long.
         """
-        self._rounds += 1
-        current = Round(self._rounds, call, ledger, self._pool.patience)
-        self._pool.patience.renew()
-        try:
-            for process in self._pool.processes:
-                process.out.clear()
-                if process.is_ready:
-                    current.start(process)
-            while not ledger.is_enough:
-                current.feed(self._pool.processes)
-                self._pool.wait(current)
-        finally:
-            self.pickled_episodes += current.pickled_episodes
-            for process in self._pool.processes:
-                process.send_numbers(Kind.STOP)
+        self._pool.collect(call, ledger)
 
     def shutdown(self) -> None:
         """End all worker processes. Calling it twice is allowed."""

@@ -8,10 +8,12 @@ from typing import Any, Final
 
 from rlx_sampler._errors import WorkerError
 from rlx_sampler._exactness import WorkerProfile
+from rlx_sampler._processes.arena import read_pickled
 from rlx_sampler._processes.messages import (
     Kind,
     Live,
     NewLayout,
+    PickledHarvest,
     PresentProfile,
     Ready,
     UseRows,
@@ -19,15 +21,14 @@ from rlx_sampler._processes.messages import (
 )
 from rlx_sampler._processes.process import WorkerProcess
 from rlx_sampler._processes.readiness import ready
-from rlx_sampler._processes.round import Round
-from rlx_sampler._remote.failures import Failure, raised_by
-from rlx_sampler._remote.supervision import LONGEST_WAIT, Patience
+from rlx_sampler._remote.coordinator import LONGEST_WAIT, Coordinator
+from rlx_sampler._remote.failures import Failure
 
 SHORT_WAIT: Final = 0.01
 """Seconds between two looks at whether a large message has been read."""
 
 
-class ProcessPool:
+class ProcessPool(Coordinator[WorkerProcess]):
     """Listens to worker processes, and replaces those that die.
 
     Args:
@@ -47,20 +48,15 @@ class ProcessPool:
         greet: Callable[[WorkerProcess], object],
         timeout: float,
     ) -> None:
-        self._start = start
+        super().__init__(timeout)
+        self._start_process = start
         self._greet = greet
-        self._timeout = timeout
-        self.patience = Patience(timeout)
-        """What is counted of those that die."""
-        self.profile = WorkerProfile()
-        """What is known of the workers."""
-        self.has_lost = False
-        """Whether live environments died with a worker."""
-        self.processes: list[WorkerProcess] = []
+        self.pickled_episodes = 0
+        """Episodes that held something shared memory cannot, and came pickled."""
         try:
-            self.processes.extend(start(number) for number in range(n_workers))
-            while not all(process.is_ready for process in self.processes):
-                self.wait(None)
+            self.workers.extend(start(number) for number in range(n_workers))
+            while not all(process.is_ready for process in self.workers):
+                self.wait()
         except BaseException:
             self.shutdown()
             raise
@@ -71,7 +67,7 @@ class ProcessPool:
         Raises:
             WorkerError: If one is not read in time; its worker is ended.
         """
-        processes = list(self.processes)
+        processes = list(self.workers)
         sendings = [process.send(message) for process, message in zip(processes, messages, strict=True)]
         try:
             for process, sending in zip(processes, sendings, strict=True):
@@ -86,48 +82,62 @@ class ProcessPool:
         begin = time.monotonic()
         sending.join(SHORT_WAIT)
         while sending.is_alive():
-            self.wait(None, SHORT_WAIT)
-            if time.monotonic() > begin + self._timeout:
+            self.wait(SHORT_WAIT)
+            if time.monotonic() > begin + self.timeout:
                 raise WorkerError(
-                    f"worker {worker} did not read a message for {self._timeout:g} s and was ended."
+                    f"worker {worker} did not read a message for {self.timeout:g} s and was ended."
                 )
 
     def use_inference_rows(self, inference_rows: int) -> None:
         """Let all workers call the policy with so many rows."""
         self.profile = replace(self.profile, inference_rows=inference_rows)
-        self.send_all([UseRows(inference_rows)] * len(self.processes))
+        self.send_all([UseRows(inference_rows)] * len(self.workers))
 
-    def wait(self, current: Round | None, longest: float = LONGEST_WAIT) -> None:
-        """Take what the workers say, and notice those that are dead or stuck.
-
-        Raises:
-            EpisodeError: If an episode that is needed raised.
-            WorkerError: If workers die again and again, or one does nothing for too long.
-        """
-        handles = [h for p in self.processes for h in (p.connection, p.sentinel)]
-        speaking = ready(handles, min(longest, self._timeout))
-        for process in list(self.processes):
+    def wait(self, longest: float = LONGEST_WAIT) -> None:
+        """See `Coordinator`."""
+        handles = [h for p in self.workers for h in (p.connection, p.sentinel)]
+        speaking = ready(handles, min(longest, self.timeout))
+        for process in list(self.workers):
             if process.connection in speaking:
-                self._read(process, current)
+                self._read(process)
             elif process.sentinel in speaking:
-                self._replace(process, current)
-        if self.patience.is_time_to_look():
-            self._check_life(current)
+                self._replace(process)
+        self._check_life()
 
-    def _read(self, process: WorkerProcess, current: Round | None) -> None:
-        process.signs.renew()
+    def _start(self, number: int) -> WorkerProcess:
+        return self._start_process(number)
+
+    def _read(self, process: WorkerProcess) -> None:
+        process.heartbeat.renew()
         try:
             message = receive(process.connection)
         except (EOFError, OSError):  # it died, perhaps in the middle of a message
-            self._replace(process, current)
+            self._replace(process)
             return
         except BaseException:
             process.kill()  # the rest of a message that is half read would be taken for the next one
             raise
-        if current is None or not current.take(process, message):
-            self._understand(process, message, current)
+        if not self._is_of_the_round(process, message):
+            self._understand(process, message)
 
-    def _understand(self, process: WorkerProcess, message: Any, current: Round | None) -> None:
+    def _is_of_the_round(self, process: WorkerProcess, message: Any) -> bool:
+        """Take a message that belongs to the present round; return whether it did."""
+        match message:
+            case (Kind.HARVEST, [self.round_number, *numbers]):
+                self._take(process, process.arena.read(numbers))
+            case (Kind.MORE, [self.round_number]):
+                process.wants_more = True
+            case PickledHarvest(round_number=self.round_number):
+                harvest = read_pickled(message)
+                self.pickled_episodes += len(harvest.indices)
+                self._take(process, harvest)
+            case Failure(round_number=None | self.round_number):
+                self._fail(process, message)
+            case _:
+                return False
+        return True
+
+    def _understand(self, process: WorkerProcess, message: Any) -> None:
         match message:
             case NewLayout():
                 process.arena.layouts[message.number] = message.layout
@@ -137,47 +147,21 @@ class ProcessPool:
                 process.present_profile = message.profile
             case Ready():
                 self._welcome(process, message.profile)
-                if current is not None:
-                    current.start(process)
-            case Failure(round_number=None):
-                raise raised_by(process.number, message)
             case _:
-                process.signs.renew()  # it is about a call that is over
+                process.heartbeat.renew()  # it is about a call that is over
 
     def _welcome(self, process: WorkerProcess, profile: WorkerProfile) -> None:
-        process.is_ready, process.n_lanes = True, profile.n_lanes
+        process.is_ready = True
+        process.begin_round()
         rows = self.profile.inference_rows
         self.profile = profile if rows is None else replace(profile, inference_rows=rows)
         if rows is not None and profile.inference_rows != rows:
             process.send(UseRows(rows))
         self._greet(process)
 
-    def _replace(self, process: WorkerProcess, current: Round | None) -> None:
-        """Start another process in the place of a dead one; its episodes go to whoever asks first."""
-        how = f" (exit code {process.exit_code}; -9 is a kill, by the system if memory is short)"
-        self.patience.note_death(process.number, process.out, how=how)
-        self.has_lost = self.has_lost or (process.is_ready and self.profile.steps_per_key is not None)
-        if current is not None:
-            current.ledger.give_back(process.out)
-        successor = self._start(process.number)  # where there is no memory for it, the dead one is met again
-        process.close()
-        self.processes[process.number] = successor
-
-    def _check_life(self, current: Round | None) -> None:
-        """Replace workers that are stuck in something old; say which episodes others are stuck in."""
-        stuck = [process for process in self.processes if process.is_stuck(self._timeout)]
-        for process in stuck:
-            process.kill()
-        at_work = [process for process in stuck if process.signs.has_begun]
-        for process in stuck:
-            if process not in at_work:
-                self._replace(process, current)
-        if at_work and current is not None:
-            raise self.patience.stuck(at_work[0].number, at_work[0].out, current.call.call)
-
     def shutdown(self) -> None:
         """End all processes. Calling it twice is allowed."""
-        processes, self.processes = self.processes, []
+        processes, self.workers = self.workers, []
         for process in processes:
             process.send_numbers(Kind.EXIT)
         for process in processes:

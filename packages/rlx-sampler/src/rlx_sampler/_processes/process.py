@@ -11,11 +11,12 @@ from multiprocessing import resource_tracker
 from typing import Any, Final
 
 from rlx_sampler._exactness import WorkerProfile
+from rlx_sampler._keys import CallKey
 from rlx_sampler._processes.arena import Arena
-from rlx_sampler._processes.messages import Kind, encoded, send_numbers
+from rlx_sampler._processes.messages import Kind, StartCall, encoded, send_numbers
 from rlx_sampler._processes.shared_memory import SharedMemory
 from rlx_sampler._processes.worker_process import ENDING_SIGNALS, Assignment, serve
-from rlx_sampler._remote.supervision import LifeSigns
+from rlx_sampler._remote.worker import RemoteWorker
 
 SECONDS_TO_END: Final = 3.0
 SMALL: Final = 1 << 14
@@ -25,14 +26,14 @@ _one_start_at_a_time: Final = threading.Lock()
 """The main module, which a start hides for a moment, is the whole process's: so is this lock."""
 
 
-class WorkerProcess:
+class WorkerProcess(RemoteWorker):
     """A worker process and what it has been given to do."""
 
     def __init__(self, assignment: Assignment) -> None:
         """Start the process; it says by itself when it is ready."""
+        super().__init__(assignment.number)
         arena = None if assignment.parameters is None else SharedMemory()
         context: Any = multiprocessing.get_context(start_method())
-        self.number = assignment.number
         self.arena = Arena(arena)
         self.connection, theirs = context.Pipe()
         with _one_start_at_a_time, _without_main_module(), _signals_held():
@@ -44,19 +45,12 @@ class WorkerProcess:
             )
             self._process.start()
         theirs.close()
-        self.out: set[int] = set()
-        """Indices of the episodes that the worker has and that are not back."""
-        self.is_ready = False
-        """Whether the worker is built."""
-        self.is_hungry = False
-        """Whether it asked for more episodes and got none."""
-        self.n_lanes = 1
+        self._round_number: int | None = None
+        """The call that the process was last told of."""
         self.live: list[bytes] | None = None
+        """Live environments that the worker has sent."""
         self.present_profile: WorkerProfile | None = None
         """What it answered when it was last asked."""
-        """Live environments that the worker has sent."""
-        self.signs = LifeSigns()
-        """What the process has shown of itself since the present call began."""
         self.lacks_parameters = False
         """Whether it has yet to take the parameters in the shared block."""
 
@@ -70,22 +64,27 @@ class WorkerProcess:
         """Number of the process."""
         return int(self._process.pid or 0)
 
-    @property
-    def exit_code(self) -> int | None:
-        """How the process ended, as `multiprocessing` says it; None while it lives."""
+    def how_it_ended(self) -> str:
+        """Return how the process ended, as `multiprocessing` says it."""
         self._process.join(SECONDS_TO_END)
-        code: int | None = self._process.exitcode
-        return code
+        return f"exit code {self._process.exitcode}; -9 is a kill, by the system if memory is short"
 
-    def begin_call(self) -> None:
-        """Note that the process is about to be told of a new call."""
-        self.signs.begin(self.arena.pulse())
+    def steps_taken(self) -> int:
+        """Return how many steps there were; always 0 without shared memory, where messages say it."""
+        return self.arena.pulse()
 
-    def is_stuck(self, timeout: float) -> bool:
-        """Whether the process has work, and has given no sign of life for `timeout` seconds."""
-        self.signs.look(self.arena.pulse())
-        is_at_work = bool(self.out) or not self.is_ready
-        return is_at_work and self.signs.seconds_silent > timeout
+    def submit(self, round_number: int, call: CallKey, indices: list[int]) -> None:
+        """Let the process run episodes, and tell it of the call first if it does not know of it."""
+        if round_number == self._round_number:
+            self.send_numbers(Kind.LEASE, indices)
+            return
+        self._round_number = round_number
+        self.send(StartCall(round_number, call, indices, self.lacks_parameters))
+        self.lacks_parameters = False
+
+    def stop(self, round_number: int) -> None:
+        """Let the process drop what it still has of the present call."""
+        self.send_numbers(Kind.STOP)
 
     def send(self, message: object) -> threading.Thread | None:
         """Send a message, unless the process is dead; return the thread that sends a large one."""

@@ -48,7 +48,7 @@ class Assignment:
     """Everything a worker process is started with."""
 
     number: int
-    blueprint: bytes
+    packed_setup: bytes
     """The worker factory and the setup, packed."""
     probe: EpisodeKey
     inference_rows: int | None
@@ -106,7 +106,7 @@ def _end_with_parent() -> None:
 
 
 def _serve(connection: Pipe, assignment: Assignment, ending: _Ending) -> None:
-    factory, setup = unpacked(assignment.blueprint)
+    factory, setup = unpacked(assignment.packed_setup)
     worker = build_worker(factory, setup, assignment.number)
     torch: Any = sys.modules.get("torch")
     if torch is not None:

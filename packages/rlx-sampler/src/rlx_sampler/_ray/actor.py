@@ -19,7 +19,7 @@ UNKNOWN: Final = -1
 
 
 @dataclass(frozen=True, slots=True)
-class News:
+class Update:
     """What brings a worker to a version: the last update, or all where it may lack more."""
 
     version: int
@@ -68,9 +68,9 @@ class RayActor:
     """One worker; one thread runs episodes, others answer."""
 
     def __init__(
-        self, blueprint: bytes, number: int, probe: EpisodeKey, inference_rows: int | None, version: int
+        self, packed_setup: bytes, number: int, probe: EpisodeKey, inference_rows: int | None, version: int
     ) -> None:
-        factory, setup = unpacked(blueprint)
+        factory, setup = unpacked(packed_setup)
         self._worker = build_worker(factory, setup, number)
         torch: Any = sys.modules.get("torch")
         if torch is not None:
@@ -91,35 +91,35 @@ class RayActor:
         self._worker.use_inference_rows(inference_rows)
 
     def run(
-        self, round_number: int, call: CallKey, indices: list[int], news: News, content: bytes | None
+        self, round_number: int, call: CallKey, indices: list[int], update: Update, content: bytes | None
     ) -> Outcome:
         """Run episodes, with the updates in `content` first where they are new."""
         with self._turn:  # a run that is not wanted any more may still be ending
             is_old = round_number <= self._stopped_round or round_number < self._lease.round_number
             try:
-                is_ready = not is_old and self._catch_up(news, content)
+                is_ready = not is_old and self._catch_up(update, content)
             except Exception as error:  # noqa: BLE001 - it is raised again in the sampler
                 return Outcome(self._version, failure=describe(None, error))
             return self._run(round_number, call, indices) if is_ready else Outcome(self._version)
 
-    def _catch_up(self, news: News, content: bytes | None) -> bool:
-        """Bring the worker to the version of `news`; return whether that was possible."""
-        if news.version == self._version:
+    def _catch_up(self, update: Update, content: bytes | None) -> bool:
+        """Bring the worker to the version of `update`; return whether that was possible."""
+        if update.version == self._version:
             return True
-        if content is None or not (news.is_whole or news.version == self._version + 1):
+        if content is None or not (update.is_whole or update.version == self._version + 1):
             return False  # the sampler does not know yet that an update failed here
         self._version = UNKNOWN
-        if news.is_whole:
+        if update.is_whole:
             unpacked(content).apply(self._worker)
         else:
             agent_update, env_update = unpacked(content)
             self._worker.update_agent(agent_update)
             self._worker.update_env(env_update)
-        self._version = news.version
+        self._version = update.version
         return True
 
     def _run(self, round_number: int, call: CallKey, indices: list[int]) -> Outcome:
-        self._lease = _Stoppable(round_number, call, deque(indices), steps=self._lease.steps)
+        self._lease = _Stoppable(round_number, call, deque(indices), steps=self.steps_taken(round_number))
         self._lease.is_stopped = round_number <= self._stopped_round
         outcome = Outcome(self._version)
         try:
@@ -136,9 +136,9 @@ class RayActor:
         if self._lease.round_number <= round_number:
             self._lease.is_stopped = True
 
-    def pulse(self) -> int:
-        """Return the number of steps taken, as a sign of life."""
-        return self._lease.steps
+    def steps_taken(self, round_number: int) -> int:
+        """Return the number of steps taken in that round, as a sign of life."""
+        return self._lease.steps if self._lease.round_number == round_number else 0
 
     def live_state(self) -> list[bytes]:
         """Return what goes on beyond an episode."""
