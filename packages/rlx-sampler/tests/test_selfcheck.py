@@ -1,5 +1,6 @@
 """The evidence behind the grade: what a check finds, what it leaves alone, and what it says."""
 
+import pickle
 import random
 from collections.abc import Callable
 from functools import partial
@@ -15,6 +16,7 @@ from unrepeatable_worlds import (
     FirstLayout,
     LastActions,
     Names,
+    Offset,
     OwnGenerator,
     Recurrent,
     RecurrentForAll,
@@ -208,6 +210,63 @@ class TestAnotherProcess:
     def test_is_asked_by_samplers_with_processes(self) -> None:
         """Worker processes hash in one way and the check in another."""
         assert in_processes(Gaussian(), Names()).grade == "C"
+
+
+RAN_AGAIN = "an episode of the process that saved ran again"
+
+
+class TestAResume:
+    """The process that continues runs an episode of the one that saved."""
+
+    @staticmethod
+    def resumed(saving: Any, continuing: Any, env_update: Any = None, **choices: Any) -> Exactness:
+        """Return what a sampler says that continues, after two calls between which the policy has learned."""
+        sampler = make_local(Gaussian(), saving, **choices)
+        for gain in (-0.2, -0.3):
+            sampler.obtain_samples(0, 60, {"gain": np.float32(gain)})
+        state = pickle.loads(pickle.dumps(sampler.state_dict()))
+        later = make_local(Gaussian(), continuing, **choices)
+        later.load_state_dict(state)
+        later.obtain_samples(2, 60, {"gain": np.float32(-0.4)}, env_update)
+        return later.exactness()
+
+    @pytest.mark.parametrize("worker_class", [DefaultWorker, VecWorker, FragmentWorker])
+    def test_in_another_world_is_told(self, worker_class: Any) -> None:
+        """Which field differs, and where."""
+        exactness = self.resumed(Offset(0.0), Offset(1.0), worker_class=worker_class)
+        assert exactness.grade == "C"
+        assert "rewards of step 0 differ when the process that continues" in exactness.reason
+
+    @pytest.mark.parametrize("worker_class", [DefaultWorker, VecWorker, FragmentWorker])
+    @pytest.mark.parametrize("world", [Walk, partial(Offset, 1.0)])
+    def test_in_the_same_world_keeps_its_grade(self, world: Any, worker_class: Any) -> None:
+        """The actions of that episode are taken again, whatever the policy has learned since."""
+        exactness = self.resumed(world(), world(), worker_class=worker_class)
+        assert exactness.grade == "A"
+        assert RAN_AGAIN in exactness.checked
+
+    def test_of_another_resume_compares_with_the_first_process(self) -> None:
+        """Also where nothing was sampled between the two."""
+        first = make_local(Gaussian(), Offset(0.0))
+        first.obtain_samples(0, 60, None)
+        state = first.state_dict()
+        for _ in range(2):
+            between = make_local(Gaussian(), Offset(0.0))
+            between.load_state_dict(state)
+            state = between.state_dict()
+        last = make_local(Gaussian(), Offset(1.0))
+        last.load_state_dict(state)
+        assert last.exactness().grade == "C"
+
+    def test_with_a_history_has_nothing_to_compare(self) -> None:
+        """A generator that nobody seeds is saved with the sampler; a new environment has another one."""
+        assert self.resumed(OwnGenerator(), OwnGenerator()).grade == "A"
+
+    def test_with_another_environment_has_nothing_to_compare(self) -> None:
+        """The one that the episode was of is no longer there."""
+        exactness = self.resumed(Offset(0.0), Offset(0.0), Offset(2.0))
+        assert exactness.grade == "A"
+        assert RAN_AGAIN not in exactness.checked
 
 
 class TestLiveEnvironments:

@@ -97,6 +97,18 @@ class Names(Walk):
         return observation, reward + weighted, terminated, truncated, info
 
 
+class Offset(Walk):
+    """A walk that is another one elsewhere, as one that follows the hashes of strings or a library's version."""
+
+    def __init__(self, offset: float) -> None:
+        super().__init__()
+        self.offset = offset
+
+    def step(self, action: Any) -> Step:
+        observation, reward, terminated, truncated, info = super().step(action)
+        return observation, reward + self.offset, terminated, truncated, info
+
+
 class Slow(Walk):
     """A walk that takes its time."""
 

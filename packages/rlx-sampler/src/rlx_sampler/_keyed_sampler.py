@@ -15,6 +15,7 @@ from rlx_sampler._keys import TRAINING, CallKey, EpisodeKey, draw_root
 from rlx_sampler._ledger import Ledger
 from rlx_sampler._sampler_workers import SamplerWorkers
 from rlx_sampler._selfcheck.evidence import Evidence
+from rlx_sampler._selfcheck.reference import ReferenceEpisode
 from rlx_sampler._workers.lane_worker import DefaultWorker
 from rlx_sampler._workers.setups import unpacked_envs
 from rlx_sampler._workers.worker import Worker
@@ -193,6 +194,7 @@ class KeyedSampler(SamplerWorkers):
             ClosedSamplerError: If the sampler was shut down.
         """
         engine = self._open_engine()
+        reference = self._evidence.reference
         return {
             "version": STATE_VERSION,
             "root": self._root,
@@ -204,6 +206,7 @@ class KeyedSampler(SamplerWorkers):
             "envs": self._other_envs or None,
             "pinned": self._pinned,
             "live": self._live_states(engine),
+            "reference": None if reference is None else reference.as_state(),
         }
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
@@ -227,7 +230,10 @@ class KeyedSampler(SamplerWorkers):
         self._mean_length = float(state.get("mean_length", 0.0))
         self._pinned = bool(state.get("pinned", self._pinned))
         engine.use_inference_rows(state.get("inference_rows"))
-        self._evidence.note_restore(has_history=bool(live))
+        reference: Mapping[str, Any] | None = state.get("reference")
+        self._evidence.note_restore(
+            None if reference is None else ReferenceEpisode.from_state(reference), has_history=bool(live)
+        )
 
     def __getstate__(self) -> dict[str, Any]:
         """Return everything but the running workers, which are built anew."""

@@ -101,7 +101,8 @@ class SamplerWorkers(ABC):
         is_other = any(
             type(setup.agent) is not type(old.agent) for setup, old in zip(setups, self._setups, strict=True)
         )
-        self._evidence.is_due |= is_other or any(each is not None for each in env_updates)
+        if is_other or any(each is not None for each in env_updates):
+            self._evidence.note_change()
         self._setups, self._is_broadcasting = setups, False
 
     def shutdown_worker(self) -> None:

@@ -12,6 +12,7 @@ from rlx_sampler._exactness import can_save_environments
 from rlx_sampler._global_generators import generators_kept, one_torch_thread, seed_globally
 from rlx_sampler._selfcheck.deadlines import Deadline, OutOfTimeError
 from rlx_sampler._selfcheck.findings import Findings
+from rlx_sampler._selfcheck.reference import ReferenceEpisode
 from rlx_sampler._selfcheck.subject import LANES, Subject, run
 from rlx_sampler._selfcheck.traces import Difference, Trace, first_difference
 from rlx_sampler._workers.worker import Worker
@@ -82,6 +83,7 @@ class _Check:
             self._renew()
             if not self._has_continued:
                 self._continue()
+            self._run_reference()
         except OutOfTimeError:
             not_checked = "not checked to its end, because that takes too long"
         if self._n_compared:
@@ -91,7 +93,26 @@ class _Check:
         elif not not_checked:
             not_checked = "not checked, because no episode could be run"
         traces = [self._seen[position] for position in range(len(self._seen)) if position in self._seen]
-        return replace(self._findings, not_checked=not_checked, traces=tuple(traces))
+        return replace(
+            self._findings, not_checked=not_checked, traces=tuple(traces), reference=self._reference()
+        )
+
+    def _reference(self) -> ReferenceEpisode | None:
+        """Return what another process is to run again: what this one was told to, or else its own first episode."""
+        subject = self._subject
+        if subject.has_lanes or self._findings.history is not None or 0 not in self._seen:
+            return None
+        return subject.reference or ReferenceEpisode.of(subject.keys[0], subject.most_steps, self._seen[0])
+
+    def _run_reference(self) -> None:
+        """Run an episode of the process that saved, unless episodes depend on what was before."""
+        reference = self._subject.reference
+        if reference is None or reference.trace.actions is None or self._findings.history is not None:
+            return
+        with self._subject.replaying(reference.trace.actions).worker() as worker:
+            (again,) = run(worker, [reference.key], self._deadline)
+        found = reference.difference_from(again, self._subject.most_steps)
+        self._findings = self._findings.noting("an episode of the process that saved ran again", found)
 
     def _repeat(self) -> None:
         """Run all episodes in one worker, and then the first ones again."""

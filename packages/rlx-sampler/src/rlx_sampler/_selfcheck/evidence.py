@@ -9,6 +9,7 @@ from rlx_sampler._batches.recorded import Part, assemble
 from rlx_sampler._selfcheck.check import check
 from rlx_sampler._selfcheck.findings import Findings
 from rlx_sampler._selfcheck.other_process import OtherProcess
+from rlx_sampler._selfcheck.reference import ReferenceEpisode
 from rlx_sampler._selfcheck.subject import Subject
 from rlx_sampler._selfcheck.traces import COMMON, Trace, first_difference, trace_of
 
@@ -35,6 +36,7 @@ class Evidence:
         self._is_waiting = False
         """Whether the next call runs the episodes that were checked."""
         self._has_loaded_history = False
+        self._loaded_reference: ReferenceEpisode | None = None
         self._begin_time = time.monotonic()
         self._cost = 0.0
 
@@ -48,9 +50,20 @@ class Evidence:
         """Whether episodes depend on those before them."""
         return self._has_loaded_history or self._findings.history is not None
 
-    def note_restore(self, *, has_history: bool) -> None:
+    @property
+    def reference(self) -> ReferenceEpisode | None:
+        """The episode that the process which continues is to run again, as far as anything is known yet."""
+        if self._other is not None and self._other.has_ended:
+            self.wait()
+        return self._loaded_reference if self.is_due else self._findings.reference
+
+    def note_change(self) -> None:
+        """Note that there is another policy or another environment than before."""
+        self.is_due, self._loaded_reference = True, None
+
+    def note_restore(self, reference: ReferenceEpisode | None, *, has_history: bool) -> None:
         """Note that the sampler continues from a state, perhaps one with the history of environments."""
-        self.is_due, self._has_loaded_history = True, has_history
+        self.is_due, self._has_loaded_history, self._loaded_reference = True, has_history, reference
 
     def is_worth_it(self) -> bool:
         """Whether a check is due, and all before it were short enough."""
@@ -65,6 +78,7 @@ class Evidence:
     def gather_here(self, subject: Subject) -> None:
         """Check in this process."""
         begin = time.monotonic()
+        subject = replace(subject, reference=self._loaded_reference)
         self.gather(check(subject))
         self._subject = subject
         self._is_waiting = not subject.lives_on
@@ -74,7 +88,7 @@ class Evidence:
         """Begin to check in another process, whose findings are waited for when somebody asks."""
         self.close()
         try:
-            self._other = OtherProcess(subject)
+            self._other = OtherProcess(replace(subject, reference=self._loaded_reference))
         except (OSError, TypeError) as error:
             self._begin(Findings(not_checked=f"not checked, because no process could be started: {error}"))
             return

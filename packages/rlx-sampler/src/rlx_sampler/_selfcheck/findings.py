@@ -3,6 +3,7 @@
 from dataclasses import dataclass, replace
 from typing import Self
 
+from rlx_sampler._selfcheck.reference import ReferenceEpisode
 from rlx_sampler._selfcheck.traces import Difference, Trace
 
 
@@ -26,6 +27,8 @@ class Findings:
     """Rows that the policy needs, as the check found them."""
     traces: tuple[Trace, ...] = ()
     """The first episodes of the call that comes next, as they should be."""
+    reference: ReferenceEpisode | None = None
+    """The episode that the process which continues is to run again; None where none would be the same."""
 
     def noting(self, checked: str, *differences: Difference | None) -> Self:
         """Return these with one more comparison."""

@@ -7,10 +7,12 @@ from typing import Any, Final
 
 from rlx_protocols import WorkerFactory
 from rlx_sampler._batches.recorded import assemble
+from rlx_sampler._batches.trees import Array
 from rlx_sampler._engine import OneEpisode, build_worker
 from rlx_sampler._exactness import layers
 from rlx_sampler._keys import EpisodeKey
 from rlx_sampler._selfcheck.deadlines import Deadline
+from rlx_sampler._selfcheck.reference import ReferenceEpisode, Replay
 from rlx_sampler._selfcheck.traces import Trace, trace_of
 from rlx_sampler._workers.fragment_worker import FragmentWorker
 from rlx_sampler._workers.lane_worker import DefaultWorker, VecWorker
@@ -35,12 +37,18 @@ class Subject:
     """Whether the environment steps several lanes at once."""
     longest: int = MOST_STEPS
     """Steps after which an episode is cut off."""
+    reference: ReferenceEpisode | None = None
+    """An episode of the process that saved; None where nothing was restored, or changed since."""
 
     @property
     def lives_on(self) -> bool:
         """Whether the environments live on between calls."""
         worker_class = self.factory.worker_class
         return isinstance(worker_class, type) and issubclass(worker_class, FragmentWorker)
+
+    def replaying(self, actions: Array) -> "Subject":
+        """Return the same with a policy that takes recorded actions."""
+        return replace(self, setup=replace(self.setup, agent=Replay(actions), parameters=None))
 
     @contextmanager
     def worker(self, *, as_given: bool = False) -> Generator[Worker]:

@@ -7,7 +7,7 @@ from hashlib import blake2b
 from typing import Any, Final, NamedTuple
 
 from rlx_sampler._batches.episodes import EpisodeBatch
-from rlx_sampler._batches.trees import Array, leaves
+from rlx_sampler._batches.trees import Array, is_array, leaves
 
 FIELDS: Final = ("observations", "agent_infos", "actions", "rewards", "env_infos")
 """In the order in which a step makes them: what differs first is the cause."""
@@ -21,10 +21,17 @@ DIGEST_SIZE: Final = 8
 
 
 class Trace(NamedTuple):
-    """One episode: the digests of its steps, by the path of each field."""
+    """One episode: the digests of its steps, by the path of each field.
+
+    Attributes:
+        n_steps: How many.
+        fields: One digest for each step; empty where there is nothing.
+        actions: The actions themselves, if they are one array of numbers; None otherwise.
+    """
 
     n_steps: int
     fields: Mapping[str, Sequence[bytes]]
+    actions: Array | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +63,8 @@ def trace_of(batch: EpisodeBatch) -> Trace:
     }
     nothing = [b""] * (batch.n_steps - 1)
     of_episode = {path: [*nothing, _digest(leaf)] for path, leaf in leaves(batch.episode_infos, OF_EPISODE)}
-    return Trace(batch.n_steps, {**fields, **of_episode})
+    actions = batch.actions if is_array(batch.actions) and not batch.actions.dtype.hasobject else None
+    return Trace(batch.n_steps, {**fields, **of_episode}, actions)
 
 
 def first_difference(
