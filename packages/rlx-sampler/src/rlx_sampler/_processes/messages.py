@@ -28,7 +28,7 @@ class Kind(IntEnum):
     MORE = 3
     """From a worker: the number of a round, in which it has nothing left to start."""
     HARVEST = 4
-    """From a worker: episodes that lie in its arena."""
+    """From a worker: episodes that lie in its shared memory."""
     ALIVE = 5
     """From a worker without shared memory: it is not stuck."""
 

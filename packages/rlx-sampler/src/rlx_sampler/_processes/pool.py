@@ -8,7 +8,7 @@ from typing import Any, Final
 
 from rlx_sampler._errors import WorkerError
 from rlx_sampler._exactness import WorkerProfile
-from rlx_sampler._processes.arena import read_pickled
+from rlx_sampler._processes.episode_transfer import read_pickled
 from rlx_sampler._processes.messages import (
     Kind,
     Live,
@@ -124,7 +124,7 @@ class ProcessPool(Coordinator[WorkerProcess]):
         """Take a message that belongs to the present round; return whether it did."""
         match message:
             case (Kind.HARVEST, [self.round_number, *numbers]):
-                self._take(process, process.arena.read(numbers))
+                self._take(process, process.episodes.read(numbers))
             case (Kind.MORE, [self.round_number]):
                 process.wants_more = True
             case PickledHarvest(round_number=self.round_number):
@@ -140,7 +140,7 @@ class ProcessPool(Coordinator[WorkerProcess]):
     def _understand(self, process: WorkerProcess, message: Any) -> None:
         match message:
             case NewLayout():
-                process.arena.layouts[message.number] = message.layout
+                process.episodes.layouts[message.number] = message.layout
             case Live():
                 process.live = message.states
             case PresentProfile():

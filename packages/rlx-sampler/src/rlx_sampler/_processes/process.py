@@ -12,7 +12,7 @@ from typing import Any, Final
 
 from rlx_sampler._exactness import WorkerProfile
 from rlx_sampler._keys import CallKey
-from rlx_sampler._processes.arena import Arena
+from rlx_sampler._processes.episode_transfer import EpisodeReader
 from rlx_sampler._processes.messages import Kind, StartCall, encoded, send_numbers
 from rlx_sampler._processes.shared_memory import SharedMemory
 from rlx_sampler._processes.worker_process import ENDING_SIGNALS, Assignment, serve
@@ -32,14 +32,14 @@ class WorkerProcess(RemoteWorker):
     def __init__(self, assignment: Assignment) -> None:
         """Start the process; it says by itself when it is ready."""
         super().__init__(assignment.number)
-        arena = None if assignment.parameters is None else SharedMemory()
+        memory = None if assignment.parameters is None else SharedMemory()
         context: Any = multiprocessing.get_context(start_method())
-        self.arena = Arena(arena)
+        self.episodes = EpisodeReader(memory)
         self.connection, theirs = context.Pipe()
         with _one_start_at_a_time, _without_main_module(), _signals_held():
             self._process = context.Process(
                 target=serve,
-                args=(theirs, replace(assignment, arena=arena)),
+                args=(theirs, replace(assignment, episodes=memory)),
                 name=f"rlx-sampler-{self.number}",
                 daemon=True,
             )
@@ -71,7 +71,7 @@ class WorkerProcess(RemoteWorker):
 
     def steps_taken(self) -> int:
         """Return how many steps there were; always 0 without shared memory, where messages say it."""
-        return self.arena.pulse()
+        return self.episodes.steps_taken()
 
     def submit(self, round_number: int, call: CallKey, indices: list[int]) -> None:
         """Let the process run episodes, and tell it of the call first if it does not know of it."""

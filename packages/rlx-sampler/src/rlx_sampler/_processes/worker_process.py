@@ -16,7 +16,7 @@ from rlx_sampler._copies import unpacked
 from rlx_sampler._engine import build_worker
 from rlx_sampler._errors import EpisodeError
 from rlx_sampler._keys import CallKey, EpisodeKey
-from rlx_sampler._processes.arena import Publisher
+from rlx_sampler._processes.episode_transfer import EpisodeWriter
 from rlx_sampler._processes.messages import (
     AskProfile,
     Change,
@@ -52,7 +52,7 @@ class Assignment:
     """The worker factory and the setup, packed."""
     probe: EpisodeKey
     inference_rows: int | None
-    arena: SharedMemory | None
+    episodes: SharedMemory | None
     parameters: SharedMemory | None
 
 
@@ -127,7 +127,7 @@ class _Service:
     def __init__(self, connection: Pipe, worker: Worker, assignment: Assignment) -> None:
         self._connection = connection
         self._worker = worker
-        self._publisher = Publisher(connection, assignment.arena)
+        self._writer = EpisodeWriter(connection, assignment.episodes)
         self._parameters = assignment.parameters
         self._parameter_layout: ParameterLayout | None = None
         self._call: CallKey | None = None
@@ -155,7 +155,7 @@ class _Service:
         try:
             for harvest in self._worker.run(self):
                 if not self._is_over:
-                    self._publisher.publish(self._round_number, harvest)
+                    self._writer.publish(self._round_number, harvest)
         except EpisodeError as error:
             self._drop_lease()  # the sampler gives everything it sent out anew
             if not self._is_over:
@@ -181,7 +181,7 @@ class _Service:
 
     def is_over(self) -> bool:
         """Whether what is under way is not wanted any more."""
-        self._publisher.show_life()
+        self._writer.show_life()
         self._steps += 1
         if self._steps % STEPS_BETWEEN_LOOKS == 0:
             self._look()
@@ -243,7 +243,7 @@ class _Service:
         if start is None:
             return
         self._pending = None
-        self._publisher.rewind()
+        self._writer.rewind()
         if start.has_parameters and self._parameters is not None and self._parameter_layout is not None:
             self._worker.update_agent(read_parameters(self._parameters, self._parameter_layout))
         self._call, self._round_number = start.key, start.round_number

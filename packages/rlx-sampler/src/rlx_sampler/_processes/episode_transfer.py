@@ -16,7 +16,7 @@ HEADER: Final = ALIGNMENT
 """Bytes before the episodes: the number of steps the worker has taken, as a sign of life."""
 
 
-class Publisher:
+class EpisodeWriter:
     """The worker's side: hands over episodes, through shared memory where there is some.
 
     An episode with anything in it that is not numeric is pickled.
@@ -28,7 +28,7 @@ class Publisher:
         self._layouts: dict[LayoutKey, int] = {}
         self._free = HEADER
         self._shown = 0.0
-        self._pulse = None if memory is None else memory.array(0, (1,), "i8")
+        self._steps = None if memory is None else memory.array(0, (1,), "i8")
 
     def rewind(self) -> None:
         """Begin at the front again: the episodes of the call before have been read."""
@@ -36,8 +36,8 @@ class Publisher:
 
     def show_life(self) -> None:
         """Let the sampler see that the worker is not stuck."""
-        if self._pulse is not None:
-            self._pulse[0] += 1
+        if self._steps is not None:
+            self._steps[0] += 1
         elif time.monotonic() > self._shown + SECONDS_BETWEEN_SIGNS:
             self._shown = time.monotonic()
             send_numbers(self._connection, Kind.ALIVE)
@@ -72,18 +72,18 @@ class Publisher:
 
 
 @dataclass(slots=True)
-class Arena:
+class EpisodeReader:
     """The sampler's side: reads what one worker has laid down."""
 
     memory: SharedMemory | None
     layouts: dict[int, Layout] = field(default_factory=dict[int, Layout])
 
-    def pulse(self) -> int:
+    def steps_taken(self) -> int:
         """Return the number of steps the worker has taken."""
         return 0 if self.memory is None else int(self.memory.array(0, (1,), "i8")[0])
 
     def read(self, numbers: list[int]) -> Harvest:
-        """Return episodes whose arrays lie in the arena until the next call begins.
+        """Return episodes whose arrays lie in shared memory until the next call begins.
 
         Args:
             numbers: What the worker sent, from the layout on.
