@@ -49,7 +49,7 @@ class Engine(Protocol):
         ...
 
     def live_states(self) -> list[list[bytes]]:
-        """Return what goes on beyond an episode, by worker."""
+        """Return what continues beyond an episode, by worker."""
         ...
 
     def load_live_states(self, states: Sequence[list[bytes]]) -> None:
@@ -135,7 +135,7 @@ def dealt(states: Sequence[list[bytes]], n_workers: int, engine: Engine) -> list
         if len(states) != n_workers or not engine.is_in_process:
             raise ValueError(
                 f"the state holds environments with a history, from {len(states)} workers in one process; "
-                f"only as many in one process can go on with it."
+                f"only as many in one process can continue with it."
             )
         return list(states)
     if len(lanes) != n_workers * profile.n_live:

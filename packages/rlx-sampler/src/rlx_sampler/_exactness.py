@@ -63,7 +63,7 @@ class WorkerProfile:
     def obstacle_to_replay(self) -> str:
         """Why an episode cannot be run again by itself; empty where it can."""
         if self.steps_per_key is not None:
-            return "a fragment goes on from live environments and cannot be run again alone."
+            return "a fragment continues from live environments and cannot be run again alone."
         if self.unseeded:
             return f"{self.unseeded} takes no seed for a single lane: an episode cannot be run again alone."
         return ""

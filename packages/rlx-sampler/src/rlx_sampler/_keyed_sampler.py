@@ -188,7 +188,7 @@ class KeyedSampler(SamplerWorkers):
         return CallKey(self._root, self._stream, call)
 
     def state_dict(self) -> dict[str, Any]:
-        """Return what a sampler built in the same way needs to go on from here.
+        """Return what a sampler built in the same way needs to continue from here.
 
         Raises:
             ClosedSamplerError: If the sampler was shut down.
@@ -210,7 +210,7 @@ class KeyedSampler(SamplerWorkers):
         }
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Go on from `state`: the next call is the one that would have come next.
+        """Continue from `state`: the next call is the one that would have come next.
 
         Raises:
             ValueError: If `state` is of another version or incomplete, or holds live environments
@@ -236,13 +236,13 @@ class KeyedSampler(SamplerWorkers):
         )
 
     def __getstate__(self) -> dict[str, Any]:
-        """Return everything but the running workers, which are built anew."""
+        """Return everything but the running workers, which are built again."""
         fields = {name: value for name, value in vars(self).items() if name not in ("_engine", "_evidence")}
         state = None if self._engine is None else self.state_dict()
         return {"fields": packed(fields, "sampler"), "state": state}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
-        """Build the workers anew, unless the sampler was shut down."""
+        """Build the workers again, unless the sampler was shut down."""
         vars(self).update(unpacked(state["fields"]))
         self._engine, self._evidence = None, Evidence()
         if state["state"] is not None:

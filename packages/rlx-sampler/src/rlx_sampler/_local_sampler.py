@@ -59,7 +59,7 @@ class LocalEngine:
         """Do nothing: the profile is asked for when it is needed."""
 
     def live_states(self) -> list[list[bytes]]:
-        """Return what goes on beyond an episode, by worker."""
+        """Return what continues beyond an episode, by worker."""
         return [
             self._workers[number].live_state() if number in self._workers else []
             for number in range(self._factory.n_workers)

@@ -50,7 +50,7 @@ def _is_code(name: str, module: Any) -> bool:
 
 
 def _can_be_found(top: str, places: set[str]) -> bool:
-    """Whether the top-level module `top` can be imported anew; most are told by where they lie."""
+    """Whether the top-level module `top` can be imported again; most are told by where they lie."""
     module = sys.modules.get(top)
     spec = None if module is None else module.__spec__
     if spec is not None and spec.origin is not None:

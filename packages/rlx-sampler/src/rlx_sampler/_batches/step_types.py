@@ -57,7 +57,7 @@ def label_pieces(lengths: Array, ends: Array, beginnings: Array) -> Array:
 
     Args:
         lengths: Number of steps of each, at least 1.
-        ends: Type of the last step of each; MID where the episode goes on after it.
+        ends: Type of the last step of each; MID where the episode continues after it.
         beginnings: Whether the first step of each is the first of its episode.
     """
     stops = np.cumsum(lengths)

@@ -67,7 +67,7 @@ def _is_gymnasium_vector(environment: Any) -> bool:
 
 
 class BuiltWithSeed:
-    """An environment that takes its seed only when it is built, as envpool's do: built anew for every seed.
+    """An environment that takes its seed only when it is built, as envpool's do: built again for every seed.
 
     Args:
         build: Called with ``seed=`` an integer; returns the environment.
@@ -83,7 +83,7 @@ class BuiltWithSeed:
         return self._environment
 
     def reset(self, *, seed: int | None = None) -> tuple[Any, dict[str, Any]]:
-        """Begin anew, with another environment where there is a seed."""
+        """Begin again, with another environment where there is a seed."""
         if seed is not None:
             self._environment.close()
             self._environment = self._build(seed=seed)
@@ -133,12 +133,12 @@ class VectorEnvironment:
         """Whether a lane can be reset by itself, with a seed of its own."""
 
     def reset_all(self, seed: int | Sequence[int]) -> tuple[ArrayTree, Mapping[str, Any]]:
-        """Begin anew in all lanes, from one seed or one each."""
+        """Begin again in all lanes, from one seed or one each."""
         observations, infos = self._environment.reset(seed=seed if isinstance(seed, int) else list(seed))
         return observations, infos
 
     def reset_lanes(self, seeds: Mapping[int, int | None]) -> tuple[ArrayTree, Mapping[str, Any]]:
-        """Begin anew in some lanes; `seeds` has a seed a lane, or None where lanes cannot be seeded."""
+        """Begin again in some lanes; `seeds` has a seed a lane, or None where lanes cannot be seeded."""
         mask = np.zeros(self.n_lanes, bool)
         mask[list(seeds)] = True
         each = [seeds.get(lane) for lane in range(self.n_lanes)]

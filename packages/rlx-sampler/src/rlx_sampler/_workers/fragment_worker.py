@@ -35,7 +35,7 @@ from rlx_sampler._workers.worker import Lease, built_alike
 class FragmentWorker(VecWorker):
     """Advances each of its environments by a fixed number of steps for every key.
 
-    For off-policy learning: no step is thrown away, and episodes go on in the next
+    For off-policy learning: no step is thrown away, and episodes continue in the next
     batch, also under another policy, which then remembers nothing of them. The end of a
     recording is MID, with `complete` False; `episode_infos` has `episode_return`,
     `episode_length` and, where an info `success` or `is_success` was there, `episode_success`

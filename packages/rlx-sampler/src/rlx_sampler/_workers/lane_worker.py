@@ -116,7 +116,7 @@ class VecWorker(Worker):
         self._lanes = None
 
     def _rebuild_lanes(self) -> None:
-        """Build the lanes anew before the next step: the policy is asked in another way now."""
+        """Build the lanes again before the next step: the policy is asked in another way now."""
         self.forget_lanes()
 
     def prepare(self, key: EpisodeKey) -> None:

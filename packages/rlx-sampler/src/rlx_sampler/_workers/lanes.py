@@ -53,7 +53,7 @@ class Running:
 
     @classmethod
     def of(cls, key: EpisodeKey, begin: int, stop: int, live: LiveEpisode) -> Self:
-        """Return what goes on from `live`, in the step `begin` of the tape."""
+        """Return what continues from `live`, in the step `begin` of the rollout buffer."""
         return cls(key, begin, stop, live.episode_info, live.age == 0, live.earned, succeeded=live.succeeded)
 
     def live(self, observation: ArrayTree, age: int) -> LiveEpisode:
@@ -128,7 +128,7 @@ class Lanes:
         self._free = list(range(len(self._environments)))[::-1]
 
     def _begin_again(self, keys: Sequence[EpisodeKey]) -> None:
-        """Run the first episodes of all anew, in the dtype in which the policy sees all later ones."""
+        """Run the first episodes of all again, in the dtype in which the policy sees all later ones."""
         self.abandon()
         self._recording = Recording(len(self._environments))
         for key in keys:
@@ -188,7 +188,7 @@ class Lanes:
             self._running[lane].key = key
 
     def live(self, lane: int) -> LiveEpisode | None:
-        """Return what is needed to go on in `lane`; None if nothing is under way there."""
+        """Return what is needed to continue in `lane`; None if nothing is under way there."""
         running = self._running.get(lane)
         if running is None or self._stack is None:
             return None
@@ -250,7 +250,7 @@ class Lanes:
             self._actor.rest(lane)
 
     def cut(self, lane: int) -> None:
-        """Note what `lane` has done so far of an episode that goes on."""
+        """Note what `lane` has done so far of an episode that continues."""
         self._ended.append(self._piece(lane, StepType.MID))
         running = self._running[lane]
         running.hand_over(self._recording.earned(lane, running.begin), self._recording.now)

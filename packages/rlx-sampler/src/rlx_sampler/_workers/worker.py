@@ -90,17 +90,17 @@ class Worker(ABC):
         return WorkerProfile(inference_rows=self.inference_rows)
 
     def live_state(self) -> list[bytes]:
-        """Return what goes on beyond an episode, one part an environment; empty if nothing does."""
+        """Return what continues beyond an episode, one part an environment; empty if nothing does."""
         return []
 
     def load_live_state(self, states: list[bytes]) -> None:
         """Continue from what `live_state` returned.
 
         Raises:
-            ValueError: If this worker has nothing that goes on.
+            ValueError: If this worker has nothing that continues.
         """
         if states:
-            raise ValueError(f"{type(self).__name__} cannot go on with {len(states)} live environments.")
+            raise ValueError(f"{type(self).__name__} cannot continue with {len(states)} live environments.")
 
     def prepare(self, key: EpisodeKey) -> None:
         """Do what can be done before the first episode; `key` names one to try things with."""
@@ -155,7 +155,7 @@ class Worker(ABC):
         """
         raise ValueError(
             f"{type(self).__name__} cannot be pickled, because it holds live environments; "
-            f"pickle the sampler or its WorkerFactory, which build their workers anew."
+            f"pickle the sampler or its WorkerFactory, which build their workers again."
         )
 
 
