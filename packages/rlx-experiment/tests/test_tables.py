@@ -96,3 +96,22 @@ class TestInATerminal:
         Path("rich.py").write_text("raise ModuleNotFoundError('no rich', name='rich')")
         shown = in_terminal(SCRIPT.format(table=repr(TABLE)), PYTHONPATH=str(in_own_folder))
         assert shown.startswith(plain_columns([TABLE.heads, *TABLE.rows]))
+
+    def test_folds_the_last_column_rather_than_cutting_it_off(self) -> None:
+        """In a narrow terminal every argument is there, if need be in several lines."""
+        pytest.importorskip("rich", reason="rich is not installed")
+        narrow = Table(
+            ("RUN", "STATE", "ARGUMENTS"), [("a", "finished", "seed=3, n_epochs=30, rate=0.25, width=512")]
+        )
+        shown = without_colours(in_terminal(SCRIPT.format(table=repr(narrow)), COLUMNS="44"))
+        table = shown.partition("title")[0].splitlines()
+        assert max(map(len, table)) <= 44
+        assert {"seed=3", "n_epochs=30", "rate=0.25", "width=512"} <= set(shown.replace(",", " ").split())
+
+
+def test_columns_share_what_others_leave_of_a_line() -> None:
+    """A long key and a long end both get room, and no line is longer than the terminal."""
+    long = Table(("RUN", "STATE", "ARGUMENTS"), [("r" * 60, "finished", "a" * 60)])
+    folded = long.folded(44)
+    assert folded == {"RUN": 19, "ARGUMENTS": 9}
+    assert sum(folded.values()) + len("finished") + 3 * 2 + 2 <= 44

@@ -78,6 +78,20 @@ class TestDisplay:
         RichDisplay().say("It resumes from runs[/bold]/lr=[0.1].")
         assert capsys.readouterr().err == "It resumes from runs[/bold]/lr=[0.1].\n"
 
+    def test_a_narrow_terminal_shows_the_epoch(
+        self, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        """The bar makes room for the number of the epoch, not the other way round."""
+        pytest.importorskip("rich", reason="rich is not installed here")
+        from rlx_runner._display import RichDisplay
+
+        monkeypatch.setenv("COLUMNS", "44")
+        display = RichDisplay()
+        display.start(Progress(), 1000)
+        display.update(Progress(epoch=999, env_steps=12_345_678, elapsed=100.0, average_return=1234.5), 1000)
+        display.close()
+        assert "epoch 999/1000 return 1234.5" in " ".join(capsys.readouterr().err.split())
+
     def test_silence_on_request(self) -> None:
         """False shows nothing."""
         assert isinstance(choose_display(False), SilentDisplay)

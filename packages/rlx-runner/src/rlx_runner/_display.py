@@ -133,10 +133,14 @@ class RichDisplay:
     def start(self, progress: Progress, n_epochs: int) -> None:
         """Draw the bar."""
         from rich import progress as bars
+        from rich.table import Column
 
         self._pace.start(progress)
         self._bar = bars.Progress(
-            bars.TextColumn("[bold]epoch {task.completed:.0f}/{task.total:.0f}"),
+            bars.TextColumn(
+                "[bold]epoch {task.completed:.0f}/{task.total:.0f}",
+                table_column=Column(no_wrap=True, min_width=len(f"epoch {n_epochs}/{n_epochs}")),
+            ),
             bars.BarColumn(),
             bars.TextColumn("{task.description}"),
             console=self._console,

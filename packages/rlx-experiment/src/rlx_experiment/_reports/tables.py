@@ -51,6 +51,22 @@ class Table(NamedTuple):
                 table = table.without(head)
         return table
 
+    def folded(self, width: int) -> dict[str, int]:
+        """Return the widths of the columns that are folded where a line of `width` does not hold all.
+
+        They are the key's and the last one, in which there are names and what is said at the end.
+        """
+        columns = zip(self.heads, *self.rows, strict=True)
+        longest = {head: max(map(len, (head, *cells))) for head, *cells in columns}
+        key, end = self.key or self.heads[0], self.heads[-1]
+        if key == end:
+            return {key: max(1, min(longest[key], width - self.width + longest[key]))}
+        room = width - self.width + longest[key] + longest[end]
+        least = max(len(key), min(_KEY_WIDTH, width // 2))
+        at_key = min(longest[key], max(least, room - longest[end]))
+        at_end = min(longest[end], max(len(end), room - at_key))
+        return {key: max(1, min(at_key, room - at_end)), end: at_end}
+
     def without(self, head: str) -> "Table":
         """Return the table without a column."""
         at = list(self.heads).index(head)
@@ -125,11 +141,12 @@ def _console() -> Any:
 def _drawn(table: Table, width: int) -> Any:
     box = require("rich.box", "cli", "a table").SIMPLE_HEAD
     drawn = require("rich.table", "cli", "a table").Table(box=box, header_style="bold", pad_edge=False)
+    folded = table.folded(width)  # rich would cut the last column off rather than fold it
     for head in table.heads:
         flush = "right" if head in table.numbers else "left"
-        wraps = head in (table.key or table.heads[0], table.heads[-1])  # names, and what is said at the end
-        least = max(len(head), min(_KEY_WIDTH, width // 2)) if head == (table.key or table.heads[0]) else None
-        drawn.add_column(head, justify=flush, no_wrap=not wraps, overflow="fold", min_width=least)
+        drawn.add_column(
+            head, justify=flush, no_wrap=head not in folded, overflow="fold", width=folded.get(head)
+        )
     for row in table.rows:
         drawn.add_row(*(_cell(table, head, cell) for head, cell in zip(table.heads, row, strict=True)))
     return drawn
