@@ -13,7 +13,7 @@ if find_spec("stable_baselines3") is None:
     pytest.skip("stable-baselines3 is not installed", allow_module_level=True)
 
 from rlx_logging import make_logger, read_metrics, sb3_writer
-from rlx_runner import Grade, TrainingStopped
+from rlx_runner import Grade, IncompleteCheckpointError, TrainingStopped
 from rlx_runner.sb3 import ResumableCallback, resume
 
 sb3: Any = importlib.import_module("stable_baselines3")
@@ -47,10 +47,12 @@ def after(n: int) -> Callable[[], bool]:
     return lambda: next(asked, None) is None
 
 
-def learn_until_stopped(folder: Path, n: int = 3, model: Any = None, **options: Any) -> None:
+def learn_until_stopped(folder: Path, n: int = 3, model: Any = None, check: int = 0, **options: Any) -> None:
     """Learn some rollouts, and stop as a run does that is asked to."""
     with pytest.raises(TrainingStopped, match="resumes"):
-        (model or make()).learn(TOTAL, callback=saving(folder, stop_requested=after(n)), **options)
+        (model or make()).learn(
+            TOTAL, callback=saving(folder, stop_requested=after(n), check=check), **options
+        )
 
 
 def weights(model: Any) -> dict[str, Any]:
@@ -234,6 +236,47 @@ class Crash(callbacks.BaseCallback):  # type: ignore[misc]
         if self.num_timesteps >= self.step:
             raise RuntimeError("as planned")
         return True
+
+
+class Drift(callbacks.BaseCallback):  # type: ignore[misc]
+    """Shifts a weight by what it has counted outside of itself."""
+
+    rollouts = 0
+
+    def _on_step(self) -> bool:
+        return True
+
+    def _on_rollout_end(self) -> None:
+        Drift.rollouts += 1
+        with torch.no_grad():
+            next(self.model.policy.parameters()).add_(Drift.rollouts * 1e-3)
+
+
+class TestChecking:
+    def test_a_checked_run_is_the_unchecked_one(self, tmp_path: Path, unbroken: dict[str, Any]) -> None:
+        """Rollouts done twice leave no trace in the weights, the count of timesteps and the log."""
+        model = make(tensorboard_log=str(tmp_path / "events"))
+        model.learn(TOTAL, callback=saving(tmp_path / "run", check=2))
+        assert model.num_timesteps == TOTAL
+        assert same(weights(model), unbroken)
+        steps = read_metrics(tmp_path / "events" / "PPO_1")["train/loss"].steps.tolist()
+        assert steps == list(range(64, TOTAL + 1, 32))
+
+    def test_state_outside_of_the_snapshot_is_found(self, tmp_path: Path) -> None:
+        """A callback that counts in its class changes the weights: the error names what differs."""
+        with pytest.raises(IncompleteCheckpointError, match=r"2 steps, .* ended differently: model\.policy"):
+            make().learn(TOTAL, callback=[Drift(), saving(tmp_path, check=2)])
+
+    @pytest.mark.parametrize(
+        ("check", "words"), [(0, "not checked for state outside"), (2, "2 rollouts done twice")]
+    )
+    def test_the_grade_says_what_was_checked(self, tmp_path: Path, check: int, words: str) -> None:
+        """The snapshot knows it: the process that continues says it, too."""
+        learn_until_stopped(tmp_path, check=check)
+        callback = saving(tmp_path)
+        make().learn(TOTAL, callback=callback)
+        assert callback.exactness.grade is Grade.BITWISE
+        assert words in str(callback.exactness)
 
 
 class TestRefusing:

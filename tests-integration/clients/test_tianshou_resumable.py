@@ -18,6 +18,7 @@ except PackageNotFoundError:
 
 from kill_harness import LONGER, SOAK, TEST_SECONDS, Killer, Program, finish, require_kills, unbroken_runs
 from rlx_logging import read_metrics
+from rlx_runner import IncompleteCheckpointError
 from rlx_runner._checkpoint.attributes import dictionary_of
 from rlx_runner._checkpoint.compare import differences
 from rlx_runner.tianshou import run_resumable
@@ -143,6 +144,39 @@ def test_a_fault_is_noticed(program: Training, mutant: str, unbroken: Twin, tmp_
     assert killer.kill_after_progress(faulty, tmp_path / "run", 1, after=3) == 1
     finish(faulty, tmp_path / "run")
     assert compare(unbroken(program), tmp_path / "run") != []
+
+
+class Drift:
+    """Shifts a weight after each epoch by what it has counted."""
+
+    def __init__(self, net: Any) -> None:
+        self.net, self.epochs = net, 0
+
+    def __call__(self, num_epoch: int, step_idx: int) -> None:
+        """Take the place of a trainer's function that prepares a test."""
+        del num_epoch, step_idx
+        self.epochs += 1
+        next(iter(self.net.parameters())).data.add_(self.epochs * 1e-3)
+
+
+@pytest.mark.parametrize("is_passed", [True, False])
+def test_what_functions_remember_is_found(tmp_path: Path, is_passed: bool) -> None:
+    """Epochs done twice: the function's count is in the snapshot where it is passed, else the weights differ."""
+    make: Callable[..., Any] = runpy.run_path(str(SCRIPT))["off_policy"]
+    trainer = make(tmp_path, 2)
+    drift = Drift(trainer.algorithm if TIANSHOU == "2" else trainer.policy)
+    if TIANSHOU == "2":
+        trainer.params.test_fn = drift
+    else:
+        trainer.test_fn = drift
+    if is_passed:
+        run_resumable(trainer, tmp_path, progress=False, check=1, drift=drift)
+        assert Snapshotter(tmp_path).load(tmp_path)["exact"]["reasons"] == [
+            ("A", "1 epochs done twice came to the same")
+        ]
+    else:
+        with pytest.raises(IncompleteCheckpointError, match="ended differently: trainer"):
+            run_resumable(trainer, tmp_path, progress=False, check=1)
 
 
 def test_another_number_of_environments_is_refused(tmp_path: Path) -> None:

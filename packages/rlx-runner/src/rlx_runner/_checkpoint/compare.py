@@ -73,3 +73,7 @@ def _parts(value: Any) -> Iterator[tuple[str, Any]]:
         yield from kind.parts(value)
     elif is_tuple(value):
         yield from ((f"[{number}]", part) for number, part in enumerate(value))
+    elif isinstance(value, np.ndarray) and not is_array(value):
+        objects = cast("Any", value)
+        yield ".shape", objects.shape
+        yield from ((f"[{number}]", part) for number, part in enumerate(objects.flat))

@@ -98,7 +98,7 @@ def compare(once: Mapping[str, Any], again: Mapping[str, Any], witness: Witness)
     outside = witness.changed()
     if not any(found.values()):
         return outside
-    different = ", ".join(_described(paths) for paths in found.values() if paths)
+    different = ", ".join(described(paths) for paths in found.values() if paths)
     suspects = (
         f"These changed and are not in the snapshot: {', '.join(outside)}; hand objects over to Checkpoint, and variables "
         "by carry(lambda: (...))."
@@ -111,7 +111,8 @@ def compare(once: Mapping[str, Any], again: Mapping[str, Any], witness: Witness)
     )
 
 
-def _described(paths: list[str]) -> str:
+def described(paths: list[str]) -> str:
+    """Name the first of `paths`, and how many more there are."""
     first = _OF_NETS.sub(r".\1", paths[0])
     return f"{first} and {len(paths) - 1} more" if len(paths) > 1 else first
 

@@ -32,7 +32,7 @@ class EventFiles:
         A run that SB3 has numbered again, as ``PPO_2``, continues in the folder that it had.
         """
         self._output.writer.close()
-        for name in self._own():
+        for name in self._own().keys() - state["sizes"].keys():
             (self._folder / name).unlink()
         folder = Path(state["folder"])
         if folder != self._folder and folder.parent == self._folder.parent and folder.exists():

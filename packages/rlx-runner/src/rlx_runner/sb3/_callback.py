@@ -1,7 +1,7 @@
 """The callback that saves and resumes, and a function that only restores."""
 
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from os import PathLike
 
 from stable_baselines3.common.base_class import BaseAlgorithm
@@ -31,10 +31,13 @@ class ResumableCallback(BaseCallback):
         stop_requested: Asked where a rollout begins whether to stop. None: the context is asked.
         allow_statistical: Continue also where only a statistically equal run is possible.
         progress: False for silence.
+        check: Do so many rollouts twice first, from one saved state, and compare what they come to. For a trial: the whole
+            replay buffer is copied, and rows of a logger without positions are doubled.
 
     Raises:
-        TypeError: If `every` is no whole number.
-        ValueError: If it is below 1.
+        TypeError: If `every` or `check` is no whole number.
+        ValueError: If `every` is below 1, or `check` below 0.
+        IncompleteCheckpointError: If the check finds that something is not in the snapshot.
 
     Example::
 
@@ -52,9 +55,13 @@ class ResumableCallback(BaseCallback):
         stop_requested: Callable[[], bool] | None = None,
         allow_statistical: bool = False,
         progress: bool | None = None,
+        check: int = 0,
     ) -> None:
         super().__init__()
         check_count("every", every, least=1)
+        check_count("check", check, least=0)
+        self._check = check
+        self._checking: Generator[None] | None = None
         self._where = where
         self._every = every
         self._allow_statistical = allow_statistical
@@ -108,12 +115,26 @@ class ResumableCallback(BaseCallback):
         if self._restores_at_rollout:
             self._restore(run)
             return
+        if self._checking is not None and self._is_checked_further(run, self._checking):
+            return
         timesteps = self.model.num_timesteps
         is_due = self._saved_at is None or abs(timesteps - self._saved_at) >= self._every
         if is_due or run.checkpoint.stop_requested:
             self._save(run, timesteps)
         if run.checkpoint.stop_requested:
             run.checkpoint.stop(run.calls.steps, run.calls.steps_before + self._total_timesteps)
+        if self._check and not run.evidence.steps:
+            self._checking = run.check(self._check)
+            self._is_checked_further(run, self._checking)
+
+    def _is_checked_further(self, run: Run, checking: Generator[None]) -> bool:
+        """Begin the next rollout of the check, which may be back where the check began; return whether there is one."""
+        self._note_place(run)
+        is_going_on = next(checking, checking) is None
+        write_local(running("learn", self=self.model), "iteration", run.calls.iteration)
+        if not is_going_on:
+            self._checking = None
+        return is_going_on
 
     def _on_step(self) -> bool:
         return True
@@ -122,6 +143,7 @@ class ResumableCallback(BaseCallback):
         run = self._run
         if run is None:
             return
+        self._checking = None  # what is done before the rollouts to check remains unchecked
         timesteps = self.model.num_timesteps
         if self._is_done_before:
             self._restore(run)
@@ -140,12 +162,15 @@ class ResumableCallback(BaseCallback):
         return total
 
     def _save(self, run: Run, timesteps: int) -> None:
-        iteration = read_local(running("learn", self=self.model), "iteration", 0)
-        run.calls.note(timesteps, iteration)
+        self._note_place(run)
         run.save()
         if self._saved_at is None:
             run.checkpoint.wait()  # from here on there is always something to continue from
         self._saved_at = timesteps
+
+    def _note_place(self, run: Run) -> None:
+        iteration = read_local(running("learn", self=self.model), "iteration", 0)
+        run.calls.note(self.model.num_timesteps, iteration)
 
     def _restore(self, run: Run) -> None:
         run.restore(allow_statistical=self._allow_statistical)

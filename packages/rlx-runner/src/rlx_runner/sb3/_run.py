@@ -1,13 +1,15 @@
 """A model with everything that changes while it learns, as one checkpoint has it."""
 
 import time
-from collections.abc import Iterable
+from collections.abc import Generator, Iterable
 from os import PathLike
 from typing import Any
 
 from rlx_protocols import SnapshotConfigLike
 from rlx_runner._checkpoint.attributes import dictionary_of
 from rlx_runner._checkpoint.checkpoint import Checkpoint
+from rlx_runner._checkpoint.content import Content
+from rlx_runner._clients.evidence import Evidence, do_twice
 from rlx_runner._clients.process_bound import ProcessBound
 from rlx_runner._clients.workers import Workers
 from rlx_runner._offers import offered, stateful
@@ -43,16 +45,17 @@ class Run:
         self.attach(callbacks or [])
         logger: Any = offered(model, "_logger")
         outputs: list[Any] = [] if logger is None else logger.output_formats
-        self.checkpoint = Checkpoint(
-            where,
-            logger=next(filter(stateful, outputs), None),
-            **options,
-            model=model,
-            callbacks=self._callbacks,
-            calls=self.calls,
-            logs=self._logs,
-            workers=self._workers,
-        )
+        rows = next(filter(stateful, outputs), None)
+        parts: dict[str, Any] = {
+            "model": model,
+            "callbacks": self._callbacks,
+            "calls": self.calls,
+            "logs": self._logs,
+            "workers": self._workers,
+        }
+        self._content = Content(parts, rows)
+        self.evidence = Evidence("rollouts")
+        self.checkpoint = Checkpoint(where, logger=rows, **options, **parts, evidence=self.evidence)
 
     def attach(self, callbacks: list[Any]) -> None:
         """Take these callbacks, and what the model now logs to and steps, for the run's."""
@@ -72,6 +75,15 @@ class Run:
         """Save the run as it stands."""
         with self._bound.set_aside():
             self.checkpoint.save(self.calls.steps)
+
+    def check(self, n: int) -> Generator[None]:
+        """Yield where each of `n` rollouts begins, twice from here on, and note that both passes came to the same.
+
+        Raises:
+            IncompleteCheckpointError: If they did not.
+        """
+        yield from do_twice(n, self._content, ("model", "callbacks"), self._bound.set_aside)
+        self.evidence.steps = n
 
     def restore(self, step: int | str = "last", *, allow_statistical: bool = False) -> int | None:
         """Give everything its state in a snapshot.

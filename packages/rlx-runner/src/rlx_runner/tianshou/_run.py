@@ -1,6 +1,7 @@
 """A trainer of tianshou that continues where its folder's snapshot is."""
 
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from os import PathLike
 from typing import Any
@@ -8,7 +9,9 @@ from typing import Any
 from rlx_protocols import SnapshotConfigLike, SnapshotStore
 from rlx_runner._checkpoint.attributes import dictionary_of
 from rlx_runner._checkpoint.checkpoint import Checkpoint
+from rlx_runner._checkpoint.content import Content
 from rlx_runner._checks import check_count
+from rlx_runner._clients.evidence import Evidence, do_twice
 from rlx_runner._clients.process_bound import ProcessBound
 from rlx_runner._clients.workers import Workers
 from rlx_runner._offers import method, offered, stateful
@@ -27,6 +30,7 @@ def run_resumable(
     stop_requested: Callable[[], bool] | None = None,
     allow_statistical: bool = False,
     progress: bool | None = None,
+    check: int = 0,
     **parts: Any,
 ) -> Any:
     """Do what ``trainer.run()`` does, and continue from the newest snapshot of `where`, if there is one.
@@ -44,6 +48,8 @@ def run_resumable(
         stop_requested: Asked between epochs whether to stop. None: the context is asked.
         allow_statistical: Continue also where only a statistically equal run is possible.
         progress: False for silence.
+        check: Do so many epochs twice first, from one saved state, and compare what they come to. For a trial: the whole
+            buffer is copied.
         parts: What the trainer's functions remember between their calls.
 
     Returns:
@@ -52,6 +58,7 @@ def run_resumable(
     Raises:
         TypeError: If `trainer` is no trainer of tianshou.
         ValueError: If the snapshot is of another run; names all that differs, and nothing was changed.
+        IncompleteCheckpointError: If the check finds that something is not in the snapshot.
         TrainingStopped: If a stop was asked for before the last epoch; the run is saved.
 
     Example::
@@ -59,10 +66,12 @@ def run_resumable(
         run_resumable(algorithm.create_trainer(params), "run")
     """
     check_count("every", every, least=1)
+    check_count("check", check, least=0)
     run = _Run(
         trainer, where, parts, snapshotter=snapshotter, stop_requested=stop_requested, progress=progress
     )
     run.restore_or_begin(reset_collectors=reset_collectors, allow_statistical=allow_statistical)
+    run.check(check)
     run.train(every)
     return run.epochs.info()
 
@@ -82,16 +91,17 @@ class _Run:
         logger = offered(trainer, "_logger", "logger")
         self._begun, self._workers = _Begun(), Workers()
         self._roots = [trainer, *parts.values()]
-        self._checkpoint = Checkpoint(
-            where,
-            logger=logger if logger is not None and stateful(logger) is not None else None,
-            **options,
+        rows = logger if logger is not None and stateful(logger) is not None else None
+        content: dict[str, Any] = {
             **parts,
-            trainer=trainer,
-            begun=self._begun,
-            logs=Logs(logger),
-            workers=self._workers,
-        )
+            "trainer": trainer,
+            "begun": self._begun,
+            "logs": Logs(logger),
+            "workers": self._workers,
+        }
+        self._content, self._compared = Content(content, rows), ("trainer", *parts)
+        self._evidence = Evidence("epochs")
+        self._checkpoint = Checkpoint(where, logger=rows, **options, **content, evidence=self._evidence)
         self._bound = ProcessBound(self._roots)
         self._attach()
 
@@ -99,10 +109,7 @@ class _Run:
         """Continue from the newest snapshot; without one, save the state before the first test and begin."""
         with self._bound.set_aside():
             self._checkpoint.restore(allow_statistical=allow_statistical)
-        for buffer in self._managers():
-            batch = dictionary_of(buffer)["_meta"]
-            if list(batch.get_keys()):  # also of a buffer that has been emptied, as on-policy trainers do
-                method(buffer, "set_batch")(batch)  # type: ignore[misc]
+        self._share_batches()
         self._attach()
         if self._begun.value:
             return
@@ -111,6 +118,23 @@ class _Run:
         self.epochs.begin(reset_collectors=reset_collectors)
         self._begun.value = True
         self._attach()
+        self._save()
+
+    def check(self, n: int) -> None:
+        """Do `n` epochs twice, where none were yet, and note that both passes came to the same.
+
+        Raises:
+            IncompleteCheckpointError: If they did not.
+        """
+        n = min(n, self.epochs.total - self.epochs.done)
+        if n < 1 or self._evidence.steps:
+            return
+        for _ in do_twice(n, self._content, self._compared, self._set_aside):
+            self._share_batches()
+            self.epochs.do_next()
+            if self.epochs.is_stopped:
+                return
+        self._evidence.steps = n
         self._save()
 
     def train(self, every: int) -> None:
@@ -128,9 +152,19 @@ class _Run:
             checkpoint.wait()
 
     def _save(self) -> None:
-        self._attach()
-        with self._bound.set_aside():
+        with self._set_aside():
             self._checkpoint.save(self.epochs.done)
+
+    def _set_aside(self) -> AbstractContextManager[None]:
+        self._attach()
+        return self._bound.set_aside()
+
+    def _share_batches(self) -> None:
+        """Have the buffers of single environments look into what their manager holds."""
+        for buffer in self._managers():
+            batch = dictionary_of(buffer)["_meta"]
+            if list(batch.get_keys()):  # also of a buffer that has been emptied, as on-policy trainers do
+                method(buffer, "set_batch")(batch)  # type: ignore[misc]
 
     def _attach(self) -> None:
         """Look again at what the run consists of: buffers and environments may have been replaced."""
