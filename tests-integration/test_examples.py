@@ -59,7 +59,7 @@ def test_numbers_out_of_bounds_are_refused(name: str, monkeypatch: pytest.Monkey
     monkeypatch.syspath_prepend(EXAMPLES)  # pyright: ignore[reportUnknownMemberType]
     example = experiment(name)
     for argument, value in {"batch_size": 0, "n_epochs": -1}.items():
-        with pytest.raises(ValueError, match=f"^{argument} should be "):
+        with pytest.raises(ValueError, match=f"^{argument} is .*; it must be "):
             example.bind({argument: value})
     example.bind({"batch_size": 1, "n_epochs": 0, "env_id": "Acrobot-v1"})
 
