@@ -50,7 +50,7 @@ PPO = training("ppo", 1280, "128", "normalize", "monitor", "log", "evaluate")
 PPO_IN_WORKERS = training("ppo", 1280, "128", "workers", "normalize", "sde", "monitor")
 A2C = training("a2c", 1600, "200", "workers", "stack", "log")
 SAC = training("sac", 300, "30", "sde", "log")
-TD3 = training("td3", 480, "50", "normalize", "monitor")
+TD3 = training("td3", 640, "50", "normalize", "monitor")
 DQN = training("dqn", 1200, "100", "evaluate", "log")
 TRAININGS = [
     pytest.param(each, id=name, marks=() if each in (PPO, SAC, DQN) else pytest.mark.slow)
