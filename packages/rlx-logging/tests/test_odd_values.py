@@ -318,3 +318,14 @@ def test_a_summary_writer_shows_what_stands_behind_a_huge_number(tmp_path: Path,
     assert shown["info/huge"] == math.inf
     assert shown["info/large"] == np.finfo(np.float32).max
     assert shown["info/behind"] == 2.0
+
+
+@pytest.mark.parametrize(
+    "row", [{"a/b": 1.0, "a": {"b": 2.0}}, {"a": {1: 1.0, "1": 2.0}}], ids=["joined", "nested"]
+)
+def test_nested_keys_spelled_alike_are_refused(log: Log, row: dict[Any, Any], tmp_path: Path) -> None:
+    """No value takes another's place in silence: two keys with one name are refused, nested ones too."""
+    logger = make_logger("csv", log_dir=tmp_path)
+    with pytest.raises(ValueError, match=r"spelled alike when logged: .*; rename one"):
+        log(logger, row)
+    logger.finalize()

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from rlx_logging._offers import kind_of
 from rlx_logging._rows.numbers import BEYOND, BUILTIN_NUMBERS, LEAST, as_number, exact_number
-from rlx_logging._rows.values import as_value, is_mapping, leaves
+from rlx_logging._rows.values import apart, as_value, is_mapping, leaves
 from rlx_logging._scopes import StepType
 
 if TYPE_CHECKING:
@@ -136,7 +136,7 @@ class RowBuilder:
         step = checked_step(step, step_type)
         scalars: dict[Any, Any] = {}
         arrays: dict[str, NDArray[Any]] = {}
-        for key, value in leaves(data) if any(map(is_mapping, data.values())) else data.items():
+        for key, value in apart(leaves(data)) if any(map(is_mapping, data.values())) else data.items():
             found = as_value(value, one_is_number=self._exclude_arrays)
             if found is None:
                 self._left_out(spell(key), value)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from numbers import Real
 from typing import Any, Final, TypeGuard
 
@@ -46,6 +46,9 @@ def flatten(
     """Return the loggable values of a nested mapping under joined keys; `left_out` hears of the others.
 
     An array of one element is a number where arrays are excluded, an array where they are not.
+
+    Raises:
+        ValueError: If two of the joined keys are the same.
     """
     if (
         not prefix
@@ -54,7 +57,7 @@ def flatten(
     ):
         return dict(data)
     flat: dict[str, Any] = {}
-    for key, value in leaves(data, prefix, delimiter):
+    for key, value in apart(leaves(data, prefix, delimiter)):
         found = as_number(value) if exclude_arrays else as_value(value, one_is_number=False)
         if found is not None:
             flat[key] = found
@@ -74,6 +77,20 @@ def leaves(
             yield name, value
         else:
             yield from leaves(nested, name, delimiter, (data, value, *above))
+
+
+def apart(named: Iterable[tuple[str, Any]]) -> Iterator[tuple[str, Any]]:
+    """Yield `named`, so that no value takes another's place.
+
+    Raises:
+        ValueError: If two have one name.
+    """
+    seen: set[str] = set()
+    for name, value in named:
+        if name in seen:
+            raise ValueError(f"keys are spelled alike when logged: {[name]}; rename one.")
+        seen.add(name)
+        yield name, value
 
 
 def _as_dict(value: object) -> dict[Any, Any] | None:
