@@ -167,3 +167,32 @@ def test_a_file_damaged_in_place_is_seen() -> None:
     assert [run.state for run in find_runs("data")] == ["finished"]
     Path("data/run/status.json").write_text("{")
     assert [run.state for run in find_runs("data")] == ["damaged"]
+
+
+@wrap_experiment(name_parameters="passed")
+def tell(ctxt: ExperimentContext, *, seed: int, kind: str | int | None = "a", note: str = "-") -> None:
+    """Log one value."""
+    log(ctxt.snapshot_dir, ["1"] * 20)
+
+
+def test_experiments_of_one_name_are_not_pooled() -> None:
+    """The scores of two files with a `train` each stay apart, and their labels tell which is which."""
+    for module, seed in (("a2c", 1), ("a2c", 2), ("ppo", 1), ("ppo", 2)):
+        tell({"log_dir": f"data/{module}{seed}"}, seed=seed)
+        log(f"data/{module}{seed}", ["0.1" if module == "a2c" else "0.2"] * 20)
+    runs = [run._replace(experiment=f"{Path(run.folder).name[:3]}.py:train") for run in find_runs("data")]
+    found = score_runs(runs)
+    assert {group.label: len(group.counted) for group in found.groups} == {
+        "a2c.py:train": 2,
+        "ppo.py:train": 2,
+    }
+    assert [estimate.value for estimate in found.estimates if estimate] == pytest.approx([0.1, 0.2])
+
+
+def test_values_that_look_alike_are_not_pooled() -> None:
+    """A number and the text that looks like it, or a value with another's name in it, are groups of their own."""
+    for number, (kind, note) in enumerate(((3, "-"), ("3", "-"), ("3 note=-", "-"), ("3", "- note=-"))):
+        tell({"log_dir": f"data/{number}"}, seed=1, kind=kind, note=note)
+    groups = group_runs(find_runs("data"))
+    assert [len(group.counted) for group in groups] == [1, 1, 1, 1]
+    assert len({group.label for group in groups}) == 4

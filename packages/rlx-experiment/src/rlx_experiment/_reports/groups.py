@@ -12,6 +12,7 @@ from rlx_experiment._arguments.fields import as_text, differing_arguments, is_se
 from rlx_experiment._reports.aggregate import Estimate, estimate_iqm
 from rlx_experiment._reports.curves import Curve, read_curves
 from rlx_experiment._runs.files import DamagedRunError
+from rlx_experiment._runs.identity import is_same_experiment
 from rlx_experiment._runs.index import RunSummary
 
 LAST: Final = 10
@@ -87,22 +88,47 @@ def group_runs(
     readable = [run for run in runs if run.state != "damaged"]
     fields = {run.folder: run.fields for run in readable}
     varying = [key for key in differing_arguments(fields.values()) if not is_seed(key) and key not in over]
-    several = len({run.experiment for run in readable}) > 1
-    groups: dict[str, list[RunSummary]] = {}
+    groups: dict[tuple[str, ...], list[RunSummary]] = {}
+    experiments: list[str] = []
     for run in readable:
         own = fields[run.folder]
-        parts = [f"{key}={as_text(own[key])}" for key in varying if key in own]
-        name = run.experiment.rpartition(":")[2]
-        label = " ".join(([name] if several else []) + parts) or name or "runs"
-        groups.setdefault(label, []).append(run)
-    ordered = sorted(groups.items(), key=lambda item: _rank(item[1][0], varying))
+        experiment = next((each for each in experiments if is_same_experiment(each, run.experiment)), None)
+        if experiment is None:
+            experiments.append(experiment := run.experiment)
+        values = (repr(own[key]) if key in own else "" for key in varying)
+        groups.setdefault((experiment, *values), []).append(run)
+    ordered = sorted(groups.values(), key=lambda own: _rank(own[0], varying))
+    firsts = [
+        {key: fields[own[0].folder][key] for key in varying if key in fields[own[0].folder]}
+        for own in ordered
+    ]
+    names = _names(experiments, [own[0].experiment for own in ordered])
     return [
-        Group(
-            label=label,
-            members=_members(own, over, read),
-            arguments={key: fields[own[0].folder][key] for key in varying if key in fields[own[0].folder]},
-        )
-        for label, own in ordered
+        Group(label=label, members=_members(own, over, read), arguments=arguments)
+        for label, own, arguments in zip(_labels(names, firsts), ordered, firsts, strict=True)
+    ]
+
+
+def _names(experiments: Sequence[str], wanted: Sequence[str]) -> list[str]:
+    """Return the names of the functions, with their files where several have one name."""
+    times = Counter(experiment.rpartition(":")[2] for experiment in experiments)
+    short = [experiment.rpartition(":")[2] for experiment in wanted]
+    return [name if times[name] == 1 else whole for name, whole in zip(short, wanted, strict=True)]
+
+
+def _labels(names: Sequence[str], arguments: Sequence[Mapping[str, Any]]) -> list[str]:
+    """Return what groups are called: by their values as people read them, quoted where two would be called alike."""
+    several = len(set(names)) > 1
+
+    def label(name: str, own: Mapping[str, Any], show: Callable[[Any], str]) -> str:
+        parts = [f"{key}={show(value)}" for key, value in own.items()]
+        return " ".join(([name] if several else []) + parts) or name or "runs"
+
+    plain = [label(name, own, as_text) for name, own in zip(names, arguments, strict=True)]
+    times = Counter(plain)
+    return [
+        text if times[text] == 1 else label(name, own, repr)
+        for text, name, own in zip(plain, names, arguments, strict=True)
     ]
 
 
@@ -133,7 +159,7 @@ def _seed_key(run: RunSummary, over: Sequence[str]) -> tuple[str, ...]:
     """Return what two runs of one seed have in common; empty without a seed, where each run is one of its own."""
     fields = run.fields
     seed = seed_of(fields)
-    return () if seed is None else (as_text(seed), *(as_text(fields.get(key)) for key in over))
+    return () if seed is None else (repr(seed), *(repr(fields.get(key)) for key in over))
 
 
 def _rank(run: RunSummary, varying: Sequence[str]) -> tuple[str, list[tuple[bool, float, str]]]:
@@ -153,7 +179,7 @@ def estimate(group: Group, metric: str, over: Sequence[str] = ()) -> Estimate | 
     """
     tasks: dict[tuple[str, ...], list[float]] = {}
     for member in group.scored(metric):
-        task = tuple(as_text(member.run.fields.get(key)) for key in over)
+        task = tuple(repr(member.run.fields.get(key)) for key in over)
         tasks.setdefault(task, []).append(member.score(metric))
     if not tasks:
         return None
