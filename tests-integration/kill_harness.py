@@ -18,7 +18,7 @@ from typing import Any
 HERE = Path(__file__).parent
 EXAMPLES = HERE.parent / "examples"
 POLL_SECONDS = 0.002
-PATIENCE_SECONDS = 240.0
+PATIENCE_SECONDS = 600.0
 DONE, STOPPED = 0, 75
 SOAK = "RLX_SOAK" in os.environ
 LONGER = 4 if SOAK else 1

@@ -56,7 +56,6 @@ PROGRAMS = [pytest.param(PPO, id="ppo"), pytest.param(SAC, id="sac")]
 MUTANTS = [
     pytest.param(SAC, "buffer-pointer-lost", id="a buffer's pointer"),
     pytest.param(PPO, "no-generators-of-environments", id="an environment's generator"),
-    pytest.param(PPO, "logs-not-cut", id="the logs"),
     pytest.param(SAC, "no-numpy-random-state", id="numpy's generator", marks=pytest.mark.slow),
     pytest.param(PPO, "no-torch-random-state", id="torch's generator", marks=pytest.mark.slow),
     pytest.param(PPO, "parts-not-written", id="the parts", marks=pytest.mark.slow),
@@ -108,6 +107,19 @@ def test_a_fault_is_noticed(program: Loop, mutant: str, unbroken: Twin, tmp_path
     assert Killer(seed=7).kill_after_progress(faulty, tmp_path / "run", 1) == 1
     finish(faulty, tmp_path / "run")
     assert compare(program, unbroken(program), tmp_path / "run") != []
+
+
+def test_rows_that_nobody_takes_back_are_noticed(unbroken: Twin, tmp_path: Path) -> None:
+    """The comparison fails where rows after the last snapshot stay."""
+    faulty, journal = replace(PPO, mutant="logs-not-cut"), tmp_path / "run" / "metrics.rlxj"
+    with life(faulty, tmp_path / "run") as process:
+        assert process.wait_for_snapshot()
+        assert process.wait_for_snapshot()
+        before = journal.stat().st_size
+        assert process.wait_for(lambda: journal.stat().st_size > before)
+        assert process.kill()
+    finish(faulty, tmp_path / "run")
+    assert compare(PPO, unbroken(PPO), tmp_path / "run") != []
 
 
 def test_a_stopped_loop_continues_exactly(unbroken: Twin, tmp_path: Path) -> None:
