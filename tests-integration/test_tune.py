@@ -1,4 +1,4 @@
-"""Trials of Ray Tune that die continue from the folder that Tune has copied, bit for bit."""
+"""Trials of Ray Tune that die, are paused or take over another one's state continue from the folder that Tune has copied."""
 
 import os
 import shutil
@@ -23,8 +23,8 @@ pytestmark = [
 N_STEPS = 12
 
 
-@pytest.fixture
-def folder() -> Generator[Path]:
+@pytest.fixture(scope="module")
+def home() -> Generator[Path]:
     """Start a local Ray, which writes into this folder."""
     before = dict(os.environ)
     with tempfile.TemporaryDirectory(prefix="tune", dir="/tmp", ignore_cleanup_errors=True) as home:
@@ -39,6 +39,12 @@ def folder() -> Generator[Path]:
         ray.shutdown()
     os.environ.clear()
     os.environ.update(before)
+
+
+@pytest.fixture
+def folder(home: Path) -> Path:
+    """Return a fresh folder for one study."""
+    return Path(tempfile.mkdtemp(dir=home))
 
 
 def learn(weights: Any, rng: np.random.Generator) -> None:
@@ -90,3 +96,79 @@ def test_a_trial_that_dies_continues_from_tunes_copy(folder: Path) -> None:
     found = {result.config["seed"]: result.metrics for result in results}
     assert {seed: row["weight"] for seed, row in found.items()} == {1: unbroken(1), 2: unbroken(2)}
     assert all(row["resumed"] and row["steps_done"] == N_STEPS for row in found.values())
+
+
+def test_a_paused_trial_continues_where_it_was(folder: Path) -> None:
+    """A scheduler that pauses every trial after its first report: its process ends, and another one continues."""
+    schedulers: Any = pytest.importorskip("ray.tune.schedulers", reason="No module named 'ray'")
+    paused: set[str] = set()
+
+    class PauseOnce(schedulers.FIFOScheduler):  # type: ignore[misc]
+        def on_trial_result(self, controller: Any, trial: Any, result: Any) -> Any:
+            del controller, result
+            if trial.trial_id in paused:
+                return self.CONTINUE
+            paused.add(trial.trial_id)
+            return self.PAUSE
+
+    (folder / "marks").mkdir()
+    for seed in (1, 2):
+        (folder / "marks" / str(seed)).touch()  # nobody dies
+    space: dict[str, Any] = {"seed": tune.grid_search([1, 2]), "marks": str(folder / "marks")}
+    results: Any = tune.Tuner(
+        trial,
+        param_space=space,
+        tune_config=tune.TuneConfig(scheduler=PauseOnce()),
+        run_config=tune.RunConfig(storage_path=str(folder / "results")),
+    ).fit()
+    assert len(paused) == 2
+    found = {result.config["seed"]: result.metrics for result in results}
+    assert {seed: row["weight"] for seed, row in found.items()} == {1: unbroken(1), 2: unbroken(2)}
+    assert all(row["resumed"] for row in found.values())
+
+
+def member(config: Mapping[str, Any]) -> None:
+    """Train as one of a population: the sum of draws, each multiplied by a rate that is set from outside."""
+    run_folder = Path("run").absolute()
+    newest: Any = tune.get_checkpoint()
+    if newest is not None:
+        shutil.rmtree(run_folder, ignore_errors=True)
+        newest.to_directory(str(run_folder))
+    total, rng = np.zeros(1), np.random.default_rng(config["seed"])
+    draws: list[float] = []
+
+    def report(steps_done: int) -> None:
+        copied: Any = tune.Checkpoint.from_directory(str(run_folder))
+        row = {"total": float(total[0]), "draws": list(draws), "steps_done": steps_done}
+        tune.report(row, checkpoint=copied)
+
+    run = Checkpoint(run_folder, progress=False, total=total, rng=rng, draws=draws, on_durable=report)
+    for _ in run.steps(N_STEPS, every=3):
+        draws.append(rng.random())
+        total += config["rate"] * draws[-1]
+
+
+def test_a_member_of_a_population_takes_over_the_state_of_another(folder: Path) -> None:
+    """After an exploit it has the other one's sum and generator, and a rate of its own."""
+    schedulers: Any = pytest.importorskip("ray.tune.schedulers", reason="No module named 'ray'")
+    population: Any = schedulers.PopulationBasedTraining(
+        time_attr="steps_done",
+        perturbation_interval=3,
+        quantile_fraction=0.5,
+        resample_probability=0.0,
+        hyperparam_mutations={"rate": [0.01, 1.0]},
+        synch=True,
+    )
+    results: Any = tune.Tuner(
+        member,
+        param_space={
+            "seed": tune.grid_search([1, 2]),
+            "rate": tune.sample_from(lambda spec: 0.01**spec.config.seed),
+        },
+        tune_config=tune.TuneConfig(scheduler=population, metric="total", mode="max"),
+        run_config=tune.RunConfig(storage_path=str(folder / "results")),
+    ).fit()
+    streams = {seed: np.random.default_rng(seed).random(N_STEPS).tolist() for seed in (1, 2)}
+    rows = [result.metrics for result in results]
+    assert [row["steps_done"] for row in rows] == [N_STEPS] * 2
+    assert [row["draws"] for row in rows] == [streams[1]] * 2

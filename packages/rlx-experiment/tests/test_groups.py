@@ -189,6 +189,14 @@ def test_experiments_of_one_name_are_not_pooled() -> None:
     assert [estimate.value for estimate in found.estimates if estimate] == pytest.approx([0.1, 0.2])
 
 
+def test_a_whole_number_is_the_same_in_either_type() -> None:
+    """1 and 1.0 are one setting; True is another one."""
+    for number, kind in enumerate((1, 1.0, True)):
+        tell({"log_dir": f"data/{number}"}, seed=number, kind=kind)
+    groups = group_runs(find_runs("data"))
+    assert sorted(len(group.counted) for group in groups) == [1, 2]
+
+
 def test_values_that_look_alike_are_not_pooled() -> None:
     """A number and the text that looks like it, or a value with another's name in it, are groups of their own."""
     for number, (kind, note) in enumerate(((3, "-"), ("3", "-"), ("3 note=-", "-"), ("3", "- note=-"))):

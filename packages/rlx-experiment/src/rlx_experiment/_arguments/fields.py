@@ -94,8 +94,13 @@ def differing_arguments(arguments: Iterable[Mapping[str, Any]]) -> list[str]:
     values: dict[str, set[str]] = {}
     for one in arguments:
         for key, value in one.items():
-            values.setdefault(key, set()).add(repr(value))
+            values.setdefault(key, set()).add(identity(value))
     return [key for key, seen in values.items() if len(seen) > 1]
+
+
+def identity(value: object) -> str:
+    """Return a text that two recorded values share if they are equal: 1 and 1.0, but neither 1 and "1" nor 1 and True."""
+    return repr(int(value)) if isinstance(value, float) and value.is_integer() else repr(value)
 
 
 def is_seed(name: str) -> bool:

@@ -8,7 +8,7 @@ from typing import Any, Final, NamedTuple
 
 import numpy as np
 
-from rlx_experiment._arguments.fields import as_text, differing_arguments, is_seed, seed_of
+from rlx_experiment._arguments.fields import as_text, differing_arguments, identity, is_seed, seed_of
 from rlx_experiment._reports.aggregate import Estimate, estimate_iqm
 from rlx_experiment._reports.curves import Curve, read_curves
 from rlx_experiment._runs.files import DamagedRunError
@@ -95,7 +95,7 @@ def group_runs(
         experiment = next((each for each in experiments if is_same_experiment(each, run.experiment)), None)
         if experiment is None:
             experiments.append(experiment := run.experiment)
-        values = (repr(own[key]) if key in own else "" for key in varying)
+        values = (identity(own[key]) if key in own else "" for key in varying)
         groups.setdefault((experiment, *values), []).append(run)
     ordered = sorted(groups.values(), key=lambda own: _rank(own[0], varying))
     firsts = [
@@ -159,7 +159,7 @@ def _seed_key(run: RunSummary, over: Sequence[str]) -> tuple[str, ...]:
     """Return what two runs of one seed have in common; empty without a seed, where each run is one of its own."""
     fields = run.fields
     seed = seed_of(fields)
-    return () if seed is None else (repr(seed), *(repr(fields.get(key)) for key in over))
+    return () if seed is None else (identity(seed), *(identity(fields.get(key)) for key in over))
 
 
 def _rank(run: RunSummary, varying: Sequence[str]) -> tuple[str, list[tuple[bool, float, str]]]:
@@ -179,7 +179,7 @@ def estimate(group: Group, metric: str, over: Sequence[str] = ()) -> Estimate | 
     """
     tasks: dict[tuple[str, ...], list[float]] = {}
     for member in group.scored(metric):
-        task = tuple(repr(member.run.fields.get(key)) for key in over)
+        task = tuple(identity(member.run.fields.get(key)) for key in over)
         tasks.setdefault(task, []).append(member.score(metric))
     if not tasks:
         return None
