@@ -340,7 +340,7 @@ def test_a_durable_snapshot_can_be_copied_and_continued_elsewhere(tmp_path: Path
 
 def test_the_hook_must_be_callable(tmp_path: Path) -> None:
     """Said before training."""
-    with pytest.raises(TypeError, match="on_durable must be a function"):
+    with pytest.raises(TypeError, match="on_durable is 3; it must be a function"):
         Checkpoint(tmp_path, progress=False, counter=Counter(), on_durable=3)  # type: ignore[arg-type] # pyright: ignore[reportArgumentType]
 
 

@@ -3,11 +3,11 @@
 import numpy as np
 
 from rlx_sampler import EpisodeBatch
-from rlx_sampler._batches.recorded import Harvest, as_recorded
+from rlx_sampler._batches.recorded import EpisodeChunk, as_recorded
 from rlx_sampler._ledger import EPISODES_AT_FIRST, Ledger
 
 
-def harvest(indices: range, length: int, under_way: int) -> Harvest:
+def chunk(indices: range, length: int, under_way: int) -> EpisodeChunk:
     """Return episodes of `length` steps each, from a worker that has `under_way` steps of others."""
     n_steps = len(indices) * length
     batch = EpisodeBatch(
@@ -18,7 +18,7 @@ def harvest(indices: range, length: int, under_way: int) -> Harvest:
         step_types=np.tile([0] + [1] * (length - 2) + [2], len(indices)),
         lengths=np.full(len(indices), length),
     )
-    return Harvest(list(indices), [1] * len(indices), as_recorded(batch), under_way)
+    return EpisodeChunk(list(indices), [1] * len(indices), as_recorded(batch), under_way)
 
 
 def test_as_many_start_as_hold_the_steps() -> None:
@@ -33,7 +33,7 @@ def test_what_still_runs_counts_by_its_steps() -> None:
     for under_way, wanted in ((0, 10), (60, None)):
         ledger = Ledger(n_steps=100, mean_length=10)
         ledger.lease_many(0, 64)
-        ledger.add_all(harvest(range(5), 5, under_way))
+        ledger.add_all(chunk(range(5), 5, under_way))
         assert ledger.lease() == wanted
 
 
@@ -41,7 +41,7 @@ def test_what_a_lost_worker_had_counts_no_more() -> None:
     """Steps of episodes that come back to be run again are forgotten."""
     ledger = Ledger(n_steps=100, mean_length=10)
     ledger.lease_many(0, 64)
-    ledger.add_all(harvest(range(5), 5, under_way=60), worker=1)
+    ledger.add_all(chunk(range(5), 5, under_way=60), worker=1)
     ledger.give_back()
     assert ledger.lease_many(0, 64) == [5, 6, 7, 8, 9, 10, 11]
 
@@ -51,5 +51,5 @@ def test_few_start_while_nothing_is_known_of_their_length() -> None:
     ledger = Ledger(n_steps=400, n_sharing=2)
     leased = [ledger.lease_many(worker, 64) for worker in (0, 1, 0, 1, 0, 1)]
     assert sum(map(len, leased)) == 2 * EPISODES_AT_FIRST
-    ledger.add_all(harvest(range(2), 5, under_way=0))
+    ledger.add_all(chunk(range(2), 5, under_way=0))
     assert len(ledger.lease_many(0, 64)) > 2 * EPISODES_AT_FIRST

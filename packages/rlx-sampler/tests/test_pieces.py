@@ -1,4 +1,4 @@
-"""Episodes that are taken off the tape together."""
+"""Episodes that are taken off the step_buffer together."""
 
 from typing import Any
 

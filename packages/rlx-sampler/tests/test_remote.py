@@ -6,7 +6,7 @@ import pytest
 from sampler_worlds import make_local
 
 from rlx_sampler import WorkerError
-from rlx_sampler._batches.recorded import Harvest, as_recorded
+from rlx_sampler._batches.recorded import EpisodeChunk, as_recorded
 from rlx_sampler._keys import CallKey
 from rlx_sampler._ledger import Ledger
 from rlx_sampler._remote import coordinator as coordinator_module
@@ -90,7 +90,7 @@ class InlineCoordinator(Coordinator[InlineWorker]):
 
     def _return_all(self, worker: InlineWorker) -> None:
         for index in sorted(worker.leased):
-            self._take(worker, Harvest([index], [1], as_recorded(self._batch), 0))
+            self._take(worker, EpisodeChunk([index], [1], as_recorded(self._batch), 0))
         worker.wants_more = True
 
     def run(self) -> int:

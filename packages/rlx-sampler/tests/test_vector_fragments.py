@@ -30,23 +30,23 @@ def sample(env: Any, policy: Any = None, **choices: Any) -> Any:
 
 
 def assert_counted(batches: list[EpisodeBatch]) -> None:
-    """Check every piece of `Counting`, and that the pieces of a lane follow on each other."""
+    """Check every segment of `Counting`, and that the segments of a lane follow on each other."""
     for batch in batches:
-        for piece in batch.split():
-            ages = np.arange(len(piece.rewards)) + piece.env_infos["age"][0]
-            assert np.array_equal(piece.env_infos["age"], ages)
-            assert np.array_equal(piece.rewards, ages)
-            assert np.array_equal(piece.observations["age"][:, 0], ages - 1)
-            assert piece.last_observations["age"][0, 0] == ages[-1]
-            assert piece.episode_infos["episode_length"][0] == ages[-1]
-            assert piece.episode_infos["episode_return"][0] == ages.sum() + sum(range(int(ages[0])))
-            end = piece.episode_infos["end"][0]
-            if piece.complete[0]:
+        for segment in batch.split():
+            ages = np.arange(len(segment.rewards)) + segment.env_infos["age"][0]
+            assert np.array_equal(segment.env_infos["age"], ages)
+            assert np.array_equal(segment.rewards, ages)
+            assert np.array_equal(segment.observations["age"][:, 0], ages - 1)
+            assert segment.last_observations["age"][0, 0] == ages[-1]
+            assert segment.episode_infos["episode_length"][0] == ages[-1]
+            assert segment.episode_infos["episode_return"][0] == ages.sum() + sum(range(int(ages[0])))
+            end = segment.episode_infos["end"][0]
+            if segment.complete[0]:
                 assert ages[-1] == end
-                assert piece.step_types[-1] == (StepType.TIMEOUT if end % 2 else StepType.TERMINAL)
+                assert segment.step_types[-1] == (StepType.TIMEOUT if end % 2 else StepType.TERMINAL)
             else:
                 assert ages[-1] < end
-            assert len(ages) == 1 or (piece.step_types[0] == StepType.FIRST) == (ages[0] == 1)
+            assert len(ages) == 1 or (segment.step_types[0] == StepType.FIRST) == (ages[0] == 1)
 
 
 @needs_modes

@@ -175,10 +175,10 @@ class KeyedSampler(SamplerWorkers):
         worker.use_inference_rows(profile.inference_rows)
         try:
             with one_torch_thread():
-                (harvest,) = worker.run(OneEpisode([key]))
+                (chunk,) = worker.run(OneEpisode([key]))
         finally:
             worker.shutdown()
-        return assemble(harvest.parts())
+        return assemble(chunk.parts())
 
     def _next_keys(self, count: int) -> list[EpisodeKey]:
         apart = self.n_workers if self._pinned else 1

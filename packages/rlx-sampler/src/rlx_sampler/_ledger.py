@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Final
 
-from rlx_sampler._batches.recorded import Harvest, Part
+from rlx_sampler._batches.recorded import EpisodeChunk, Part
 from rlx_sampler._errors import EpisodeError
 from rlx_sampler._keys import CallKey
 from rlx_sampler._workers.worker import Wanted
@@ -145,14 +145,14 @@ class Ledger:
         self._out.update(indices)
         return indices
 
-    def _add_next(self, harvest: Harvest) -> None:
+    def _add_next(self, chunk: EpisodeChunk) -> None:
         """Take back the episodes that follow on the prefix, all at once."""
-        whole = Part.of_all(harvest.recorded)
+        whole = Part.of_all(chunk.recorded)
         self._kept.append(whole)
-        self._prefix += len(harvest.indices)
+        self._prefix += len(chunk.indices)
         self._prefix_steps += whole.n_steps
         self._done_steps += whole.n_steps
-        self._out.difference_update(harvest.indices)
+        self._out.difference_update(chunk.indices)
 
     def add(self, index: int, episode: Part) -> None:
         """Take back a finished episode.
@@ -165,17 +165,17 @@ class Ledger:
         self._done_steps += episode.n_steps
         self._advance()
 
-    def add_all(self, harvest: Harvest, worker: int = 0) -> None:
+    def add_all(self, chunk: EpisodeChunk, worker: int = 0) -> None:
         """Take back finished episodes of `worker`.
 
         Raises:
             EpisodeError: If the prefix now reaches an episode that failed.
         """
-        self._under_way[worker] = harvest.under_way
-        if isinstance(harvest.indices, range) and harvest.indices.start == self._prefix:
-            self._add_next(harvest)
+        self._under_way[worker] = chunk.under_way
+        if isinstance(chunk.indices, range) and chunk.indices.start == self._prefix:
+            self._add_next(chunk)
             return
-        for index, part in zip(harvest.indices, harvest.parts(), strict=True):
+        for index, part in zip(chunk.indices, chunk.parts(), strict=True):
             self.add(index, part)
 
     def fail(self, index: int, error: EpisodeError) -> None:

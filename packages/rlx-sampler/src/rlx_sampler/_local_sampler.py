@@ -92,8 +92,8 @@ class LocalEngine:
 
     def _run(self, number: int, call: CallKey, ledger: Ledger) -> None:
         try:
-            for harvest in self._worker(number).run(LedgerLease(ledger, call, number)):
-                ledger.add_all(harvest, number)
+            for chunk in self._worker(number).run(LedgerLease(ledger, call, number)):
+                ledger.add_all(chunk, number)
         except EpisodeError as error:
             if ledger.is_taken_whole:
                 raise

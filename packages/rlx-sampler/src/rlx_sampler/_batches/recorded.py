@@ -14,11 +14,11 @@ from rlx_sampler._batches.trees import Array, ArrayTree, is_mapping, map_leaves,
 
 @dataclass(frozen=True, slots=True)
 class Recorded:
-    """Pieces of experience, one after another; unchecked, because the lanes made them.
+    """Segments of experience, one after another; unchecked, because the lanes made them.
 
-    A piece is an episode, or the part of one that a stretch of time saw. The fields are those
+    A segment is an episode, or the part of one that a stretch of time saw. The fields are those
     of `EpisodeBatch`, with the infos of environments as columns. Where there are
-    several pieces, no column has gaps.
+    several segments, no column has gaps.
     """
 
     observations: ArrayTree
@@ -38,7 +38,7 @@ class Part(NamedTuple):
 
     recorded: Recorded
     steps: slice
-    pieces: slice
+    segments: slice
     is_given: bool = False
     """Whether nobody else keeps the arrays, so that a batch may have them without a copy."""
 
@@ -53,31 +53,31 @@ class Part(NamedTuple):
         return int(self.steps.stop - self.steps.start)
 
     @property
-    def n_pieces(self) -> int:
+    def n_segments(self) -> int:
         """Number of episodes or parts of them."""
-        return int(self.pieces.stop - self.pieces.start)
+        return int(self.segments.stop - self.segments.start)
 
 
 @dataclass(frozen=True, slots=True)
-class Harvest:
+class EpisodeChunk:
     """What was recorded together for several keys of one call, one after another."""
 
     indices: Sequence[int]
     """Episode numbers of the keys."""
-    n_pieces: Sequence[int]
-    """Number of pieces of each key."""
+    n_segments: Sequence[int]
+    """Number of segments of each key."""
     recorded: Recorded
     under_way: int = 0
     """Steps that the worker has taken in other episodes, and not handed over."""
 
     def parts(self) -> list[Part]:
         """Return the part of each key."""
-        pieces = [slice(*pair) for pair in pairwise(accumulate(self.n_pieces, initial=0))]
+        segments = [slice(*pair) for pair in pairwise(accumulate(self.n_segments, initial=0))]
         lengths = self.recorded.lengths.tolist()
-        steps = accumulate((sum(lengths[each]) for each in pieces), initial=0)
+        steps = accumulate((sum(lengths[each]) for each in segments), initial=0)
         return [
             Part(self.recorded, slice(*pair), each)
-            for pair, each in zip(pairwise(steps), pieces, strict=True)
+            for pair, each in zip(pairwise(steps), segments, strict=True)
         ]
 
 
@@ -90,18 +90,18 @@ def assemble(parts: Sequence[Part]) -> EpisodeBatch:
         trees = [field(part.recorded) for part in parts]
         return trees[0] if is_given else _join(trees, [part.steps for part in parts])
 
-    def by_piece(field: Callable[[Recorded], ArrayTree]) -> Any:
+    def by_segment(field: Callable[[Recorded], ArrayTree]) -> Any:
         trees = [field(part.recorded) for part in parts]
-        return trees[0] if is_given else _join(trees, [part.pieces for part in parts])
+        return trees[0] if is_given else _join(trees, [part.segments for part in parts])
 
     return EpisodeBatch(
         observations=by_step(lambda recorded: recorded.observations),
-        last_observations=by_piece(lambda recorded: recorded.last_observations),
+        last_observations=by_segment(lambda recorded: recorded.last_observations),
         actions=by_step(lambda recorded: recorded.actions),
         rewards=by_step(lambda recorded: recorded.rewards),
         step_types=by_step(lambda recorded: recorded.step_types),
-        lengths=by_piece(lambda recorded: recorded.lengths),
-        complete=by_piece(lambda recorded: recorded.complete),
+        lengths=by_segment(lambda recorded: recorded.lengths),
+        complete=by_segment(lambda recorded: recorded.complete),
         env_infos=join_columns(
             [_columns_at(part.recorded.env_infos, part.steps) for part in parts],
             [part.n_steps for part in parts],
@@ -109,8 +109,8 @@ def assemble(parts: Sequence[Part]) -> EpisodeBatch:
         ),
         agent_infos=by_step(lambda recorded: recorded.agent_infos),
         episode_infos=join_columns(
-            [_columns_at(part.recorded.episode_infos, part.pieces) for part in parts],
-            [part.n_pieces for part in parts],
+            [_columns_at(part.recorded.episode_infos, part.segments) for part in parts],
+            [part.n_segments for part in parts],
             are_given=is_given,
         ),
     )

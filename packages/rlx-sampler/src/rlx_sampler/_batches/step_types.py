@@ -49,11 +49,11 @@ def as_step_types(values: Array) -> Array:
 
 def label_steps(length: int, end: StepType) -> Array:
     """Return the step types of an episode of `length` steps, at least 1, that ended with `end`."""
-    return label_pieces(np.array([length]), np.array([end]), np.array([True]))
+    return label_segments(np.array([length]), np.array([end]), np.array([True]))
 
 
-def label_pieces(lengths: Array, ends: Array, beginnings: Array) -> Array:
-    """Return the step types of pieces of episodes in a row.
+def label_segments(lengths: Array, ends: Array, beginnings: Array) -> Array:
+    """Return the step types of segments of episodes in a row.
 
     Args:
         lengths: Number of steps of each, at least 1.

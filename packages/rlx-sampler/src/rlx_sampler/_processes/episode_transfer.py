@@ -5,10 +5,10 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from rlx_sampler._batches.layouts import Layout, LayoutKey, dismantle, fill, layout_key, layout_of, reassemble
-from rlx_sampler._batches.recorded import Harvest
+from rlx_sampler._batches.recorded import EpisodeChunk
 from rlx_sampler._batches.trees import Array, flat
 from rlx_sampler._copies import packed, unpacked
-from rlx_sampler._processes.messages import Kind, NewLayout, PickledHarvest, Pipe, send_numbers, send_object
+from rlx_sampler._processes.messages import Kind, NewLayout, PickledChunk, Pipe, send_numbers, send_object
 from rlx_sampler._processes.shared_memory import ALIGNMENT, SharedMemory, aligned
 
 SECONDS_BETWEEN_SIGNS: Final = 1.0
@@ -42,18 +42,18 @@ class EpisodeWriter:
             self._shown = time.monotonic()
             send_numbers(self._connection, Kind.ALIVE)
 
-    def publish(self, round_number: int, harvest: Harvest) -> None:
+    def publish(self, round_number: int, chunk: EpisodeChunk) -> None:
         """Hand over episodes of the round."""
-        tree = dismantle(harvest.recorded)
+        tree = dismantle(chunk.recorded)
         arrays = flat(tree)
         if self._memory is None or any(array.dtype.hasobject for array in arrays):
-            send_object(self._connection, PickledHarvest(round_number, packed(harvest, "episode")))
+            send_object(self._connection, PickledChunk(round_number, packed(chunk, "episode")))
             return
         layout = self._number_of(tree)
         offset = self._place(self._memory, arrays)
         rows = [len(array) for array in arrays]
-        place = [round_number, layout, offset, harvest.under_way, len(harvest.indices)]
-        send_numbers(self._connection, Kind.HARVEST, [*place, *harvest.indices, *harvest.n_pieces, *rows])
+        place = [round_number, layout, offset, chunk.under_way, len(chunk.indices)]
+        send_numbers(self._connection, Kind.CHUNK, [*place, *chunk.indices, *chunk.n_segments, *rows])
 
     def _number_of(self, tree: Any) -> int:
         key = layout_key(tree)
@@ -82,7 +82,7 @@ class EpisodeReader:
         """Return the number of steps the worker has taken."""
         return 0 if self.memory is None else int(self.memory.array(0, (1,), "i8")[0])
 
-    def read(self, numbers: list[int]) -> Harvest:
+    def read(self, numbers: list[int]) -> EpisodeChunk:
         """Return episodes whose arrays lie in shared memory until the next call begins.
 
         Args:
@@ -91,17 +91,17 @@ class EpisodeReader:
         if self.memory is None:
             raise RuntimeError("a worker without shared memory named a place in it.")
         layout_number, offset, under_way, n_keys, *rest = numbers
-        indices, n_pieces, rows = rest[:n_keys], rest[n_keys : 2 * n_keys], rest[2 * n_keys :]
+        indices, n_segments, rows = rest[:n_keys], rest[n_keys : 2 * n_keys], rest[2 * n_keys :]
         layout = self.layouts[layout_number]
         arrays: list[Array] = []
         for (dtype, row_shape), count in zip(layout.specs, rows, strict=True):
             array = self.memory.array(offset, (count, *row_shape), dtype)
             offset = aligned(offset + array.nbytes)
             arrays.append(array)
-        return Harvest(indices, n_pieces, reassemble(fill(layout, arrays)), under_way)
+        return EpisodeChunk(indices, n_segments, reassemble(fill(layout, arrays)), under_way)
 
 
-def read_pickled(message: PickledHarvest) -> Harvest:
+def read_pickled(message: PickledChunk) -> EpisodeChunk:
     """Return episodes that came pickled."""
-    harvest: Harvest = unpacked(message.harvest)
-    return harvest
+    chunk: EpisodeChunk = unpacked(message.chunk)
+    return chunk

@@ -27,7 +27,7 @@ class Kind(IntEnum):
     """To a worker: close the environments and end."""
     MORE = 3
     """From a worker: the number of a round, in which it has nothing left to start."""
-    HARVEST = 4
+    CHUNK = 4
     """From a worker: episodes that lie in its shared memory."""
     ALIVE = 5
     """From a worker without shared memory: it is not stuck."""
@@ -109,11 +109,11 @@ class NewLayout:
 
 
 @dataclass(frozen=True, slots=True)
-class PickledHarvest:
+class PickledChunk:
     """From a worker: episodes that cannot lie in shared memory."""
 
     round_number: int
-    harvest: bytes
+    chunk: bytes
 
 
 class Pipe(Protocol):

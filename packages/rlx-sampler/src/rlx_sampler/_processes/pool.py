@@ -13,7 +13,7 @@ from rlx_sampler._processes.messages import (
     Kind,
     Live,
     NewLayout,
-    PickledHarvest,
+    PickledChunk,
     PresentProfile,
     Ready,
     UseRows,
@@ -123,14 +123,14 @@ class ProcessPool(Coordinator[WorkerProcess]):
     def _is_of_the_round(self, process: WorkerProcess, message: Any) -> bool:
         """Take a message that belongs to the present round; return whether it did."""
         match message:
-            case (Kind.HARVEST, [self.round_number, *numbers]):
+            case (Kind.CHUNK, [self.round_number, *numbers]):
                 self._take(process, process.episodes.read(numbers))
             case (Kind.MORE, [self.round_number]):
                 process.wants_more = True
-            case PickledHarvest(round_number=self.round_number):
-                harvest = read_pickled(message)
-                self.pickled_episodes += len(harvest.indices)
-                self._take(process, harvest)
+            case PickledChunk(round_number=self.round_number):
+                chunk = read_pickled(message)
+                self.pickled_episodes += len(chunk.indices)
+                self._take(process, chunk)
             case Failure(round_number=None | self.round_number):
                 self._fail(process, message)
             case _:

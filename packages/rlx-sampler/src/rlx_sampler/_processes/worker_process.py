@@ -153,9 +153,9 @@ class _Service:
 
     def _run_episodes(self) -> None:
         try:
-            for harvest in self._worker.run(self):
+            for chunk in self._worker.run(self):
                 if not self._is_over:
-                    self._writer.publish(self._round_number, harvest)
+                    self._writer.publish(self._round_number, chunk)
         except EpisodeError as error:
             self._drop_lease()  # the sampler gives everything it sent out anew
             if not self._is_over:

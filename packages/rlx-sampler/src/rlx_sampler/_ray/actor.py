@@ -6,7 +6,7 @@ from collections import deque
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from rlx_sampler._batches.recorded import Harvest
+from rlx_sampler._batches.recorded import EpisodeChunk
 from rlx_sampler._copies import unpacked
 from rlx_sampler._engine import build_worker
 from rlx_sampler._errors import EpisodeError
@@ -60,7 +60,7 @@ class Outcome:
 
     version: int
     """What the worker has of the updates."""
-    harvests: list[Harvest] = field(default_factory=list[Harvest])
+    chunks: list[EpisodeChunk] = field(default_factory=list[EpisodeChunk])
     failure: Failure | None = None
 
 
@@ -123,11 +123,11 @@ class RayActor:
         self._lease.is_stopped = round_number <= self._stopped_round
         outcome = Outcome(self._version)
         try:
-            outcome.harvests.extend(self._worker.run(self._lease))
+            outcome.chunks.extend(self._worker.run(self._lease))
         except EpisodeError as error:
-            return Outcome(self._version, outcome.harvests, describe(round_number, error))
+            return Outcome(self._version, outcome.chunks, describe(round_number, error))
         except Exception as error:  # noqa: BLE001 - it is raised again in the sampler
-            return Outcome(self._version, outcome.harvests, describe(None, error))
+            return Outcome(self._version, outcome.chunks, describe(None, error))
         return outcome
 
     def stop(self, round_number: int) -> None:

@@ -145,8 +145,8 @@ class RayEngine(Coordinator[ActorWorker]):
         if outcome is None:
             self._replace(worker)
             return
-        for harvest in outcome.harvests:
-            self._take(worker, harvest)
+        for chunk in outcome.chunks:
+            self._take(worker, chunk)
         if outcome.failure is not None:
             self._fail(worker, outcome.failure)
         self._give_back(worker)

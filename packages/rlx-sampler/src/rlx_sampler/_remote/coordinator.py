@@ -4,7 +4,7 @@ import time
 from abc import ABC, abstractmethod
 from typing import Any, Final, Generic, TypeVar
 
-from rlx_sampler._batches.recorded import Harvest
+from rlx_sampler._batches.recorded import EpisodeChunk
 from rlx_sampler._errors import EpisodeError, WorkerError
 from rlx_sampler._exactness import WorkerProfile
 from rlx_sampler._keys import CallKey
@@ -91,11 +91,11 @@ class Coordinator(ABC, Generic[W]):
                 worker.wants_more = False
                 worker.submit(self.round_number, call, indices)
 
-    def _take(self, worker: W, harvest: Harvest) -> None:
+    def _take(self, worker: W, chunk: EpisodeChunk) -> None:
         """Take episodes that a worker finished."""
         self._deaths = 0
-        worker.leased.difference_update(harvest.indices)
-        self._ledger.add_all(harvest, worker.number)
+        worker.leased.difference_update(chunk.indices)
+        self._ledger.add_all(chunk, worker.number)
 
     def _give_back(self, worker: W) -> None:
         """Let others run what a worker has left of its episodes, and the worker take more."""

@@ -103,7 +103,7 @@ class Evidence:
         if not self._is_waiting:
             return
         self._is_waiting = False
-        shown = [trace_of(assemble([part])) for part in parts[:EPISODES] if part.n_pieces == 1]
+        shown = [trace_of(assemble([part])) for part in parts[:EPISODES] if part.n_segments == 1]
         if self._other is not None:
             self._shown = shown
         else:

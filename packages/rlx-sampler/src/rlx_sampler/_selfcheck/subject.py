@@ -125,7 +125,7 @@ def run(worker: Any, keys: Sequence[EpisodeKey], deadline: Deadline) -> list[Tra
     deadline.check()
     lease = _LimitedLease(OneEpisode(list(reversed(keys))), deadline)
     found: dict[int, Trace] = {}
-    for harvest in worker.run(lease):
-        for index, part in zip(harvest.indices, harvest.parts(), strict=True):
+    for chunk in worker.run(lease):
+        for index, part in zip(chunk.indices, chunk.parts(), strict=True):
             found[index] = trace_of(assemble([part]))
     return [found[key.episode] for key in keys]

@@ -5,7 +5,7 @@ from typing import Final
 import numpy as np
 
 from rlx_sampler._batches.recorded import Recorded
-from rlx_sampler._batches.step_types import label_pieces
+from rlx_sampler._batches.step_types import label_segments
 from rlx_sampler._batches.trees import Array, ArrayTree, map_leaves, rows
 from rlx_sampler._vector.infos import Beginnings, LaneInfos
 from rlx_sampler._vector.rollout_buffer import RolloutBuffer
@@ -82,7 +82,7 @@ class EpisodeTable:
             last_observations=rows(self._last, numbers),
             actions=buffer.take("actions", places),
             rewards=buffer.take("rewards", places),
-            step_types=label_pieces(lengths, self.end[numbers], everything),
+            step_types=label_segments(lengths, self.end[numbers], everything),
             lengths=lengths,
             complete=everything,
             env_infos=buffer.take_infos(places),

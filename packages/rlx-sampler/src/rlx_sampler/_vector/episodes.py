@@ -4,7 +4,7 @@ from typing import Final, NamedTuple
 
 import numpy as np
 
-from rlx_sampler._batches.recorded import Harvest, Recorded
+from rlx_sampler._batches.recorded import EpisodeChunk, Recorded
 from rlx_sampler._batches.trees import Array
 from rlx_sampler._keys import CallKey, EpisodeKey, EpisodeStreams
 from rlx_sampler._policies.acting import Actor
@@ -47,7 +47,7 @@ class VectorEpisodes:
         self._table = EpisodeTable()
         self._waiting: list[_Waiting] = []
         self._ended: list[Array] = []
-        """Rows of the table of the episodes that have ended since the last harvest."""
+        """Rows of the table of the episodes that have ended since they were last taken."""
 
     @property
     def has_room(self) -> bool:
@@ -61,7 +61,7 @@ class VectorEpisodes:
 
     @property
     def n_ended(self) -> int:
-        """Number of episodes that ended since the last harvest."""
+        """Number of episodes that ended since they were last taken."""
         return sum(map(len, self._ended))
 
     def abandon(self) -> None:
@@ -135,7 +135,7 @@ class VectorEpisodes:
         self._lanes.hand_to(lanes, indices)
         self._lanes.take_up(lanes)
 
-    def run_all(self, wanted: Wanted) -> Harvest:
+    def run_all(self, wanted: Wanted) -> EpisodeChunk:
         """Run the episodes 0, 1, 2, ... of a call until the fewest are over that are wanted; return these.
 
         Lanes that cannot be seeded always take up the next episode, since they are stepped anyway;
@@ -158,7 +158,7 @@ class VectorEpisodes:
             has_ended = n_ended > 0
             if has_ended and (n_episodes := prefix.n_complete()) is not None:
                 recorded = self._recorded(np.arange(n_episodes))
-                return Harvest(range(n_episodes), [1] * n_episodes, recorded)
+                return EpisodeChunk(range(n_episodes), [1] * n_episodes, recorded)
             self._drop_needless(prefix, has_ended=has_ended)
 
     def _begin_next(self, prefix: ShortestPrefix) -> None:
@@ -192,23 +192,23 @@ class VectorEpisodes:
             self._age[needless] = 0
             lanes.end(needless)
 
-    def harvest(self) -> list[Harvest]:
-        """Take the episodes that have ended since the last harvest off the buffer."""
+    def take_ended(self) -> list[EpisodeChunk]:
+        """Take the episodes that have ended since they were last taken off the buffer."""
         if not self._ended:
             return []
         numbers = np.concatenate(self._ended)
         numbers = numbers[np.argsort(self._table.index[numbers], kind="stable")]
         self._ended.clear()
         under_way = int(self._age.sum())
-        together = self._harvested(numbers, under_way)
+        together = self._chunk_of(numbers, under_way)
         columns = {**together.recorded.env_infos, **together.recorded.episode_infos}
         if all(column.present is None for column in columns.values()):
             return [together]
-        return [self._harvested(numbers[at : at + 1], under_way) for at in range(len(numbers))]
+        return [self._chunk_of(numbers[at : at + 1], under_way) for at in range(len(numbers))]
 
-    def _harvested(self, numbers: Array, under_way: int) -> Harvest:
+    def _chunk_of(self, numbers: Array, under_way: int) -> EpisodeChunk:
         indices = self._table.index[numbers].tolist()
-        return Harvest(indices, [1] * len(numbers), self._recorded(numbers), under_way)
+        return EpisodeChunk(indices, [1] * len(numbers), self._recorded(numbers), under_way)
 
     def _recorded(self, numbers: Array) -> Recorded:
         return self._table.recorded(numbers, self._lanes.buffer, self._lanes.n_lanes)

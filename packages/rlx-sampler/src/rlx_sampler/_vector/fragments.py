@@ -6,8 +6,8 @@ from typing import Any, Final, NamedTuple
 import numpy as np
 
 from rlx_sampler._batches.infos import Columns, InfoColumn
-from rlx_sampler._batches.recorded import Harvest, Recorded
-from rlx_sampler._batches.step_types import StepType, label_pieces
+from rlx_sampler._batches.recorded import EpisodeChunk, Recorded
+from rlx_sampler._batches.step_types import StepType, label_segments
 from rlx_sampler._batches.successes import UNKNOWN, success_of_lanes
 from rlx_sampler._batches.trees import Array, ArrayTree, concatenate, map_leaves, rows
 from rlx_sampler._keys import CallKey
@@ -71,7 +71,7 @@ class VectorFragments:
 
     def advance(
         self, call: CallKey, indices: Array | range, n_steps: int, give_sign: Callable[[], object]
-    ) -> list[Harvest]:
+    ) -> list[EpisodeChunk]:
         """Advance every lane, until there are `n_steps` steps for each of them.
 
         Args:
@@ -94,10 +94,10 @@ class VectorFragments:
             give_sign()
             self._begin(seeds)
             n_valid += self._step()
-        harvests = self._harvests(indices)
+        chunks = self._chunks(indices)
         self._ends.clear()
         self._beginnings = self._beginnings.kept(self._number)
-        return harvests
+        return chunks
 
     def _begin(self, seeds: "_SeedsOfLanes") -> None:
         """Begin an episode in every lane that is free for one."""
@@ -155,21 +155,21 @@ class VectorFragments:
         self._ends.append((place + ended, stop))
         self._lanes.live[ended] = False
 
-    def _harvests(self, indices: Array | range) -> list[Harvest]:
+    def _chunks(self, indices: Array | range) -> list[EpisodeChunk]:
         everything = np.arange(self._lanes.n_lanes)
-        recorded, n_pieces = self._recorded(everything)
+        recorded, n_segments = self._recorded(everything)
         columns = {**recorded.env_infos, **recorded.episode_infos}
         if isinstance(indices, range) or all(column.present is None for column in columns.values()):
             numbers = indices if isinstance(indices, range) else indices.tolist()
-            return [Harvest(numbers, n_pieces.tolist(), recorded)]
+            return [EpisodeChunk(numbers, n_segments.tolist(), recorded)]
         alone = [self._recorded(everything[lane : lane + 1]) for lane in everything.tolist()]
         return [
-            Harvest([int(index)], [int(pieces.sum())], part)
-            for index, (part, pieces) in zip(indices, alone, strict=True)
+            EpisodeChunk([int(index)], [int(segments.sum())], part)
+            for index, (part, segments) in zip(indices, alone, strict=True)
         ]
 
     def _recorded(self, lanes: Array) -> tuple[Recorded, Array]:
-        """Take all steps of `lanes` off the buffer, lane by lane; return them, and the number of pieces of each."""
+        """Take all steps of `lanes` off the buffer, lane by lane; return them, and the number of segments of each."""
         buffer, n_lanes = self._lanes.buffer, self._lanes.n_lanes
         ended = np.concatenate([places for places, _ in self._ends]) if self._ends else np.zeros(0, np.int64)
         taken = buffer.written(TAKEN)
@@ -188,7 +188,7 @@ class VectorFragments:
             last_observations=stop.observations,
             actions=buffer.take("actions", places),
             rewards=buffer.take("rewards", places),
-            step_types=label_pieces(lengths, stop.end, stop.age == lengths),
+            step_types=label_segments(lengths, stop.end, stop.age == lengths),
             lengths=lengths,
             complete=stop.end != StepType.MID,
             env_infos=buffer.take_infos(places),
@@ -198,7 +198,7 @@ class VectorFragments:
         return recorded, np.bincount(places[stops] % n_lanes, minlength=n_lanes)[lanes]
 
     def _stops(self, places: Array, ended: Array) -> _Stop:
-        """Return what is known after the steps at `places`, each the last of a piece."""
+        """Return what is known after the steps at `places`, each the last of a segment."""
         lanes = self._lanes
         nothing_ends = np.full(lanes.n_lanes, StepType.MID, np.int8)
         present = _Stop(

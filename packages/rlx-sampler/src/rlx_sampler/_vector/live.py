@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from rlx_sampler._batches.recorded import Harvest
+from rlx_sampler._batches.recorded import EpisodeChunk
 from rlx_sampler._batches.trees import Array
 from rlx_sampler._exactness import save_exactly
 from rlx_sampler._keys import CallKey, EpisodeKey
@@ -62,7 +62,7 @@ class LiveVector:
                 self._lanes.load_state(self._state)
         return self._lanes
 
-    def run(self, worker: VecWorker, steps_per_key: int, lease: Lease) -> Iterator[Harvest]:
+    def run(self, worker: VecWorker, steps_per_key: int, lease: Lease) -> Iterator[EpisodeChunk]:
         """Advance all lanes, one key each, until no more is wanted.
 
         The generators that belong to no episode are seeded for the first key of all lanes.
@@ -77,11 +77,11 @@ class LiveVector:
             try:
                 with all_kept(worker.spaces):
                     seed_all(worker.spaces, first.streams())
-                    harvests = lanes.advance(call, indices, steps_per_key, lease.is_over)
+                    chunks = lanes.advance(call, indices, steps_per_key, lease.is_over)
             except BaseException:
                 self.forget()
                 raise
-            yield from harvests
+            yield from chunks
 
 
 def share_of(lease: Lease, n_lanes: int) -> tuple[CallKey, Array | range] | None:

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 from functools import partial
 from typing import Any
 
-from rlx_sampler._batches.recorded import Harvest
+from rlx_sampler._batches.recorded import EpisodeChunk
 from rlx_sampler._batches.trees import ArrayTree
 from rlx_sampler._checks import whole_number
 from rlx_sampler._errors import EpisodeError
@@ -167,7 +167,7 @@ class FragmentWorker(VecWorker):
             return under_way[0].observation
         return super().observation(key)
 
-    def run(self, lease: Lease) -> Iterator[Harvest]:
+    def run(self, lease: Lease) -> Iterator[EpisodeChunk]:
         """Advance the environments, one key each, until no more is wanted."""
         if self.environments.vector() is not None:
             yield from self._vector.run(self, self._steps_per_key, lease)
@@ -181,7 +181,7 @@ class FragmentWorker(VecWorker):
             keys.append(key)
         return keys
 
-    def _advance(self, keys: list[EpisodeKey], lease: Lease) -> list[Harvest]:
+    def _advance(self, keys: list[EpisodeKey], lease: Lease) -> list[EpisodeChunk]:
         groups = self._ready_groups(keys[0])
         try:
             if self.is_one_by_one:
@@ -195,7 +195,9 @@ class FragmentWorker(VecWorker):
             self.forget_lanes()
             raise
 
-    def _advance_watched(self, groups: LaneGroups, keys: list[EpisodeKey], lease: Lease) -> list[Harvest]:
+    def _advance_watched(
+        self, groups: LaneGroups, keys: list[EpisodeKey], lease: Lease
+    ) -> list[EpisodeChunk]:
         """Advance all environments together, as long as nobody draws from generators that belong to no episode."""
         is_beginning = groups.is_beginning()
         watch = Watch(self.spaces)

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
-from rlx_sampler._batches.recorded import Harvest
+from rlx_sampler._batches.recorded import EpisodeChunk
 from rlx_sampler._exactness import can_save_environments, load_exactly, save_exactly
 from rlx_sampler._keys import EpisodeKey
 from rlx_sampler._policies.memory import copy_with_parameters, forgets
@@ -80,7 +80,7 @@ class LaneGroups:
         """Whether nothing is under way anywhere."""
         return all(group.lanes.is_idle for group in self._groups)
 
-    def advance(self, keys: Sequence[EpisodeKey], lease: Lease) -> list[Harvest]:
+    def advance(self, keys: Sequence[EpisodeKey], lease: Lease) -> list[EpisodeChunk]:
         """Advance all environments, one key each.
 
         Raises:
@@ -88,15 +88,15 @@ class LaneGroups:
         """
         parts = [keys[at : at + self._size] for at in range(0, len(keys), self._size)]
         pairs = zip(self._groups, parts, strict=True)
-        return [harvest for group, part in pairs for harvest in self._advance(group.lanes, part, lease)]
+        return [chunk for group, part in pairs for chunk in self._advance(group.lanes, part, lease)]
 
-    def advance_one_by_one(self, keys: Sequence[EpisodeKey], lease: Lease) -> list[Harvest]:
+    def advance_one_by_one(self, keys: Sequence[EpisodeKey], lease: Lease) -> list[EpisodeChunk]:
         """Advance the environments, which are groups of one, with all generators seeded for each.
 
         Raises:
             EpisodeError: If an environment or the policy raises.
         """
-        advanced: list[Harvest] = []
+        advanced: list[EpisodeChunk] = []
         for group, key in zip(self._groups, keys, strict=True):
             spaces = Spaces(group.environments)
             with all_kept(spaces):
@@ -104,7 +104,7 @@ class LaneGroups:
                 advanced += self._advance(group.lanes, [key], lease)
         return advanced
 
-    def _advance(self, lanes: Lanes, keys: Sequence[EpisodeKey], lease: Lease) -> list[Harvest]:
+    def _advance(self, lanes: Lanes, keys: Sequence[EpisodeKey], lease: Lease) -> list[EpisodeChunk]:
         seeds: list[FragmentSeeds] = []
         for lane, key in enumerate(keys):
             lanes.hand_to(lane, key)
@@ -118,7 +118,7 @@ class LaneGroups:
         for lane in range(len(keys)):
             if lanes.is_running(lane):
                 lanes.cut(lane)
-        return lanes.harvest()
+        return lanes.take_ended()
 
 
 def savable(environments: Sequence[Any]) -> list[Any]:

@@ -6,7 +6,7 @@ from operator import itemgetter
 from typing import Any, ClassVar
 
 from rlx_sampler._batches.episodes import EpisodeBatch
-from rlx_sampler._batches.recorded import Harvest, assemble
+from rlx_sampler._batches.recorded import EpisodeChunk, assemble
 from rlx_sampler._batches.trees import ArrayTree
 from rlx_sampler._checks import whole_number
 from rlx_sampler._exactness import WorkerProfile, load_exactly, save_exactly
@@ -193,7 +193,7 @@ class VecWorker(Worker):
 
     @property
     def n_ended(self) -> int:
-        """Number of episodes that have ended since the last harvest."""
+        """Number of episodes that have ended since they were last taken."""
         return 0 if self._lanes is None else self._lanes.n_ended
 
     @property
@@ -220,15 +220,15 @@ class VecWorker(Worker):
 
     def collect_episode(self) -> EpisodeBatch:
         """Return the episodes that have ended, in the order of their keys."""
-        ended = self.harvest()
+        ended = self.take_ended()
         if not ended:
             raise RuntimeError("no episode has ended: call step_episode() until it returns True.")
         numbered = [pair for each in ended for pair in zip(each.indices, each.parts(), strict=True)]
         return assemble([part for _, part in sorted(numbered, key=itemgetter(0))])
 
-    def harvest(self) -> list[Harvest]:
+    def take_ended(self) -> list[EpisodeChunk]:
         """Return the episodes that have ended since the last call."""
-        return [] if self._lanes is None else self._lanes.harvest()
+        return [] if self._lanes is None else self._lanes.take_ended()
 
     def rollout(self) -> EpisodeBatch:
         """Run one episode in every environment, or one where the policy acts for one at a time."""
@@ -238,7 +238,7 @@ class VecWorker(Worker):
             self.step_episode()
         return self.collect_episode()
 
-    def run(self, lease: Lease) -> Iterator[Harvest]:
+    def run(self, lease: Lease) -> Iterator[EpisodeChunk]:
         """Run the episodes that `lease` names; yield them as they end, in any order.
 
         They are handed over many at a time, but every few steps once there are lanes without an

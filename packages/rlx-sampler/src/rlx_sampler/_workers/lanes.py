@@ -5,7 +5,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any, Final, NamedTuple, Self
 
 from rlx_sampler._batches.infos import Info, freeze_info
-from rlx_sampler._batches.recorded import Harvest
+from rlx_sampler._batches.recorded import EpisodeChunk
 from rlx_sampler._batches.step_types import StepType
 from rlx_sampler._batches.successes import any_success
 from rlx_sampler._batches.tensors import is_tensor
@@ -13,8 +13,8 @@ from rlx_sampler._batches.trees import Array, ArrayTree, flat, is_array, rows
 from rlx_sampler._errors import EpisodeError
 from rlx_sampler._keys import EpisodeKey, EpisodeStreams
 from rlx_sampler._policies.acting import Actor, Answer
-from rlx_sampler._workers.pieces import Piece
 from rlx_sampler._workers.recording import Recording
+from rlx_sampler._workers.segments import Segment
 from rlx_sampler._workers.stack import ObservationStack
 
 NO_INFO: Final[Info] = {}
@@ -38,16 +38,16 @@ class Running:
 
     key: EpisodeKey
     begin: int
-    """Its first step on the tape that was not handed over."""
+    """Its first step in the step buffer that was not handed over."""
     stop: int
-    """The step of the tape before which it is cut off."""
+    """The step of the step buffer before which it is cut off."""
     episode_info: Info
     is_beginning: bool
     """Whether nothing was handed over."""
     earned: float
     """Rewards that were handed over."""
     infos: dict[int, Info] = field(default_factory=dict[int, Info])
-    """Infos that are not empty, by the step of the tape."""
+    """Infos that are not empty, by the step of the step buffer."""
     succeeded: bool | None = None
     """Whether what was handed over said success; None where it said nothing."""
 
@@ -100,7 +100,7 @@ class Lanes:
         self._free = list(range(len(self._environments)))[::-1]
         self._stack: ObservationStack | None = None
         self._recording = Recording(len(self._environments))
-        self._ended: list[Piece] = []
+        self._ended: list[Segment] = []
         self.seed: Callable[[EpisodeStreams], object] | None = None
         """Seeds, where one episode runs at a time, the generators that belong to none."""
 
@@ -116,7 +116,7 @@ class Lanes:
 
     @property
     def n_ended(self) -> int:
-        """Number of episodes that ended, or were cut, since the last harvest."""
+        """Number of episodes that ended, or were cut, since they were last taken."""
         return len(self._ended)
 
     def abandon(self) -> None:
@@ -239,11 +239,11 @@ class Lanes:
 
     def _oldest(self) -> int:
         begins = [running.begin for running in self._running.values()]
-        return min([*begins, *(piece.begin for piece in self._ended)])
+        return min([*begins, *(segment.begin for segment in self._ended)])
 
     def end(self, lane: int, how: StepType) -> None:
         """Note that the episode in `lane` has ended."""
-        self._ended.append(self._piece(lane, how))
+        self._ended.append(self._segment(lane, how))
         del self._running[lane]
         self._free.append(lane)
         if not self._tell_totals:  # where it does, the next episode of the key begins at once
@@ -251,21 +251,21 @@ class Lanes:
 
     def cut(self, lane: int) -> None:
         """Note what `lane` has done so far of an episode that continues."""
-        self._ended.append(self._piece(lane, StepType.MID))
+        self._ended.append(self._segment(lane, StepType.MID))
         running = self._running[lane]
         running.hand_over(self._recording.earned(lane, running.begin), self._recording.now)
 
-    def harvest(self) -> list[Harvest]:
-        """Take what has ended, or was cut, off the tape."""
+    def take_ended(self) -> list[EpisodeChunk]:
+        """Take what has ended, or was cut, off the step buffer."""
         ended, self._ended = self._ended, []
         under_way = sum(self._recording.now - running.begin for running in self._running.values())
-        return [replace(each, under_way=under_way) for each in self._recording.harvest(ended)]
+        return [replace(each, under_way=under_way) for each in self._recording.take_ended(ended)]
 
-    def _piece(self, lane: int, end: StepType) -> Piece:
+    def _segment(self, lane: int, end: StepType) -> Segment:
         running = self._running[lane]
         steps = range(running.begin, self._recording.now)
         infos = [running.infos.get(step, NO_INFO) for step in steps] if running.infos else []
-        return Piece(
+        return Segment(
             running.key.episode,
             lane,
             running.begin,

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from functools import partial
 from typing import Final, Protocol
 
-from rlx_sampler._batches.recorded import Harvest
+from rlx_sampler._batches.recorded import EpisodeChunk
 from rlx_sampler._errors import EpisodeError
 from rlx_sampler._keys import EpisodeKey
 from rlx_sampler._vector.episodes import VectorEpisodes
@@ -15,7 +15,7 @@ from rlx_sampler._workers.spaces import Spaces
 from rlx_sampler._workers.stray_draws import RepeatableLease, StrayDrawError, Watch, all_kept, seed_all
 from rlx_sampler._workers.worker import Lease, Wanted
 
-STEPS_BETWEEN_HARVESTS: Final = 16
+STEPS_BETWEEN_LOOKS: Final = 16
 """Steps of all lanes for which ended episodes wait at most while some lanes have none."""
 
 
@@ -38,7 +38,7 @@ class Runnable(Protocol):
 
     @property
     def n_ended(self) -> int:
-        """Number of episodes that have ended since the last harvest."""
+        """Number of episodes that have ended since they were last taken."""
         ...
 
     def ready_lanes(self, key: EpisodeKey) -> Lanes | VectorEpisodes:
@@ -57,7 +57,7 @@ class Runnable(Protocol):
         """Take one step in every environment; return whether an episode has ended."""
         ...
 
-    def harvest(self) -> list[Harvest]:
+    def take_ended(self) -> list[EpisodeChunk]:
         """Return the episodes that have ended since the last call."""
         ...
 
@@ -66,7 +66,7 @@ class Runnable(Protocol):
         ...
 
 
-def run_together(worker: Runnable, lease: Lease, repeatable: RepeatableLease) -> Iterator[Harvest]:
+def run_together(worker: Runnable, lease: Lease, repeatable: RepeatableLease) -> Iterator[EpisodeChunk]:
     """Run episodes beside each other: a whole call where a vector environment may, or one after another.
 
     Raises:
@@ -80,7 +80,7 @@ def run_together(worker: Runnable, lease: Lease, repeatable: RepeatableLease) ->
         yield run_whole_call(worker, wanted)
 
 
-def run_side_by_side(worker: Runnable, lease: RepeatableLease) -> Iterator[Harvest]:
+def run_side_by_side(worker: Runnable, lease: RepeatableLease) -> Iterator[EpisodeChunk]:
     """Run episodes beside each other.
 
     Raises:
@@ -96,7 +96,7 @@ def run_side_by_side(worker: Runnable, lease: RepeatableLease) -> Iterator[Harve
     try:
         for n_steps in itertools.count():
             is_full = _fill(worker, lease)
-            is_time = not is_full and n_steps % STEPS_BETWEEN_HARVESTS == 0
+            is_time = not is_full and n_steps % STEPS_BETWEEN_LOOKS == 0
             if worker.n_ended >= worker.n_lanes or is_time or worker.is_idle:
                 yield from _hand_over(worker, lease, watch)
             if worker.is_idle or lease.is_over():
@@ -112,7 +112,7 @@ def run_side_by_side(worker: Runnable, lease: RepeatableLease) -> Iterator[Harve
             watch.put_back()
 
 
-def run_whole_call(worker: Runnable, wanted: Wanted) -> Harvest:
+def run_whole_call(worker: Runnable, wanted: Wanted) -> EpisodeChunk:
     """Run all that a call wants in the lanes of a vector environment.
 
     Raises:
@@ -125,7 +125,7 @@ def run_whole_call(worker: Runnable, wanted: Wanted) -> Harvest:
         raise TypeError("only a vector environment runs a whole call by itself.")
     watch = Watch(worker.spaces)
     try:
-        harvest = lanes.run_all(wanted)
+        chunk = lanes.run_all(wanted)
     except EpisodeError as error:
         if watch.has_seen_draw():
             watch.put_back()
@@ -136,7 +136,7 @@ def run_whole_call(worker: Runnable, wanted: Wanted) -> Harvest:
     if watch.has_seen_draw():
         watch.put_back()
         raise StrayDrawError
-    return harvest
+    return chunk
 
 
 def _fill(worker: Runnable, lease: RepeatableLease) -> bool:
@@ -149,16 +149,16 @@ def _fill(worker: Runnable, lease: RepeatableLease) -> bool:
     return True
 
 
-def _hand_over(worker: Runnable, lease: RepeatableLease, watch: Watch) -> Iterator[Harvest]:
-    harvests = worker.harvest()
-    if harvests and watch.has_seen_draw():
+def _hand_over(worker: Runnable, lease: RepeatableLease, watch: Watch) -> Iterator[EpisodeChunk]:
+    chunks = worker.take_ended()
+    if chunks and watch.has_seen_draw():
         raise StrayDrawError
-    for harvest in harvests:
-        lease.hand_over(harvest.indices)
-        yield harvest
+    for chunk in chunks:
+        lease.hand_over(chunk.indices)
+        yield chunk
 
 
-def run_one_by_one(worker: Runnable, lease: RepeatableLease) -> Iterator[Harvest]:
+def run_one_by_one(worker: Runnable, lease: RepeatableLease) -> Iterator[EpisodeChunk]:
     """Run one episode at a time, with the generators that belong to none seeded for it.
 
     Raises:
@@ -176,7 +176,7 @@ def run_one_by_one(worker: Runnable, lease: RepeatableLease) -> Iterator[Harvest
                 while not worker.step_episode():
                     if lease.is_over():
                         return
-            ended = worker.harvest()
+            ended = worker.take_ended()
         finally:
             worker.abandon()
         yield from ended

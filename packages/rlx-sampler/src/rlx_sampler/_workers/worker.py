@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any, NoReturn, Protocol
 
 from rlx_sampler._batches.episodes import EpisodeBatch
-from rlx_sampler._batches.recorded import Harvest, as_recorded
+from rlx_sampler._batches.recorded import EpisodeChunk, as_recorded
 from rlx_sampler._checks import function
 from rlx_sampler._exactness import WorkerProfile
 from rlx_sampler._global_generators import seeded_globally
@@ -136,7 +136,7 @@ class Worker(ABC):
             pass
         return self.collect_episode()
 
-    def run(self, lease: Lease) -> Iterator[Harvest]:
+    def run(self, lease: Lease) -> Iterator[EpisodeChunk]:
         """Run the episodes that `lease` names until it names none; yield them as they end.
 
         The global generators of Python, NumPy and torch are seeded for each of them.
@@ -145,7 +145,7 @@ class Worker(ABC):
             with seeded_globally(key.streams().global_seed):
                 self.begin(key)
                 batch = self.rollout()
-            yield Harvest([key.episode], [batch.n_episodes], as_recorded(batch))
+            yield EpisodeChunk([key.episode], [batch.n_episodes], as_recorded(batch))
 
     def __getstate__(self) -> NoReturn:
         """Refuse to be pickled.

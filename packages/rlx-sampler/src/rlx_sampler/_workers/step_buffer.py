@@ -10,7 +10,7 @@ from rlx_sampler._batches.trees import Array
 FIRST_CAPACITY: Final = 64
 
 
-class Tape:
+class StepBuffer:
     """One ring a recorded array; row t of every ring holds step t of all lanes.
 
     Writing copies, so an array that is changed after it was recorded does no harm.
