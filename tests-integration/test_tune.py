@@ -148,6 +148,7 @@ def member(config: Mapping[str, Any]) -> None:
         total += config["rate"] * draws[-1]
 
 
+@pytest.mark.slow
 def test_a_member_of_a_population_takes_over_the_state_of_another(folder: Path) -> None:
     """After an exploit it has the other one's sum and generator, and a rate of its own."""
     schedulers: Any = pytest.importorskip("ray.tune.schedulers", reason="No module named 'ray'")
