@@ -1,6 +1,7 @@
 """Contexts built by hand, and their loggers."""
 
 import sys
+from pathlib import Path
 from types import ModuleType
 from typing import Any
 
@@ -85,3 +86,15 @@ def test_a_logger_that_fails_to_end_keeps_none_from_it(monkeypatch: pytest.Monke
     with pytest.raises(OSError, match="no space left"):
         ctxt.finalize()
     assert sorted(ended) == ["first", "third"]
+
+
+def test_other_ranks_log_nothing(in_own_folder: Path) -> None:
+    """Two processes that write into one file spoil it."""
+    pytest.importorskip("rlx_logging", reason="rlx-logging is not installed")
+    for rank in (1, 0):
+        ctxt = ExperimentContext(
+            snapshot_dir=str(in_own_folder), snapshot_mode="last", snapshot_gap=1, rank=rank
+        )
+        ctxt.logger("csv").write("train/step", 0, {"loss": 0.5})
+        ctxt.finalize()
+        assert bool(list(in_own_folder.iterdir())) == (rank == 0)

@@ -141,7 +141,8 @@ def _console() -> Any:
 def _drawn(table: Table, width: int) -> Any:
     box = require("rich.box", "cli", "a table").SIMPLE_HEAD
     drawn = require("rich.table", "cli", "a table").Table(box=box, header_style="bold", pad_edge=False)
-    folded = table.folded(width)  # rich would cut the last column off rather than fold it
+    # Rich would cut the last column off rather than fold it; before 15 it pads the first one by one character more.
+    folded = table.folded(width - 1)
     for head in table.heads:
         flush = "right" if head in table.numbers else "left"
         drawn.add_column(
