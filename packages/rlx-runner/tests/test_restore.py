@@ -359,6 +359,28 @@ def test_sampler_grades_its_own_state(make_run: Any, capsys: pytest.CaptureFixtu
         make_run(snapshotter=store).runner.restore("anywhere")
 
 
+def test_what_the_sampler_finds_after_a_restore_lowers_the_grade(
+    make_run: Any, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """It compares itself with the process that saved when it samples, which is after the grade was first told."""
+
+    class Graded(CountingSampler):
+        grade = "A"
+
+        def exactness(self) -> Said:
+            return Said(self.grade, "rewards differ from those of the process that saved")
+
+    store = MemorySnapshotStore()
+    make_run(snapshotter=store).setup(sampler_cls=Graded).train(1, batch_size=10)
+    runner = LocalRunner(snapshotter=store)
+    runner.restore("anywhere")
+    assert runner.exactness.grade == "A"
+    Graded.grade = "C"
+    runner.resume(n_epochs=3)
+    assert runner.exactness.grade == "C"
+    assert capsys.readouterr().err.count("continues less exactly: grade C") == 1
+
+
 class ExploringPolicy(SteadyPolicy):
     """Explores less and less, by a number that its workers are told of, or not."""
 

@@ -9,7 +9,7 @@ from rlx_protocols import Logger
 from rlx_runner._budget import Budget
 from rlx_runner._checks import check_count, check_kind, check_mapping, check_offers, check_whole
 from rlx_runner._errors import NotSetupError
-from rlx_runner._exactness import Exactness
+from rlx_runner._exactness import Exactness, Grade
 from rlx_runner._learners.frame import Frame
 from rlx_runner._metrics import EpochMetrics
 from rlx_runner._offers import log_epoch, max_episode_length_of
@@ -194,6 +194,16 @@ class EpochLoop:
             last_episode=self.step_episode if args.store_episodes else None,
         )
         self._snapshots.save(epoch, state.to_snapshot())
+        self._confirm()
+
+    def _confirm(self) -> None:
+        """Lower the grade of a resume where the sampler, once it has sampled, finds that it continues otherwise."""
+        found = self._ready.sampling.found_after_restore()
+        if found is not None and Grade(found[0]) > self._exactness.grade:
+            self._exactness = self._exactness.lowered(Grade(found[0]), found[1])
+            self._display.say(
+                f"The sampler has found that this run continues less exactly: {self._exactness}."
+            )
 
     def _end_epoch(self, epoch: int) -> None:
         args, evaluator = self._training, self._ready.evaluator

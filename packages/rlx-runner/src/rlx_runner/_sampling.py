@@ -33,6 +33,7 @@ class Sampling:
         self._sampler: Sampler[Any] | None = None
         self._state: Mapping[str, Any] | None = None
         self._allow_statistical = False
+        self._is_confirmed = True
         self._exactness: tuple[str, str] | None = None
         self._built_with: Mapping[str, Any] = {}
 
@@ -114,6 +115,13 @@ class Sampling:
     def load_state_dict(self, state: Mapping[str, Any] | None, *, allow_statistical: bool) -> None:
         """Give the next sampler that is built this state."""
         self._state, self._allow_statistical = state, allow_statistical
+        self._is_confirmed = state is None
+
+    def found_after_restore(self) -> tuple[str, str] | None:
+        """Return grade and reason that the sampler has for itself, the first time after a restore; None later."""
+        says, self._is_confirmed = None if self._is_confirmed else graded(self._sampler), True
+        found = None if says is None else says.exactness()
+        return None if found is None else (found.grade, found.reason)
 
     def exactness(self) -> tuple[str, str] | None:
         """Return grade and reason of the state as it is now; None where the sampler says nothing."""
