@@ -31,6 +31,7 @@ NOT_COMPARED: Final = (
     "/exact/process/$PYTHONHASHSEED",
     "/exact/sampler_exactness/0",  # how far the check came in its time
     "/exact/sampler_exactness/1",
+    "/exact/sampler/reference",  # the same: evidence, on which no episode depends
     "/train_args/start_epoch",
 )
 """Wall-clock time; positions in files that hold it; the hash seed, another in each life; where the last life began."""

@@ -148,6 +148,12 @@ def member(config: Mapping[str, Any]) -> None:
         total += config["rate"] * draws[-1]
 
 
+def first_rate(spec: Any) -> float:
+    """Return another rate for each member."""
+    rate: float = 0.01**spec.config.seed
+    return rate
+
+
 @pytest.mark.slow
 def test_a_member_of_a_population_takes_over_the_state_of_another(folder: Path) -> None:
     """After an exploit it has the other one's sum and generator, and a rate of its own."""
@@ -164,7 +170,7 @@ def test_a_member_of_a_population_takes_over_the_state_of_another(folder: Path) 
         member,
         param_space={
             "seed": tune.grid_search([1, 2]),
-            "rate": tune.sample_from(lambda spec: 0.01**spec.config.seed),
+            "rate": tune.sample_from(first_rate),
         },
         tune_config=tune.TuneConfig(scheduler=population, metric="total", mode="max"),
         run_config=tune.RunConfig(storage_path=str(folder / "results")),

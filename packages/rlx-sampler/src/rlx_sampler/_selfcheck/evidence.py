@@ -52,9 +52,7 @@ class Evidence:
 
     @property
     def reference(self) -> ReferenceEpisode | None:
-        """The episode that the process which continues is to run again, as far as anything is known yet."""
-        if self._other is not None and self._other.has_ended:
-            self.wait()
+        """The episode that the process which continues is to run again; None without a check in this process."""
         return self._loaded_reference if self.is_due else self._findings.reference
 
     def note_change(self) -> None:
@@ -112,7 +110,8 @@ class Evidence:
     def wait(self) -> Findings:
         """Return what is known, also from another process."""
         if self._other is not None:
-            found = self._other.findings()
+            # Another process has compared itself with this one already; when it ends is no part of the state.
+            found = replace(self._other.findings(), reference=None)
             self.close()
             self._findings = _compared(found, ELSEWHERE, self._shown)
         return self._findings

@@ -46,11 +46,6 @@ class OtherProcess:
         self.close = weakref.finalize(self, _end, self._process, self._answer)
         """Ends the process. Calling it twice is allowed."""
 
-    @property
-    def has_ended(self) -> bool:
-        """Whether nobody needs to wait for it."""
-        return self._process.poll() is not None
-
     def findings(self) -> Findings:
         """Wait for the end of the check and return what it found."""
         try:
