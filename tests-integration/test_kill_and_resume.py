@@ -74,7 +74,7 @@ PROGRAMS = [
     pytest.param(CEM, id="cem"),
     pytest.param(PPO, id="ppo", marks=needs("torch")),
     pytest.param(DQN, id="dqn", marks=needs("torch")),
-    pytest.param(SAC, id="sac", marks=[needs("torch"), needs("mujoco")]),
+    pytest.param(SAC, id="sac", marks=[needs("torch"), needs("mujoco"), pytest.mark.slow]),
     pytest.param(PIXELS, id="pixels", marks=[needs("torch"), needs("ale_py"), pytest.mark.slow]),
     pytest.param(JAX, id="jax", marks=needs("jax")),
 ]
